@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * libsyncbus: an agent's end of SyncBus. The one header to include.
+ *
+ * An agent is a name, a set of interests, and state: fields addressed by category, subject and
+ * name. sb_agent_update sends what changed; on_update gets what others changed. The library
+ * registers, beats, resends, reconnects and registers again by itself.
+ *
+ * Threads: one I/O thread owns both sockets and sends the heartbeats. Handlers run on a second
+ * thread, or, with `dispatch_by_caller`, inside sb_agent_dispatch. Every function here may be called
+ * from any thread, from handlers too, except sb_agent_destroy, which must not be called from a handler.
+ *
+ * Reasons: functions that can be refused return sb_reason_t, SB_REASON_NONE when done.
+ */
+#ifndef SYNCBUS_H
+#define SYNCBUS_H
+
+#include "sb_model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sb_agent sb_agent_t;
+
+/* ------------------------------------------------------------------ building changes */
+
+/* Each borrows its strings, which must live until the call that takes the change has returned. */
+sb_change_t sb_number (const char *name, double number);
+sb_change_t sb_integer (const char *name, int64_t integer);
+sb_change_t sb_decimal (const char *name, int64_t unscaled, int32_t exponent);
+sb_change_t sb_boolean (const char *name, bool boolean);
+sb_change_t sb_string (const char *name, const char *text); /* UTF-8 */
+sb_change_t sb_bytes (const char *name, const void *data, uint32_t size);
+sb_change_t sb_delete (const char *name);
+
+/* The number in a value (number, integer, decimal, boolean as 0 or 1); `otherwise` when it is none. */
+double sb_value_number (const sb_value_t *value, double otherwise);
+
+/* The last value of `name` in an update, NULL when it is not there or was deleted. Borrows from `update`. */
+const sb_value_t *sb_update_find (const sb_update_t *update, const char *name);
+
+/* What changed, under one topic. Borrows. */
+typedef struct {
+    const char *category; /* NULL or empty: the broker sorts each field by its rules */
+    const char *subject;  /* NULL or empty: none */
+    const sb_change_t *changes;
+    uint32_t change_count;   /* 1 to 1024 */
+    int64_t event_unix_ns;   /* when it happened; 0: the library takes its clock */
+    int64_t origin_unix_ns;  /* that of the update that caused this one; 0: none */
+} sb_agent_update_t;
+
+/* ------------------------------------------------------------------ what handlers get */
+
+/* A command for this agent. Borrowed, until the handler returns. Texts are NUL-terminated. */
+typedef struct {
+    const char *name; /* pause, resume, restart, emergency_stop, emergency_clear, or the agent's own */
+    const sb_parameter_t *parameters;
+    uint32_t parameter_count;
+    const char *issuer;
+    const char *reason;
+} sb_agent_command_view_t;
+
+/* What a command handler answers. Filled in by the handler; the library copies it when the handler returns. */
+typedef struct {
+    sb_reason_t code;     /* SB_REASON_NONE: done; SB_REASON_AGENT_REFUSED: no, and `message` says why */
+    char message[256];    /* NUL-terminated */
+    sb_parameter_t values[16]; /* what they point to must live until the handler has returned and a little after: static, or the agent's own */
+    uint32_t value_count;
+} sb_agent_command_reply_t;
+
+/* Where an agent stands. */
+typedef enum {
+    SB_AGENT_CONNECTING,  /* no session: updates are kept, and sent as whole state later */
+    SB_AGENT_ACTIVE,      /* registered; updates go out */
+    SB_AGENT_PAUSED,      /* by an operator */
+    SB_AGENT_STOPPED,     /* by an emergency stop */
+    SB_AGENT_SELF_PAUSED, /* no level heard for 10 s */
+    SB_AGENT_CUT_OFF,     /* by its breaker; the library tries again after the wait */
+    SB_AGENT_FINISHED     /* displaced, superseded, or refused for good: see `reason`; final */
+} sb_agent_status_t;
+
+/* An update that the broker refused, or that could not be sent. */
+typedef struct {
+    uint64_t sequence; /* what sb_agent_update gave */
+    sb_reason_t reason;
+    const char *text;  /* what to do */
+    const char *field; /* the first field at fault; may be empty */
+    uint32_t retry_after_ms;
+    bool kept; /* the change stays in the agent's own state and goes out with it later; false: gone, as with events */
+} sb_agent_refusal_t;
+
+/* Publications of one topic that were lost on the way. */
+typedef struct {
+    sb_text_t topic;
+    uint64_t first; /* topic sequence of the first one lost */
+    uint64_t last;
+} sb_agent_gap_t;
+
+/* Handlers; any may be NULL. `context` is sb_agent_options_t.context. What they are given is borrowed until they
+ * return, texts in it are NUL-terminated. on_update and on_command run one at a time, in order. */
+typedef struct {
+    /* A publication of somebody's topic. Return 0, or -1 when it could not be handled: counted and told to
+     * the broker as this agent's failure. */
+    int (*on_update) (sb_agent_t *agent, const sb_publication_t *publication, void *context);
+    /* A command. pause, resume, restart, emergency_stop and emergency_clear are carried out by the library before this is called. */
+    void (*on_command) (sb_agent_t *agent, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply, void *context);
+    /* The agent's own standing changed. */
+    void (*on_status) (sb_agent_t *agent, sb_agent_status_t status, sb_reason_t reason, void *context);
+    /* An update was refused. */
+    void (*on_refused) (sb_agent_t *agent, const sb_agent_refusal_t *refusal, void *context);
+    /* Publications were lost between broker and this agent. */
+    void (*on_gap) (sb_agent_t *agent, const sb_agent_gap_t *gap, void *context);
+    /* A line for the agent's log. severity: 0 debug, 1 info, 2 warning, 3 error. */
+    void (*on_log) (sb_agent_t *agent, int severity, const char *text, void *context);
+} sb_agent_handlers_t;
+
+/* ------------------------------------------------------------------ an agent's life */
+
+/* Everything has a default: {.agent_id = "x"} is enough. Copied by sb_agent_new. */
+typedef struct {
+    const char *agent_id;           /* [A-Za-z0-9_:/-]{1,64}, no leading _ */
+    const char *ingress_endpoint;   /* NULL: $SYNCBUS_INGRESS, else tcp://127.0.0.1:5570 */
+    const char *publish_endpoint;   /* NULL: $SYNCBUS_PUBLISH, else what Welcome says */
+    const char *const *interests;   /* categories, longer topic prefixes, "all" */
+    uint32_t interest_count;        /* 0: none at all, nothing is subscribed to */
+    const char *const *publishes;   /* categories, for people to read */
+    uint32_t publish_count;
+    uint32_t heartbeat_interval_ms; /* 0: 1000 */
+    uint32_t window_updates;        /* undecided updates; 0: the broker's max_unacked */
+    uint32_t queue_publications;    /* waiting for the handler; 0: 1000; beyond: dropped, counted, on_gap */
+    uint32_t memory_updates;        /* received publications that are remembered; 0: 100 */
+    uint64_t memory_bytes;          /* and their octets; 0: 4 MiB */
+    uint32_t max_fields;            /* of the agent's own state; 0: 65536 */
+    bool dispatch_by_caller;        /* handlers run in sb_agent_dispatch only */
+    sb_agent_handlers_t handlers;
+    void *context;
+} sb_agent_options_t;
+
+/* Creates an agent and starts connecting. Returns NULL and writes why to `error` (may be NULL, else `error_size`
+ * octets) on: BAD_AGENT_ID, BAD_INTEREST, a bad endpoint, no memory or no thread. */
+sb_agent_t *sb_agent_new (const sb_agent_options_t *options, char *error, size_t error_size);
+
+/* Sends what is still unsent, waits at most `linger_ms` for its decision, says goodbye, stops the threads, sets *self_p
+ * to NULL. Harmless on NULL and on *self_p == NULL. */
+void sb_agent_destroy (sb_agent_t **self_p, uint32_t linger_ms);
+
+/* Waits until the agent is SB_AGENT_ACTIVE. False after timeout_ms, or when it is FINISHED. */
+bool sb_agent_wait_active (sb_agent_t *self, uint32_t timeout_ms);
+
+/* Where it stands now. */
+sb_agent_status_t sb_agent_status (sb_agent_t *self);
+
+/* Changes the agent's own state and sends the changes. While the window is full it waits up to timeout_ms.
+ * *sequence (may be NULL) gets the update's number, 0 when it was not sent.
+ * SB_REASON_NONE                  sent, or kept to be sent with the whole state once there is a session
+ * PAUSED EMERGENCY_STOPPED SELF_PAUSED BREAKER_OPEN ISOLATED   not sent; state is kept and goes out when this
+ *                                 ends; an event category's update is gone, send it again
+ * WINDOW_FULL                     nothing done
+ * a reason of kind CONTENT, TOO_LARGE, STORE_FULL (max_fields)   nothing done; it would be refused
+ * SUPERSEDED DISPLACED            nothing done, for good */
+sb_reason_t sb_agent_update (sb_agent_t *self, const sb_agent_update_t *update, uint32_t timeout_ms, uint64_t *sequence);
+
+/* The same for several, which go out in one message: all or none are taken. 1 to 1024. *first_sequence gets the first's number. */
+sb_reason_t sb_agent_update_batch (sb_agent_t *self, const sb_agent_update_t *updates, uint32_t count, uint32_t timeout_ms, uint64_t *first_sequence);
+
+/* The grid's four fields: category `agent`, empty subject. status and last_signal may be NULL: left as they are;
+ * so are confidence and pnl when NaN. */
+sb_reason_t sb_agent_set_grid (sb_agent_t *self, const char *status, double confidence, const char *last_signal, double pnl);
+
+/* Waits until every update sent so far is decided. False after timeout_ms. */
+bool sb_agent_wait_decided (sb_agent_t *self, uint32_t timeout_ms);
+
+/* Issues a command of the broker's table (pause_agent, get_state …) as this agent and waits for the reply's code;
+ * `message` (may be NULL) gets its text. TIMEOUT when none came. Not from on_update or on_command when
+ * they run on the caller's thread. */
+sb_reason_t sb_agent_command (sb_agent_t *self, const char *command, const char *agent_id, const sb_parameter_t *parameters, uint32_t parameter_count, const char *reason, uint32_t timeout_ms, char *message, size_t message_size);
+
+/* With dispatch_by_caller: a descriptor that is readable while something waits for dispatch. -1 otherwise. */
+int sb_agent_descriptor (sb_agent_t *self);
+
+/* With dispatch_by_caller: runs handlers for what waits, at most `most` of them (0: all). Returns how many ran. */
+uint32_t sb_agent_dispatch (sb_agent_t *self, uint32_t most);
+
+/* Calls `visit` for the remembered publications, oldest first, until it returns false. They are held still meanwhile:
+ * keep it short, call nothing of this library in it. Returns how many were visited. */
+uint32_t sb_agent_memory (sb_agent_t *self, bool (*visit) (const sb_publication_t *publication, void *context), void *context);
+
+/* Counts since sb_agent_new. */
+typedef struct {
+    uint64_t updates_sent;
+    uint64_t updates_accepted;
+    uint64_t updates_refused;
+    uint64_t updates_kept;    /* not sent when made: went out with the whole state, or will */
+    uint64_t received;        /* publications */
+    uint64_t processed;
+    uint64_t failed;
+    uint64_t dropped;         /* publications lost on the way, or for want of room in the queue */
+    uint64_t registrations;   /* Welcomes */
+    uint64_t replacements;    /* whole states delivered */
+    uint64_t reconnects;
+    uint64_t undecided;       /* in the window now */
+    uint64_t delivery_p50_ns; /* from origin (else broker time) to end of handler */
+    uint64_t delivery_p99_ns;
+    uint64_t delivery_count;
+} sb_agent_counts_t;
+void sb_agent_counts (sb_agent_t *self, sb_agent_counts_t *counts);
+
+/* Updates refused, by reason. `reason` not of the table: 0. */
+uint64_t sb_agent_refused_count (sb_agent_t *self, sb_reason_t reason);
+
+/* "PAUSED" and the sentence that says what to do; static. */
+const char *sb_reason_name (sb_reason_t reason);
+const char *sb_reason_text (sb_reason_t reason);
+const char *sb_agent_status_name (sb_agent_status_t status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
