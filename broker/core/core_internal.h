@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The inside of the core, shared by its modules: records, and the functions they call on each other.
+ *
+ * Records live in pools and name each other by slot (0: none), so that nothing depends on an address. An
+ * agent has topics (category and subject), a topic has fields; a link joins an agent to a category that it
+ * wrote to. Lists keep the order in which their members were made. Everything that an effect points to is
+ * in the step's scratch memory. State engine: core.c registry.c session.c admission.c apply.c replace.c
+ * publish.c history.c heads.c quality.c heartbeat.c timer.c read.c. Control: the headers included below,
+ * and the functions of the last section.
+ */
+#ifndef SB_CORE_INTERNAL_H
+#define SB_CORE_INTERNAL_H
+
+#include "sb_core.h"
+#include "sb_histogram.h"
+#include "sb_names.h"
+#include "blob.h"
+#include "index.h"
+#include "pool.h"
+#include "scratch.h"
+
+#include "breaker.h"  /* sb_breaker_t: plain struct, embedded in the agent */
+#include "latch.h"    /* sb_latch_control_t: plain struct, embedded in the core */
+#include "liveness.h" /* sb_liveness_t: plain struct, embedded in the agent */
+#include "operator.h" /* sb_operator_t: plain struct, embedded in the agent */
+
+#define SB_NEVER UINT64_MAX /* a deadline that does not come */
+#define SB_MS UINT64_C (1000000) /* nanoseconds of a millisecond */
+
+enum {
+    SB_INSTANCES_REMEMBERED = 8, /* former instances of an agent that are refused */
+    SB_LABELS_MAX = 16,          /* labels of an agent */
+    SB_PUBLISHES_MAX = 256,      /* categories that an agent may say it publishes */
+    SB_WATCHES_MAX = 256,        /* irregular interest prefixes whose heads are kept */
+    SB_NOTES_MAX = 1024,         /* refusals that wait for the next ack, all agents */
+    SB_NOTES_AGENT_MAX = 64,     /* the same, of one agent */
+    SB_SLICE = 512,              /* topics or fields handled in one slice of longer work */
+    SB_SCAN_MAX = 20000          /* slots looked at for one page of a reply */
+};
+
+/* Why an agent's topics are not to be trusted; bits of sb_core_agent.causes. */
+#define SB_CAUSE_BIT(cause) (1u << (cause))
+
+typedef enum {
+#define SB_COUNTER(name, text) SB_COUNTER_##name,
+#include "sb_counters.def"
+#undef SB_COUNTER
+    SB_COUNTER_LIMIT
+} sb_counter_t;
+
+/* Where a publication stands: a head, or a position. */
+typedef struct {
+    uint64_t sequence;          /* global; 0 when there was none */
+    uint64_t category_sequence; /* of that same publication */
+} sb_head_t;
+
+/* A value as kept: the member that `kind` names is set. */
+typedef struct {
+    union {
+        double number;
+        int64_t integer; /* integer, unscaled of a decimal, boolean */
+        char *run;       /* octets of a text or bytes, in core->values */
+    };
+    uint32_t size;   /* octets of run */
+    uint8_t kind;    /* sb_value_kind_t */
+    int8_t exponent; /* of a decimal */
+} sb_stored_value_t;
+
+/* One field of a topic; also, before it is applied, one field of a staged replacement. */
+typedef struct {
+    char *name;                /* in core->values */
+    uint64_t sequence;         /* of the publication that last changed it */
+    int64_t changed_unix_ns;   /* when that was */
+    sb_stored_value_t value;   /* what it is */
+    uint32_t topic;            /* slot; 0 in a slot that is free or staged */
+    uint32_t next;             /* in the topic's list, or in the stage's */
+    uint32_t previous;         /* in the topic's list; the topic of a staged field */
+    uint32_t mark;             /* the agent's replacement that named it last */
+    uint8_t name_size;         /* octets of name */
+} sb_field_t;
+
+/* category.agent.subject: what subscribers know. Lives as long as its agent's record. */
+typedef struct {
+    char *text;               /* the topic, in core->values */
+    uint64_t topic_sequence;  /* of its last publication */
+    sb_head_t head;           /* its last publication */
+    uint32_t agent;           /* slot */
+    uint32_t category;        /* slot */
+    uint32_t link;            /* slot of (agent, category); 0 for topics of the broker's categories */
+    uint32_t next_of_agent;   /* slot, in order of making */
+    uint32_t first_field;     /* slot */
+    uint32_t last_field;      /* slot */
+    uint32_t field_count;
+    uint32_t walk;            /* the agent's quality walk that it has seen; see quality.c */
+    uint8_t text_size;        /* octets of text */
+    uint8_t subject_size;     /* the last octets of text */
+    uint8_t quality;          /* sb_quality_t */
+    uint8_t cause;            /* sb_cause_t: of the quality */
+    uint8_t is_counted_stale; /* it is one of the agent's stale_topics */
+} sb_topic_t;
+
+/* One publication as history keeps it: this head, then topic and updates in octets of their own. */
+typedef struct sb_history_entry sb_history_entry_t;
+
+/* A category: its numbers, and its history. */
+typedef struct {
+    char name[SB_CATEGORY_MAX];
+    uint8_t name_size;
+    bool is_event;             /* every delta is published; never part of a replacement */
+    bool is_broker;            /* begins with _ */
+    bool is_admitted;          /* stays open under the emergency stop */
+    sb_head_t head;            /* category_sequence counts its publications */
+    uint32_t first_watch;      /* index + 1 in core->watches; 0: none */
+    uint32_t history_limit;    /* updates kept at most */
+    uint32_t history_updates;  /* updates kept now; an entry without updates counts as one */
+    uint64_t history_bytes;    /* octets kept now */
+    sb_history_entry_t **ring; /* ring_capacity of them; consecutive category_sequences */
+    uint32_t ring_capacity;    /* a power of two, or 0 */
+    uint32_t ring_first;       /* place of the oldest */
+    uint32_t ring_count;       /* entries kept; the newest is that of head.category_sequence */
+} sb_category_t;
+
+/* What one agent holds in one category. */
+typedef struct {
+    uint32_t agent;
+    uint32_t category;
+    uint32_t next_of_agent; /* slot */
+    uint32_t field_count;
+    uint32_t staged_count;  /* fields of a replacement that is being delivered */
+    sb_head_t head;         /* last publication of the agent in the category */
+} sb_link_t;
+
+/* An interest that is neither category, agent nor topic: its head is kept by comparing. */
+typedef struct {
+    char prefix[SB_TOPIC_MAX + 2];
+    uint32_t size;       /* octets of prefix */
+    uint32_t references; /* interests that use it; 0: free */
+    uint32_t category;   /* slot; 0 while nobody published in it */
+    uint32_t next;       /* index + 1 of the category's next */
+    sb_head_t head;
+} sb_watch_t;
+
+/* One interest of an agent, as merged. */
+typedef struct {
+    sb_text_t text;   /* as in Welcome, in the agent's profile */
+    sb_text_t prefix; /* what is subscribed to, in the agent's profile */
+    uint32_t watch;   /* index + 1, or 0 */
+    sb_head_t seen;   /* by the agent's word */
+} sb_interest_t;
+
+/* Consecutive refused sequences with one reason. */
+typedef struct {
+    uint64_t first;
+    uint64_t last;
+    uint16_t reason; /* sb_reason_t */
+} sb_refused_run_t;
+
+/* A refusal that waits for the next ack. */
+typedef struct {
+    uint64_t sequence;
+    uint32_t next;  /* index + 1 of the agent's next */
+    uint32_t retry_after_ms;
+    uint16_t reason;
+    uint8_t field_size;
+    char field[SB_FIELD_NAME_MAX];
+} sb_note_t;
+
+/* A replacement between ReplaceBegin and the last slice of its application. */
+typedef enum { SB_STAGE_NONE, SB_STAGE_OPEN, SB_STAGE_APPLY, SB_STAGE_SWEEP } sb_stage_state_t;
+typedef struct {
+    uint8_t state;        /* sb_stage_state_t */
+    uint16_t fault;       /* sb_reason_t: the first thing wrong with it; refused at its end */
+    uint32_t chunk_count; /* chunks taken */
+    uint32_t first;       /* slot of the first staged field, in order of arrival */
+    uint32_t last;
+    uint32_t field_count; /* staged fields */
+    uint32_t topic;       /* slot that the sweep comes to next */
+    uint64_t sequence;    /* the number that it uses up */
+    uint64_t instance_id; /* whose it is */
+    uint8_t field_size;   /* of the fault's field */
+    char field[SB_FIELD_NAME_MAX]; /* the fault's field */
+} sb_stage_t;
+
+/* Everything about one agent. */
+typedef struct sb_core_agent {
+    uint32_t slot; /* its own; 0: the record is free */
+    char id[SB_ID_MAX + 1]; /* NUL-terminated */
+    uint8_t id_size;
+
+    /* session (session.c) */
+    uint64_t peer;                                         /* the connection; 0: no session */
+    uint64_t session_id;                                   /* 0: never had one */
+    uint64_t instance_id;                                  /* current or last; 0: none yet */
+    uint64_t past_instances[SB_INSTANCES_REMEMBERED];      /* displaced ones, the newest first; 0: none */
+    uint64_t decided_through;                              /* of instance_id */
+    sb_refused_run_t *refused_runs;                        /* of instance_id, ascending, in core->values; may be NULL */
+    uint32_t refused_count;
+    uint32_t refused_capacity;
+    bool in_gap;                                           /* a sequence gap was counted and not yet left */
+    bool needs_replacement;                                /* the broker's copy of its state is not whole */
+    bool ack_pending;                                      /* it is in the list of agents to be acked */
+    uint32_t ack_next;                                     /* slot, in that list */
+    uint32_t first_note;                                   /* index + 1 in core->notes */
+    uint32_t last_note;
+    uint32_t note_count;
+    uint32_t heartbeat_interval_ms;
+    char *profile;                                         /* interests, labels, publishes: one run in core->values */
+    uint32_t profile_size;
+    sb_interest_t *interests;                              /* in profile */
+    uint32_t interest_count;
+    sb_label_t *labels;                                    /* in profile */
+    uint32_t label_count;
+    sb_text_t *publishes;                                  /* in profile */
+    uint32_t publish_count;
+    int64_t registered_unix_ns;                            /* last registration; 0: none since the start */
+
+    /* what it did (admission.c, heartbeat.c) */
+    uint64_t accepted_count;      /* deltas accepted */
+    uint64_t refused_total;       /* deltas refused, repeats left out */
+    uint64_t failure_total;       /* failures laid to it */
+    int64_t last_update_unix_ns;  /* its last accepted delta; 0: none */
+    sb_heartbeat_t beat;          /* its last heartbeat; pointers NULL */
+    int64_t beat_unix_ns;         /* when that came; 0: none in this session */
+    uint64_t backlog;             /* publications of its interests that it has not seen, at that beat */
+
+    /* control */
+    sb_breaker_t breaker;
+    sb_liveness_t liveness;
+    sb_operator_t operator_state;
+
+    /* state (apply.c, quality.c, replace.c) */
+    uint32_t first_topic; /* slot */
+    uint32_t last_topic;
+    uint32_t topic_count;
+    uint32_t first_link; /* slot */
+    uint32_t field_count;
+    uint32_t stale_topics; /* state topics whose quality is not OK */
+    uint32_t causes;       /* SB_CAUSE_BIT of each cause in force; the latch apart */
+    uint32_t walk;         /* number of its last quality walk */
+    uint32_t walk_topic;   /* slot that the walk comes to next; 0: no walk is under way */
+    uint8_t walk_quality;  /* what the walk sets */
+    uint8_t walk_cause;
+    uint32_t replace_mark; /* number of its last replacement */
+    sb_stage_t *stage;     /* in core->values; NULL: none */
+    bool is_leaving;       /* its record is being given up, in slices */
+
+    /* longer work, timers (core.c, timer.c) */
+    bool in_work;          /* it is in the list of agents with work left over */
+    uint32_t work_next;    /* slot, in that list */
+    uint32_t heap_place;   /* index + 1 in core->heap; 0: none */
+    uint64_t deadline_ns;  /* when sb_agent_due wants to be called; SB_NEVER: not */
+} sb_core_agent_t;
+
+typedef struct {
+    uint64_t deadline_ns; /* at most the agent's */
+    uint32_t agent;       /* slot */
+} sb_timer_t;
+
+struct sb_core {
+    sb_core_config_t config; /* deep copy: its arrays and texts are in config_memory */
+    void *config_memory;
+    size_t config_size;
+    sb_core_identity_t identity;
+    uint64_t hash_key[2];
+    sb_memory_t memory;
+    uint64_t now_ns;        /* of the event in hand */
+    int64_t now_unix_ns;
+    uint64_t started_ns;    /* when it was made */
+    int64_t started_unix_ns;
+    bool is_shutting_down;
+
+    sb_pool_t agents;     /* sb_core_agent_t; slot 1 is the broker itself, "_broker" */
+    sb_pool_t categories; /* sb_category_t; slot 1 is _event */
+    sb_pool_t links;
+    sb_pool_t topics;
+    sb_pool_t fields;
+    sb_blob_t values;        /* names, values, profiles, stages */
+    sb_blob_t history;
+    uint32_t state_topics;   /* topics that are not the broker's */
+    sb_index_t agent_index;  /* by id */
+    sb_index_t peer_index;   /* by connection */
+    sb_index_t category_index;
+    sb_index_t link_index;   /* by agent and category */
+    sb_index_t topic_index;  /* by agent, category and subject */
+    sb_index_t field_index;  /* by topic and name */
+
+    sb_scratch_t scratch;
+    sb_effect_t *effects; /* in scratch */
+    uint32_t effect_count;
+    uint32_t effect_capacity;
+    struct sb_publication_builder *open; /* the publication that updates are being added to, or NULL; publish.c */
+
+    uint64_t sequence;    /* global head */
+    sb_head_t public_head; /* last publication outside the broker's categories */
+    uint64_t next_session_id;
+
+    sb_watch_t watches[SB_WATCHES_MAX];
+    sb_note_t *notes; /* SB_NOTES_MAX of them */
+    uint32_t free_note; /* index + 1 */
+    uint32_t ack_first; /* slots: agents to be acked, in order */
+    uint32_t ack_last;
+    uint32_t work_first; /* slots: agents with work left over, in order */
+    uint32_t work_last;
+
+    sb_timer_t *heap; /* max_agents + 1 of them */
+    uint32_t heap_count;
+    uint64_t tick_due_ns;     /* next whole tick */
+    uint64_t tick_started_ns; /* the whole tick whose work may not be finished */
+    bool tick_put_off;        /* its budget is used up: nothing more until the next */
+    bool health_unfinished;   /* sb_health_slice has more to do */
+
+    sb_latch_control_t latch;
+    struct sb_control *control; /* pending commands, reply memory, health: made and destroyed by sb_control_new/_destroy */
+
+    uint64_t counters[SB_COUNTER_LIMIT];
+    uint64_t refusals[SB_REASON_LIMIT]; /* of any kind, by reason */
+    sb_histogram_t deliveries;          /* agents' own, all added: origin to end of handler */
+    sb_histogram_t merges;              /* the shell's, see SB_EVENT_TICK */
+    uint64_t cut_connections;           /* by the shell's word */
+    uint64_t publish_refused;           /* by the shell's word */
+};
+
+/* ------------------------------------------------------------------ scratch memory and effects (effects.c) */
+
+/* `size` octets aligned to 16, zeroed, valid until the next step. Never NULL. */
+void *sb_core_take (sb_core_t *self, size_t size);
+
+/* A copy of `text` in scratch memory, NUL-terminated. */
+sb_text_t sb_core_copy (sb_core_t *self, sb_text_t text);
+
+/* A text made by vsnprintf in scratch memory, cut at 4096 octets. */
+sb_text_t sb_core_format (sb_core_t *self, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
+
+/* Each adds one effect, in order. What is handed over is copied at the top level only: whatever it points
+ * to must be static, or in scratch memory (sb_core_take, sb_core_copy), or live until the next step. */
+void sb_core_emit_store (sb_core_t *self, const sb_control_state_t *state);
+void sb_core_emit_send (sb_core_t *self, uint64_t peer, const sb_broker_message_t *message);
+void sb_core_emit_publish (sb_core_t *self, const sb_publication_t *publication);
+void sb_core_emit_reply (sb_core_t *self, uint64_t token, const sb_command_reply_t *reply); /* token never 0 */
+void sb_core_emit_audit (sb_core_t *self, const sb_audit_t *audit);
+void sb_core_emit_log (sb_core_t *self, sb_severity_t severity, const char *event, sb_text_t agent_id, sb_reason_t reason, sb_text_t text);
+
+/* Sends a Refusal about no delta (of a message, a registration), with the reason's own text, and counts it. */
+void sb_core_refuse (sb_core_t *self, uint64_t peer, sb_reason_t reason);
+
+/* ------------------------------------------------------------------ agents (registry.c, session.c) */
+
+/* The agent of that id, or NULL. Records without a session are found too; "_broker" is not. */
+sb_core_agent_t *sb_core_find_agent (const sb_core_t *self, sb_text_t id);
+
+/* The first agent whose slot is above `slot` (start with 0), in order of slots, or NULL. Leaves out "_broker". */
+sb_core_agent_t *sb_core_next_agent (const sb_core_t *self, uint32_t slot);
+
+/* The agent with a session on that connection, or NULL. */
+sb_core_agent_t *sb_core_find_peer (const sb_core_t *self, uint64_t peer);
+
+/* A record for an id that has none: no session, OFFLINE. For operator states restored at start.
+ * NULL when the table is full and nobody can be forgotten. */
+sb_core_agent_t *sb_core_add_agent (sb_core_t *self, sb_text_t id);
+
+/* Agents with a record. */
+uint32_t sb_core_agent_count (const sb_core_t *self);
+
+static inline sb_text_t sb_core_agent_id (const sb_core_agent_t *agent)
+{
+    return (sb_text_t){agent->id, agent->id_size};
+}
+
+/* Ends the agent's session: with a reason other than NONE its peer gets a Goodbye with it first. Afterwards that
+ * connection is answered REGISTER_AGAIN. Liveness is not changed by it. Harmless without a session. */
+void sb_core_end_session (sb_core_t *self, sb_core_agent_t *agent, sb_reason_t reason);
+
+/* Starts to give up the record of an agent without session: its deletions are published in slices (FORGOTTEN),
+ * then the record is free. One with an operator state keeps the record and loses its state only. */
+void sb_core_forget_agent (sb_core_t *self, sb_core_agent_t *agent);
+
+/* The level that Welcome and HeartbeatAck carry. */
+bool sb_core_state_known (const sb_core_t *self, const sb_core_agent_t *agent);
+
+/* ------------------------------------------------------------------ publications (publish.c) */
+
+/* Publishes a numbered event `_event.<agent or _broker>.<kind>` with one update of these changes (copied). */
+void sb_core_publish_event (sb_core_t *self, sb_core_agent_t *agent, const char *kind, const sb_change_t *changes, uint32_t count);
+
+/* Publishes a level, not numbered: topic `<category>.<agent or nothing>.`; category "_beat", "_control", "_health". */
+void sb_core_publish_level (sb_core_t *self, const char *category, const sb_core_agent_t *agent, const sb_change_t *changes, uint32_t count);
+
+/* ------------------------------------------------------------------ quality (quality.c) */
+
+/* From now on `cause` (LOST, OFFLINE, BREAKER, PAUSED) holds for the agent, or no longer. Where that changes what its topics
+ * are worth they are changed in slices; they come back to OK by writes, after the last cause is gone. Idempotent. */
+void sb_core_cause_begin (sb_core_t *self, sb_core_agent_t *agent, sb_cause_t cause);
+void sb_core_cause_end (sb_core_t *self, sb_core_agent_t *agent, sb_cause_t cause);
+
+/* The emergency stop was set or cleared (core->latch says which): the same, for every agent's topics outside
+ * the admitted categories. */
+void sb_core_latch_changed (sb_core_t *self);
+
+/* ------------------------------------------------------------------ timers (timer.c) */
+
+/* Asks for sb_agent_due at `deadline_ns` (SB_NEVER: not at all). Each call replaces the one before. O(log agents) when earlier
+ * than before, O(1) when later. */
+void sb_core_schedule (sb_core_t *self, sb_core_agent_t *agent, uint64_t deadline_ns);
+
+/* ------------------------------------------------------------------ reading (read.c) */
+
+/* What is asked for; an empty text asks for all, but is_subject_set with an empty subject asks for the empty one. */
+typedef struct {
+    sb_text_t category;
+    sb_text_t agent;
+    sb_text_t subject;
+    bool is_subject_set;
+} sb_topic_filter_t;
+
+/* Up to `limit` fields that match, in order of slot from *cursor (0: from the start), in scratch memory. *cursor becomes where
+ * to go on, 0 at the end. Looks at SB_SCAN_MAX slots at most: a page may be short, even empty, and not the last. */
+uint32_t sb_core_read_fields (sb_core_t *self, const sb_topic_filter_t *filter, uint64_t *cursor, uint32_t limit, const sb_state_field_t **fields);
+
+/* One field, or NULL; the value as sb_core_value gives it. */
+const sb_field_t *sb_core_find_field (const sb_core_t *self, const sb_core_agent_t *agent, sb_text_t category, sb_text_t subject, sb_text_t name);
+
+/* A stored value as a value; texts borrow until the field is next written. */
+sb_value_t sb_core_value (const sb_stored_value_t *stored);
+
+/* The category of that name ("_event" too), or NULL. */
+sb_category_t *sb_core_find_category (const sb_core_t *self, sb_text_t name);
+
+/* The first category whose slot is above `slot`, or NULL; sb_core_category_slot gives a category's slot. */
+sb_category_t *sb_core_next_category (const sb_core_t *self, uint32_t slot);
+uint32_t sb_core_category_slot (const sb_core_t *self, const sb_category_t *category);
+
+/* The category_sequence after which the last `last` publications that match begin: to be given as *after. */
+uint64_t sb_core_history_start (const sb_core_t *self, const sb_category_t *category, const sb_topic_filter_t *filter, uint32_t last);
+
+/* Up to `limit` publications of the category that match and have a category_sequence above *after, oldest first, in scratch
+ * memory. *after becomes where to go on; false when that was the end. Looks at SB_SCAN_MAX at most. */
+bool sb_core_read_history (sb_core_t *self, const sb_category_t *category, const sb_topic_filter_t *filter, uint64_t *after, uint32_t limit,
+                           const sb_publication_t *const **publications, uint32_t *count);
+
+/* The head of an interest of an agent. */
+sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *interest);
+
+/* ------------------------------------------------------------------ counters */
+
+static inline void sb_core_counter_add (sb_core_t *self, sb_counter_t counter, uint64_t more)
+{
+    self->counters[counter] += more;
+}
+
+/* The counter's name ("deltas"). */
+const char *sb_core_counter_name (sb_counter_t counter);
+
+/* ------------------------------------------------------------------ control: called by the state engine */
+
+/* Makes and frees what control keeps in core->control. False when there is no memory. */
+bool sb_control_new (sb_core_t *self);
+void sb_control_destroy (sb_core_t *self);
+
+/* SB_EVENT_RESTORE, SB_EVENT_RELOAD (core->config is the new one already), SB_EVENT_STORED. */
+void sb_control_restore (sb_core_t *self, const sb_control_state_t *state);
+void sb_control_reload (sb_core_t *self);
+void sb_commands_stored (sb_core_t *self, bool durable);
+
+/* A new record, all zero but slot and id: readies breaker, liveness (OFFLINE), operator state. */
+void sb_control_init_agent (sb_core_t *self, sb_core_agent_t *agent);
+
+/* The record is about to go: pending commands for it fail. */
+void sb_control_forget_agent (sb_core_t *self, sb_core_agent_t *agent);
+
+/* True when an operator's word stands about it (paused or isolated): its record must stay. */
+bool sb_control_is_held (const sb_core_agent_t *agent);
+
+/* A session was accepted (heartbeat_interval_ms is set): liveness REGISTERED, causes LOST and OFFLINE end, timer is scheduled,
+ * operator state becomes unconfirmed. */
+void sb_control_registered (sb_core_t *self, sb_core_agent_t *agent, bool is_new_instance);
+
+/* Any valid message of its session but Registration and Goodbye came. */
+void sb_control_traffic (sb_core_t *self, sb_core_agent_t *agent);
+
+/* It said goodbye (its session is ended by the caller): OFFLINE. */
+void sb_control_goodbye (sb_core_t *self, sb_core_agent_t *agent);
+
+/* Its heartbeat came; agent->beat still holds the one before (beat_unix_ns 0: there was none). Progress and MUTE, confirmations by
+ * level, failures that it reports. */
+void sb_control_beat (sb_core_t *self, sb_core_agent_t *agent, const sb_heartbeat_t *beat);
+
+/* `count` failures of one reason are laid to it (also ones of its AgentMessage in hand: a probe then fails). */
+void sb_control_failure (sb_core_t *self, sb_core_agent_t *agent, sb_reason_t reason, uint64_t count);
+
+/* May this AgentMessage's deltas be looked at? PAUSED, ISOLATED, BREAKER_OPEN (with *retry_after_ms), or NONE. Asked for each delta of
+ * a message: once a message was let in as a probe, so are its further deltas. */
+sb_reason_t sb_control_admit (sb_core_t *self, sb_core_agent_t *agent, uint32_t *retry_after_ms);
+
+/* The emergency stop: EMERGENCY_STOPPED unless the category stays open, or NONE. */
+sb_reason_t sb_control_admit_category (const sb_core_t *self, const sb_category_t *category, sb_text_t name);
+
+/* The end of an AgentMessage that carried deltas or a replacement: how many were accepted and refused. */
+void sb_control_message_end (sb_core_t *self, sb_core_agent_t *agent, uint32_t accepted, uint32_t refused);
+
+/* Time for the agent: judges liveness, MUTE, breaker, and schedules again. Called in SB_EVENT_TICK only. */
+void sb_agent_due (sb_core_t *self, sb_core_agent_t *agent);
+
+/* The broker itself was late: adds lateness_ns to the agent's deadlines, and to commands'. */
+void sb_control_shift_agent (sb_core_t *self, sb_core_agent_t *agent, uint64_t lateness_ns);
+void sb_commands_shift (sb_core_t *self, uint64_t lateness_ns);
+
+/* What Welcome and HeartbeatAck say of it; texts borrow from the records. */
+void sb_control_level (sb_core_t *self, const sb_core_agent_t *agent, sb_operator_state_t *operator_state, sb_latch_t *latch, sb_breaker_status_t *breaker);
+
+/* How long an agent that has no session and no longer lives has been so: since when on the monotonic clock; SB_NEVER when it
+ * lives or has a session. The eldest is forgotten first, after forget_after_ms at the latest. */
+uint64_t sb_control_gone_since_ns (const sb_core_agent_t *agent);
+
+/* Commands: SB_EVENT_COMMAND, SB_EVENT_BAD_COMMAND, an agent's request over its session, an agent's result. */
+void sb_commands_request (sb_core_t *self, const sb_event_t *event);
+void sb_commands_bad_request (sb_core_t *self, const sb_event_t *event);
+void sb_commands_agent_request (sb_core_t *self, sb_core_agent_t *agent, const sb_command_request_t *request);
+void sb_commands_result (sb_core_t *self, sb_core_agent_t *agent, const sb_command_result_t *result);
+
+/* Times commands out; the next time that it wants to be called (SB_NEVER: not). Called in SB_EVENT_TICK. */
+void sb_commands_tick (sb_core_t *self);
+uint64_t sb_commands_deadline (const sb_core_t *self);
+
+/* Once each whole tick: _control., system health. Longer work goes on in sb_health_slice, called by each SB_EVENT_TICK until false. */
+void sb_health_tick (sb_core_t *self);
+bool sb_health_slice (sb_core_t *self);
+
+/* Events of the state engine, with the log line that belongs to them. */
+void sb_events_registered (sb_core_t *self, sb_core_agent_t *agent, bool is_new_instance);
+void sb_events_duplicate_id (sb_core_t *self, sb_core_agent_t *agent, uint64_t displaced_instance_id);
+void sb_events_session_lost (sb_core_t *self, sb_core_agent_t *agent);
+void sb_events_forgotten (sb_core_t *self, sb_core_agent_t *agent); /* while the record still stands */
+void sb_events_tick_late (sb_core_t *self, uint64_t lateness_ns);
+void sb_events_tick_timeout (sb_core_t *self, uint64_t elapsed_ns);
+void sb_events_reloaded (sb_core_t *self);
+
+#endif
