@@ -21,7 +21,7 @@
 #include "scratch.h"
 
 #include "breaker.h"  /* sb_breaker_t: plain struct, embedded in the agent */
-#include "latch.h"    /* sb_latch_control_t: plain struct, embedded in the core */
+#include "latch.h"    /* sb_stop_latch_t: plain struct, embedded in the core */
 #include "liveness.h" /* sb_liveness_t: plain struct, embedded in the agent */
 #include "operator.h" /* sb_operator_t: plain struct, embedded in the agent */
 
@@ -38,9 +38,6 @@ enum {
     SB_SLICE = 512,              /* topics or fields handled in one slice of longer work */
     SB_SCAN_MAX = 20000          /* slots looked at for one page of a reply */
 };
-
-/* Why an agent's topics are not to be trusted; bits of sb_core_agent.causes. */
-#define SB_CAUSE_BIT(cause) (1u << (cause))
 
 typedef enum {
 #define SB_COUNTER(name, text) SB_COUNTER_##name,
@@ -183,7 +180,7 @@ typedef struct {
 } sb_stage_t;
 
 /* Everything about one agent. */
-typedef struct sb_core_agent {
+typedef struct sb_agent_record {
     uint32_t slot; /* its own; 0: the record is free */
     char id[SB_ID_MAX + 1]; /* NUL-terminated */
     uint8_t id_size;
@@ -236,7 +233,6 @@ typedef struct sb_core_agent {
     uint32_t first_link; /* slot */
     uint32_t field_count;
     uint32_t stale_topics; /* state topics whose quality is not OK */
-    uint32_t causes;       /* SB_CAUSE_BIT of each cause in force; the latch apart */
     uint32_t walk;         /* number of its last quality walk */
     uint32_t walk_topic;   /* slot that the walk comes to next; 0: no walk is under way */
     uint8_t walk_quality;  /* what the walk sets */
@@ -249,8 +245,8 @@ typedef struct sb_core_agent {
     bool in_work;          /* it is in the list of agents with work left over */
     uint32_t work_next;    /* slot, in that list */
     uint32_t heap_place;   /* index + 1 in core->heap; 0: none */
-    uint64_t deadline_ns;  /* when sb_agent_due wants to be called; SB_NEVER: not */
-} sb_core_agent_t;
+    uint64_t deadline_ns;  /* when sb_control_expire wants to be called; SB_NEVER: not */
+} sb_agent_record_t;
 
 typedef struct {
     uint64_t deadline_ns; /* at most the agent's */
@@ -270,7 +266,7 @@ struct sb_core {
     int64_t started_unix_ns;
     bool is_shutting_down;
 
-    sb_pool_t agents;     /* sb_core_agent_t; slot 1 is the broker itself, "_broker" */
+    sb_pool_t agents;     /* sb_agent_record_t; slot 1 is the broker itself, "_broker" */
     sb_pool_t categories; /* sb_category_t; slot 1 is _event */
     sb_pool_t links;
     sb_pool_t topics;
@@ -308,10 +304,11 @@ struct sb_core {
     uint64_t tick_due_ns;     /* next whole tick */
     uint64_t tick_started_ns; /* the whole tick whose work may not be finished */
     bool tick_put_off;        /* its budget is used up: nothing more until the next */
-    bool health_unfinished;   /* sb_health_slice has more to do */
+    bool health_unfinished;   /* sb_health_tick left work over */
 
-    sb_latch_control_t latch;
-    struct sb_control *control; /* pending commands, reply memory, health: made and destroyed by sb_control_new/_destroy */
+    sb_stop_latch_t latch;
+    struct sb_control *control; /* pending commands, reply memory, health: made and destroyed by sb_control_new, _destroy */
+    uint64_t message_number;    /* of the AgentMessage in hand; counted up with each */
 
     uint64_t counters[SB_COUNTER_LIMIT];
     uint64_t refusals[SB_REASON_LIMIT]; /* of any kind, by reason */
@@ -347,61 +344,60 @@ void sb_core_refuse (sb_core_t *self, uint64_t peer, sb_reason_t reason);
 /* ------------------------------------------------------------------ agents (registry.c, session.c) */
 
 /* The agent of that id, or NULL. Records without a session are found too; "_broker" is not. */
-sb_core_agent_t *sb_core_find_agent (const sb_core_t *self, sb_text_t id);
+sb_agent_record_t *sb_core_find_agent (const sb_core_t *self, sb_text_t id);
 
 /* The first agent whose slot is above `slot` (start with 0), in order of slots, or NULL. Leaves out "_broker". */
-sb_core_agent_t *sb_core_next_agent (const sb_core_t *self, uint32_t slot);
+sb_agent_record_t *sb_core_next_agent (const sb_core_t *self, uint32_t slot);
 
 /* The agent with a session on that connection, or NULL. */
-sb_core_agent_t *sb_core_find_peer (const sb_core_t *self, uint64_t peer);
+sb_agent_record_t *sb_core_find_peer (const sb_core_t *self, uint64_t peer);
 
 /* A record for an id that has none: no session, OFFLINE. For operator states restored at start.
  * NULL when the table is full and nobody can be forgotten. */
-sb_core_agent_t *sb_core_add_agent (sb_core_t *self, sb_text_t id);
+sb_agent_record_t *sb_core_add_agent (sb_core_t *self, sb_text_t id);
 
 /* Agents with a record. */
 uint32_t sb_core_agent_count (const sb_core_t *self);
 
-static inline sb_text_t sb_core_agent_id (const sb_core_agent_t *agent)
+static inline sb_text_t sb_core_agent_id (const sb_agent_record_t *agent)
 {
     return (sb_text_t){agent->id, agent->id_size};
 }
 
 /* Ends the agent's session: with a reason other than NONE its peer gets a Goodbye with it first. Afterwards that
  * connection is answered REGISTER_AGAIN. Liveness is not changed by it. Harmless without a session. */
-void sb_core_end_session (sb_core_t *self, sb_core_agent_t *agent, sb_reason_t reason);
+void sb_core_end_session (sb_core_t *self, sb_agent_record_t *agent, sb_reason_t reason);
 
 /* Starts to give up the record of an agent without session: its deletions are published in slices (FORGOTTEN),
  * then the record is free. One with an operator state keeps the record and loses its state only. */
-void sb_core_forget_agent (sb_core_t *self, sb_core_agent_t *agent);
+void sb_core_forget_agent (sb_core_t *self, sb_agent_record_t *agent);
 
 /* The level that Welcome and HeartbeatAck carry. */
-bool sb_core_state_known (const sb_core_t *self, const sb_core_agent_t *agent);
+bool sb_core_state_known (const sb_core_t *self, const sb_agent_record_t *agent);
 
 /* ------------------------------------------------------------------ publications (publish.c) */
 
 /* Publishes a numbered event `_event.<agent or _broker>.<kind>` with one update of these changes (copied). */
-void sb_core_publish_event (sb_core_t *self, sb_core_agent_t *agent, const char *kind, const sb_change_t *changes, uint32_t count);
+void sb_core_publish_event (sb_core_t *self, sb_agent_record_t *agent, const char *kind, const sb_change_t *changes, uint32_t count);
 
 /* Publishes a level, not numbered: topic `<category>.<agent or nothing>.`; category "_beat", "_control", "_health". */
-void sb_core_publish_level (sb_core_t *self, const char *category, const sb_core_agent_t *agent, const sb_change_t *changes, uint32_t count);
+void sb_core_publish_level (sb_core_t *self, const char *category, const sb_agent_record_t *agent, const sb_change_t *changes, uint32_t count);
 
 /* ------------------------------------------------------------------ quality (quality.c) */
 
-/* From now on `cause` (LOST, OFFLINE, BREAKER, PAUSED) holds for the agent, or no longer. Where that changes what its topics
- * are worth they are changed in slices; they come back to OK by writes, after the last cause is gone. Idempotent. */
-void sb_core_cause_begin (sb_core_t *self, sb_core_agent_t *agent, sb_cause_t cause);
-void sb_core_cause_end (sb_core_t *self, sb_core_agent_t *agent, sb_cause_t cause);
+/* What sb_control_quality says of the agent may have changed: compares, and where its topics are worth something else now,
+ * changes them in slices. They come back to OK by writes alone, after the last cause is gone. Idempotent, O(1). */
+void sb_core_request_quality (sb_core_t *self, sb_agent_record_t *agent);
 
-/* The emergency stop was set or cleared (core->latch says which): the same, for every agent's topics outside
- * the admitted categories. */
-void sb_core_latch_changed (sb_core_t *self);
+/* The same for every agent (emergency stop set or cleared). Topics of admitted categories are left alone by a stop. O(agents). */
+void sb_core_request_quality_all (sb_core_t *self);
 
 /* ------------------------------------------------------------------ timers (timer.c) */
 
-/* Asks for sb_agent_due at `deadline_ns` (SB_NEVER: not at all). Each call replaces the one before. O(log agents) when earlier
+/* Asks for sb_control_expire at `deadline_ns` (SB_NEVER: not at all). The state engine does so after each call of control.h that takes
+ * an agent; only code that moves a deadline by other ways (a command's handler) calls it itself. Each call replaces the one before. O(log agents) when earlier
  * than before, O(1) when later. */
-void sb_core_schedule (sb_core_t *self, sb_core_agent_t *agent, uint64_t deadline_ns);
+void sb_core_schedule (sb_core_t *self, sb_agent_record_t *agent, uint64_t deadline_ns);
 
 /* ------------------------------------------------------------------ reading (read.c) */
 
@@ -418,7 +414,7 @@ typedef struct {
 uint32_t sb_core_read_fields (sb_core_t *self, const sb_topic_filter_t *filter, uint64_t *cursor, uint32_t limit, const sb_state_field_t **fields);
 
 /* One field, or NULL; the value as sb_core_value gives it. */
-const sb_field_t *sb_core_find_field (const sb_core_t *self, const sb_core_agent_t *agent, sb_text_t category, sb_text_t subject, sb_text_t name);
+const sb_field_t *sb_core_find_field (const sb_core_t *self, const sb_agent_record_t *agent, sb_text_t category, sb_text_t subject, sb_text_t name);
 
 /* A stored value as a value; texts borrow until the field is next written. */
 sb_value_t sb_core_value (const sb_stored_value_t *stored);
@@ -451,88 +447,14 @@ static inline void sb_core_counter_add (sb_core_t *self, sb_counter_t counter, u
 /* The counter's name ("deltas"). */
 const char *sb_core_counter_name (sb_counter_t counter);
 
-/* ------------------------------------------------------------------ control: called by the state engine */
+/* ------------------------------------------------------------------ what the state engine calls
+ *
+ * control.h (agents), commands.h, health.h, events.h; and besides: */
 
-/* Makes and frees what control keeps in core->control. False when there is no memory. */
-bool sb_control_new (sb_core_t *self);
-void sb_control_destroy (sb_core_t *self);
-
-/* SB_EVENT_RESTORE, SB_EVENT_RELOAD (core->config is the new one already), SB_EVENT_STORED. */
-void sb_control_restore (sb_core_t *self, const sb_control_state_t *state);
+/* A new configuration is in core->config. */
 void sb_control_reload (sb_core_t *self);
-void sb_commands_stored (sb_core_t *self, bool durable);
 
-/* A new record, all zero but slot and id: readies breaker, liveness (OFFLINE), operator state. */
-void sb_control_init_agent (sb_core_t *self, sb_core_agent_t *agent);
-
-/* The record is about to go: pending commands for it fail. */
-void sb_control_forget_agent (sb_core_t *self, sb_core_agent_t *agent);
-
-/* True when an operator's word stands about it (paused or isolated): its record must stay. */
-bool sb_control_is_held (const sb_core_agent_t *agent);
-
-/* A session was accepted (heartbeat_interval_ms is set): liveness REGISTERED, causes LOST and OFFLINE end, timer is scheduled,
- * operator state becomes unconfirmed. */
-void sb_control_registered (sb_core_t *self, sb_core_agent_t *agent, bool is_new_instance);
-
-/* Any valid message of its session but Registration and Goodbye came. */
-void sb_control_traffic (sb_core_t *self, sb_core_agent_t *agent);
-
-/* It said goodbye (its session is ended by the caller): OFFLINE. */
-void sb_control_goodbye (sb_core_t *self, sb_core_agent_t *agent);
-
-/* Its heartbeat came; agent->beat still holds the one before (beat_unix_ns 0: there was none). Progress and MUTE, confirmations by
- * level, failures that it reports. */
-void sb_control_beat (sb_core_t *self, sb_core_agent_t *agent, const sb_heartbeat_t *beat);
-
-/* `count` failures of one reason are laid to it (also ones of its AgentMessage in hand: a probe then fails). */
-void sb_control_failure (sb_core_t *self, sb_core_agent_t *agent, sb_reason_t reason, uint64_t count);
-
-/* May this AgentMessage's deltas be looked at? PAUSED, ISOLATED, BREAKER_OPEN (with *retry_after_ms), or NONE. Asked for each delta of
- * a message: once a message was let in as a probe, so are its further deltas. */
-sb_reason_t sb_control_admit (sb_core_t *self, sb_core_agent_t *agent, uint32_t *retry_after_ms);
-
-/* The emergency stop: EMERGENCY_STOPPED unless the category stays open, or NONE. */
-sb_reason_t sb_control_admit_category (const sb_core_t *self, const sb_category_t *category, sb_text_t name);
-
-/* The end of an AgentMessage that carried deltas or a replacement: how many were accepted and refused. */
-void sb_control_message_end (sb_core_t *self, sb_core_agent_t *agent, uint32_t accepted, uint32_t refused);
-
-/* Time for the agent: judges liveness, MUTE, breaker, and schedules again. Called in SB_EVENT_TICK only. */
-void sb_agent_due (sb_core_t *self, sb_core_agent_t *agent);
-
-/* The broker itself was late: adds lateness_ns to the agent's deadlines, and to commands'. */
-void sb_control_shift_agent (sb_core_t *self, sb_core_agent_t *agent, uint64_t lateness_ns);
-void sb_commands_shift (sb_core_t *self, uint64_t lateness_ns);
-
-/* What Welcome and HeartbeatAck say of it; texts borrow from the records. */
-void sb_control_level (sb_core_t *self, const sb_core_agent_t *agent, sb_operator_state_t *operator_state, sb_latch_t *latch, sb_breaker_status_t *breaker);
-
-/* How long an agent that has no session and no longer lives has been so: since when on the monotonic clock; SB_NEVER when it
- * lives or has a session. The eldest is forgotten first, after forget_after_ms at the latest. */
-uint64_t sb_control_gone_since_ns (const sb_core_agent_t *agent);
-
-/* Commands: SB_EVENT_COMMAND, SB_EVENT_BAD_COMMAND, an agent's request over its session, an agent's result. */
-void sb_commands_request (sb_core_t *self, const sb_event_t *event);
-void sb_commands_bad_request (sb_core_t *self, const sb_event_t *event);
-void sb_commands_agent_request (sb_core_t *self, sb_core_agent_t *agent, const sb_command_request_t *request);
-void sb_commands_result (sb_core_t *self, sb_core_agent_t *agent, const sb_command_result_t *result);
-
-/* Times commands out; the next time that it wants to be called (SB_NEVER: not). Called in SB_EVENT_TICK. */
-void sb_commands_tick (sb_core_t *self);
-uint64_t sb_commands_deadline (const sb_core_t *self);
-
-/* Once each whole tick: _control., system health. Longer work goes on in sb_health_slice, called by each SB_EVENT_TICK until false. */
-void sb_health_tick (sb_core_t *self);
-bool sb_health_slice (sb_core_t *self);
-
-/* Events of the state engine, with the log line that belongs to them. */
-void sb_events_registered (sb_core_t *self, sb_core_agent_t *agent, bool is_new_instance);
-void sb_events_duplicate_id (sb_core_t *self, sb_core_agent_t *agent, uint64_t displaced_instance_id);
-void sb_events_session_lost (sb_core_t *self, sb_core_agent_t *agent);
-void sb_events_forgotten (sb_core_t *self, sb_core_agent_t *agent); /* while the record still stands */
-void sb_events_tick_late (sb_core_t *self, uint64_t lateness_ns);
-void sb_events_tick_timeout (sb_core_t *self, uint64_t elapsed_ns);
-void sb_events_reloaded (sb_core_t *self);
+/* The broker was late by `lateness_ns`: adds it to the deadlines of pending commands. */
+void sb_commands_delay (sb_core_t *self, uint64_t lateness_ns);
 
 #endif
