@@ -114,7 +114,8 @@ void sb_peer_register (sb_peer_t *self, const char *agent_id, uint64_t instance_
 sb_peer_t *sb_peer_join (const char *ingress, const char *agent_id, uint64_t instance_id);
 
 /* Sends a delta of one number field. */
-void sb_peer_send_number (sb_peer_t *self, uint64_t sequence, const char *category, const char *subject, const char *name, double number);
+void sb_peer_send_number (sb_peer_t *self, uint64_t sequence, const char *category, const char *subject,
+                          const char *name, double number);
 
 /* Sends an otherwise empty heartbeat. */
 void sb_peer_send_heartbeat (sb_peer_t *self);
@@ -150,7 +151,8 @@ const sb_command_reply_t *sb_commander_do (sb_commander_t *self, const char *com
 
 /* The value of column `column` of the first record whose text column `key_column` equals `key`; with key_column NULL,
  * of the first record that has such a column. NULL when there is none. */
-const sb_value_t *sb_reply_value (const sb_command_reply_t *reply, const char *key_column, const char *key, const char *column);
+const sb_value_t *sb_reply_value (const sb_command_reply_t *reply, const char *key_column, const char *key,
+                                  const char *column);
 
 /* ---------------------------------------------------------------- a subscriber */
 
