@@ -106,6 +106,7 @@ typedef struct {
     sb_text_t issuer;
     sb_text_t reason;
     int64_t since_unix_ns;
+    bool by_agent; /* an agent said it over its session: that agent may lift the pause */
 } sb_operator_record_t;
 
 /* All that is durable in this version. Order of operators: by agent id. */
