@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What the parts of the codec share. Not installed, not included elsewhere.
+ *
+ * A decoder is sticky: the first fault stands, and whatever is read after it is
+ * harmless and thrown away. So the readers need no error path of their own; the
+ * one at the top looks at the fault once.
+ */
+#ifndef SB_CODEC_PRIVATE_H
+#define SB_CODEC_PRIVATE_H
+
+#include "sb_codec.h"
+#include "sb_names.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "syncbus.pb-c.h"
+
+/* The generated type of a message of the schema: V1 (Delta). */
+#define V1(name) Syncbus__V1__##name
+
+/* ------------------------------------------------------------------ arena */
+
+/* Fills *allocator so that protobuf-c allocates from the arena, which must outlive it. Freeing does nothing. */
+void sb_arena_allocator (sb_arena_t *self, ProtobufCAllocator *allocator);
+
+/* Octets that protobuf-c asked for when it got `memory` from sb_arena_allocator. */
+size_t sb_arena_allocated_size (const void *memory);
+
+/* ------------------------------------------------------------------ decoding */
+
+typedef struct {
+    sb_arena_t *arena;
+    sb_fault_t fault; /* the first one */
+} sb_decoder_t;
+
+/* Sets the fault to MALFORMED with a static text, unless one is set. */
+void sb_decoder_fail (sb_decoder_t *self, const char *text);
+
+/* Unpacks `size` octets; NULL with the fault set when that cannot be done. */
+void *sb_decoder_unpack (sb_decoder_t *self, const ProtobufCMessageDescriptor *descriptor, const void *data,
+                         size_t size, size_t max_bytes);
+
+/* Zeroed room for `count` items; NULL when count is 0, or with the fault set when the arena is full. */
+void *sb_decoder_take (sb_decoder_t *self, size_t count, size_t item_size);
+
+/* A string field with its length on the wire, unchecked. */
+sb_text_t sb_decoder_raw_text (const char *string);
+
+/* A string field; the fault is set when it is not UTF-8 without NUL. */
+sb_text_t sb_decoder_text (sb_decoder_t *self, const char *string);
+
+/* A repeated string field. */
+const sb_text_t *sb_decoder_texts (sb_decoder_t *self, char **strings, size_t count, uint32_t *text_count);
+
+/* `text` made fit to be shown and sent back: at most SB_FIELD_NAME_MAX octets, valid UTF-8, no control characters. */
+sb_text_t sb_decoder_printable (sb_decoder_t *self, sb_text_t text);
+
+/* Reads a value; gives SB_REASON_NONE, or the reason of kind CONTENT why it cannot stand (*value is then NONE). */
+sb_reason_t sb_decode_value (const V1 (Value) * source, sb_value_t *value);
+
+/* Content faults go to delta->fault; `is_whole_state`: a delete is one too. */
+void sb_decode_delta (sb_decoder_t *self, const V1 (Delta) * source, bool is_whole_state, sb_delta_t *delta);
+
+/* Values that cannot stand become SB_VALUE_NONE, which no command takes. */
+const sb_parameter_t *sb_decode_parameters (sb_decoder_t *self, V1 (Parameter) * *source, size_t count,
+                                            uint32_t *parameter_count);
+
+void sb_decode_request (sb_decoder_t *self, const V1 (CommandRequest) * source, sb_command_request_t *request);
+void sb_decode_reply (sb_decoder_t *self, const V1 (CommandReply) * source, sb_command_reply_t *reply);
+void sb_decode_goodbye (sb_decoder_t *self, const V1 (Goodbye) * source, sb_goodbye_t *goodbye);
+
+/* `topic` is taken as it is; everything else is read from `source`. */
+void sb_decode_publication_body (sb_decoder_t *self, const V1 (Publication) * source, sb_publication_t *publication);
+
+/* A topic of the form category.agent.subject; else the fault is set. */
+sb_text_t sb_decode_topic (sb_decoder_t *self, sb_text_t topic);
+
+/* An enum's number, which must be one that the schema names; else the fault is set. */
+sb_reason_t sb_decode_reason (sb_decoder_t *self, int number);
+sb_quality_t sb_decode_quality (sb_decoder_t *self, int number);
+
+/* ------------------------------------------------------------------ encoding */
+
+/* The work of the first step: a message of protobuf-c, and what stands before it in the frame. */
+struct sb_encoding {
+    ProtobufCMessage *message;
+    sb_text_t topic; /* of a publication; then a NUL follows it */
+    bool has_topic;
+    size_t message_size;
+};
+
+/* Sticky like the decoder: when the arena is full, `is_full` is set and the rest is harmless. */
+typedef struct {
+    sb_arena_t *arena;
+    bool is_full;
+} sb_encoder_t;
+
+/* Zeroed room for `count` items, never NULL unless is_full is set or count is 0. */
+void *sb_encoder_take (sb_encoder_t *self, size_t count, size_t item_size);
+
+/* A NUL-terminated copy; the schema's empty string for an empty text. */
+char *sb_encoder_text (sb_encoder_t *self, sb_text_t text);
+char **sb_encoder_texts (sb_encoder_t *self, const sb_text_t *texts, uint32_t count);
+
+/* Room for `count` children and an array of pointers to them, which a repeated field wants; NULL when it is_full. */
+void *sb_encoder_children (sb_encoder_t *self, size_t count, size_t item_size, void ***pointers);
+
+/* The writers below turn a struct into the schema's message of the same name, and give NULL when it is_full. */
+void sb_encode_value (sb_encoder_t *self, const sb_value_t *source, V1 (Value) * value);
+V1 (Change) * *sb_encode_changes (sb_encoder_t *self, const sb_change_t *changes, uint32_t count);
+V1 (Parameter) * *sb_encode_parameters (sb_encoder_t *self, const sb_parameter_t *parameters, uint32_t count);
+void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *source, V1 (Publication) * publication);
+V1 (CommandRequest) * sb_encode_request (sb_encoder_t *self, const sb_command_request_t *request);
+V1 (CommandReply) * sb_encode_reply (sb_encoder_t *self, const sb_command_reply_t *reply);
+V1 (Goodbye) * sb_encode_goodbye (sb_encoder_t *self, const sb_goodbye_t *goodbye);
+
+/* Makes the encoding and returns the octets of the whole frame, 0 when the arena is full. `topic` may be NULL. */
+size_t sb_encoder_finish (sb_encoder_t *self, ProtobufCMessage *message, const sb_text_t *topic,
+                          sb_encoding_t **encoding);
+
+#endif
