@@ -45,6 +45,8 @@ typedef struct {
     uint64_t open_count;               /* times that it went to OPEN */
     uint64_t successes;                /* in all */
     uint64_t failures;                 /* in all */
+    uint64_t restarts_by_hand;         /* times that restart_agent closed or cleared it */
+    uint64_t restarts_by_recovery;     /* times that its probes closed it */
     uint64_t ring_ns[SB_BREAKER_RING]; /* when the last failures were */
 } sb_breaker_t;
 

@@ -60,7 +60,7 @@ void sb_control_operator_status (const sb_core_t *core, const sb_agent_record_t 
 void sb_control_latch_status (const sb_core_t *core, sb_latch_t *status);
 void sb_control_breaker_status (const sb_core_t *core, const sb_agent_record_t *agent, sb_breaker_status_t *status);
 
-/* True when nothing may be forgotten of what operators said: paused, isolated, or ever changed. */
+/* True while the agent's record must not be forgotten for what operators said: it is paused or isolated. */
 bool sb_control_is_kept (const sb_agent_record_t *agent);
 
 /* Does what is due of one agent's breaker, liveness and receipts, and returns when it wants that next. A DEAD agent's session is closed

@@ -40,7 +40,7 @@ enum {
 };
 
 typedef enum {
-#define SB_COUNTER(name, text) SB_COUNTER_##name,
+#define SB_COUNTER(name, unit, help) SB_COUNTER_##name,
 #include "sb_counters.def"
 #undef SB_COUNTER
     SB_COUNTER_LIMIT
@@ -225,6 +225,7 @@ typedef struct sb_agent_record {
     sb_breaker_t breaker;
     sb_liveness_t liveness;
     sb_operator_t operator_state;
+    uint64_t health_digest; /* of its level last published; health.c */
 
     /* state (apply.c, quality.c, replace.c) */
     uint32_t first_topic; /* slot */

@@ -45,16 +45,16 @@ typedef struct {
 const sb_happening_info_t *sb_happening_info (sb_happening_t kind);
 
 /* One emitter for each kind. `agent` is never NULL where it is asked for; texts are copied. */
-void sb_events_registered (sb_core_t *core, const sb_agent_record_t *agent, bool is_new_instance);
-void sb_events_liveness (sb_core_t *core, const sb_agent_record_t *agent, sb_liveness_state_t from, uint64_t silence_ns);
-void sb_events_mute (sb_core_t *core, const sb_agent_record_t *agent);
-void sb_events_breaker (sb_core_t *core, const sb_agent_record_t *agent, sb_breaker_state_t from, const char *cause);
-void sb_events_operator (sb_core_t *core, const sb_agent_record_t *agent);
+void sb_events_registered (sb_core_t *core, sb_agent_record_t *agent, bool is_new_instance);
+void sb_events_liveness (sb_core_t *core, sb_agent_record_t *agent, sb_liveness_state_t from, uint64_t silence_ns);
+void sb_events_mute (sb_core_t *core, sb_agent_record_t *agent);
+void sb_events_breaker (sb_core_t *core, sb_agent_record_t *agent, sb_breaker_state_t from, const char *cause);
+void sb_events_operator (sb_core_t *core, sb_agent_record_t *agent);
 void sb_events_latch (sb_core_t *core, uint32_t told);
-void sb_events_duplicate_id (sb_core_t *core, const sb_agent_record_t *agent, uint64_t instance_id, uint64_t other_instance_id, sb_reason_t reason);
-void sb_events_quality (sb_core_t *core, const sb_agent_record_t *agent, sb_quality_t quality, sb_cause_t cause);
+void sb_events_duplicate_id (sb_core_t *core, sb_agent_record_t *agent, uint64_t instance_id, uint64_t other_instance_id, sb_reason_t reason);
+void sb_events_quality (sb_core_t *core, sb_agent_record_t *agent, sb_quality_t quality, sb_cause_t cause);
 void sb_events_health (sb_core_t *core, bool is_low);
-void sb_events_behind (sb_core_t *core, const sb_agent_record_t *agent, uint64_t backlog, bool is_behind);
+void sb_events_behind (sb_core_t *core, sb_agent_record_t *agent, uint64_t backlog, bool is_behind);
 void sb_events_forgotten (sb_core_t *core, sb_text_t agent_id, const char *cause);
 void sb_events_late (sb_core_t *core, uint64_t lateness_ns, bool is_work_left);
 void sb_events_restored (sb_core_t *core, uint32_t operators);

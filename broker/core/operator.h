@@ -67,13 +67,17 @@ void sb_operator_init (sb_operator_t *self);
 bool sb_operator_pause (sb_operator_t *self, sb_text_t issuer, sb_text_t reason, bool by_agent, int64_t unix_ns);
 bool sb_operator_resume (sb_operator_t *self, sb_text_t issuer, sb_text_t reason, bool by_agent, int64_t unix_ns);
 
+/* An operator pauses what an agent has paused: the pause becomes the operator's, which that agent cannot lift; nothing else
+ * changes. Returns false, changing nothing, in any other case. */
+bool sb_operator_take_over (sb_operator_t *self, sb_text_t issuer, sb_text_t reason, int64_t unix_ns);
+
 /* The agent says that at `revision` its own state was `paused`. Returns true when that confirmed it. */
 bool sb_operator_confirm (sb_operator_t *self, uint64_t revision, bool paused);
 
 /* A broker restart: state and revision are kept, unconfirmed, to be told again. */
 void sb_operator_restore (sb_operator_t *self, bool paused, uint64_t revision, sb_text_t issuer, sb_text_t reason, bool by_agent, int64_t unix_ns);
 
-/* True when it differs from that of an agent that nobody ever paused: must be kept when the agent is forgotten. */
+/* True when it is to be kept over a restart: paused, or ever changed (the revision goes on). */
 bool sb_operator_is_kept (const sb_operator_t *self);
 
 /* For the wire; borrows from `self`. */
