@@ -84,7 +84,7 @@ typedef struct {
     sb_head_t head;           /* its last publication */
     uint32_t agent;           /* slot */
     uint32_t category;        /* slot */
-    uint32_t link;            /* slot of (agent, category); 0 for topics of the broker's categories */
+    uint32_t link;            /* slot of (agent, category) */
     uint32_t next_of_agent;   /* slot, in order of making */
     uint32_t first_field;     /* slot */
     uint32_t last_field;      /* slot */
@@ -175,6 +175,7 @@ typedef struct {
     uint32_t topic;       /* slot that the sweep comes to next */
     uint64_t sequence;    /* the number that it uses up */
     uint64_t instance_id; /* whose it is */
+    uint32_t walk;        /* the agent's last quality walk when its application began */
     uint8_t field_size;   /* of the fault's field */
     char field[SB_FIELD_NAME_MAX]; /* the fault's field */
 } sb_stage_t;
@@ -220,6 +221,7 @@ typedef struct sb_agent_record {
     sb_heartbeat_t beat;          /* its last heartbeat; pointers NULL */
     int64_t beat_unix_ns;         /* when that came; 0: none in this session */
     uint64_t backlog;             /* publications of its interests that it has not seen, at that beat */
+    bool is_behind;               /* the backlog was reported as long */
 
     /* control */
     sb_breaker_t breaker;
@@ -234,6 +236,8 @@ typedef struct sb_agent_record {
     uint32_t first_link; /* slot */
     uint32_t field_count;
     uint32_t stale_topics; /* state topics whose quality is not OK */
+    uint8_t held_quality;  /* what sb_control_quality said last: sb_quality_t */
+    uint8_t held_cause;    /* and why: sb_cause_t */
     uint32_t walk;         /* number of its last quality walk */
     uint32_t walk_topic;   /* slot that the walk comes to next; 0: no walk is under way */
     uint8_t walk_quality;  /* what the walk sets */
@@ -241,6 +245,7 @@ typedef struct sb_agent_record {
     uint32_t replace_mark; /* number of its last replacement */
     sb_stage_t *stage;     /* in core->values; NULL: none */
     bool is_leaving;       /* its record is being given up, in slices */
+    uint32_t leave_topic;  /* slot that giving up comes to next */
 
     /* longer work, timers (core.c, timer.c) */
     bool in_work;          /* it is in the list of agents with work left over */
@@ -275,6 +280,7 @@ struct sb_core {
     sb_blob_t values;        /* names, values, profiles, stages */
     sb_blob_t history;
     uint32_t state_topics;   /* topics that are not the broker's */
+    uint32_t leaving_count;  /* agents whose records are being given up */
     sb_index_t agent_index;  /* by id */
     sb_index_t peer_index;   /* by connection */
     sb_index_t category_index;
@@ -305,6 +311,7 @@ struct sb_core {
     uint64_t tick_due_ns;     /* next whole tick */
     uint64_t tick_started_ns; /* the whole tick whose work may not be finished */
     bool tick_put_off;        /* its budget is used up: nothing more until the next */
+    bool is_behind;           /* due timers were left over: being late again is no stop of the broker */
     bool health_unfinished;   /* sb_health_tick left work over */
 
     sb_stop_latch_t latch;
@@ -313,10 +320,6 @@ struct sb_core {
 
     uint64_t counters[SB_COUNTER_LIMIT];
     uint64_t refusals[SB_REASON_LIMIT]; /* of any kind, by reason */
-    sb_histogram_t deliveries;          /* agents' own, all added: origin to end of handler */
-    sb_histogram_t merges;              /* the shell's, see SB_EVENT_TICK */
-    uint64_t cut_connections;           /* by the shell's word */
-    uint64_t publish_refused;           /* by the shell's word */
 };
 
 /* ------------------------------------------------------------------ scratch memory and effects (effects.c) */

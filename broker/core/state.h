@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What the modules of the state engine call on each other, beyond core_internal.h. One section a module.
+ * A "text" argument is borrowed for the call; slots are never 0 unless it says so.
+ */
+#ifndef SB_STATE_H
+#define SB_STATE_H
+
+#include "commands.h"
+#include "control.h"
+#include "core_internal.h"
+#include "events.h"
+#include "health.h"
+
+static inline sb_agent_record_t *sb_agent_at (const sb_core_t *self, uint32_t slot)
+{
+    return sb_pool_at (&self->agents, slot);
+}
+static inline sb_category_t *sb_category_at (const sb_core_t *self, uint32_t slot)
+{
+    return sb_pool_at (&self->categories, slot);
+}
+static inline sb_link_t *sb_link_at (const sb_core_t *self, uint32_t slot)
+{
+    return sb_pool_at (&self->links, slot);
+}
+static inline sb_topic_t *sb_topic_at (const sb_core_t *self, uint32_t slot)
+{
+    return sb_pool_at (&self->topics, slot);
+}
+static inline sb_field_t *sb_field_at (const sb_core_t *self, uint32_t slot)
+{
+    return sb_pool_at (&self->fields, slot);
+}
+static inline sb_text_t sb_topic_text (const sb_topic_t *topic)
+{
+    return (sb_text_t){topic->text, topic->text_size};
+}
+static inline sb_text_t sb_topic_subject (const sb_topic_t *topic)
+{
+    return (sb_text_t){topic->text + topic->text_size - topic->subject_size, topic->subject_size};
+}
+static inline sb_text_t sb_category_text (const sb_category_t *category)
+{
+    return (sb_text_t){category->name, category->name_size};
+}
+static inline sb_text_t sb_field_text (const sb_field_t *field)
+{
+    return (sb_text_t){field->name, field->name_size};
+}
+
+enum {
+    SB_SLOT_BROKER = 1,       /* agent "_broker" */
+    SB_LEAVING_MAX = 64,      /* records that may be given up at the same time, beyond max_agents */
+    SB_EVENT_TOPICS_AGENT = 16, /* room for topics of _event, an agent, beyond max_topics */
+    SB_PUBLICATION_CHANGES = 256 /* changes of one publication made by longer work */
+};
+
+/* ------------------------------------------------------------------ configuration (config.c) */
+
+/* Makes self->config a deep copy of *config. False when there is no memory; then nothing changed. */
+bool sb_config_adopt (sb_core_t *self, const sb_core_config_t *config);
+
+/* Gives the copy back. */
+void sb_config_release (sb_core_t *self);
+
+/* The category that the rules give a field name; `uncategorized` when none matches. */
+sb_text_t sb_config_categorize (const sb_core_t *self, sb_text_t name);
+
+/* ------------------------------------------------------------------ records (records.c) */
+
+/* Each finds a slot, or gives 0. */
+uint32_t sb_find_category (const sb_core_t *self, sb_text_t name);
+uint32_t sb_find_link (const sb_core_t *self, uint32_t agent, uint32_t category);
+uint32_t sb_find_topic (const sb_core_t *self, uint32_t agent, uint32_t category, sb_text_t subject);
+uint32_t sb_find_field_slot (const sb_core_t *self, uint32_t topic, sb_text_t name);
+
+/* Each finds or makes one; 0 with *reason when that is not possible: TOO_MANY_CATEGORIES, BAD_CATEGORY; TOO_MANY_TOPICS,
+ * BAD_SUBJECT, STORE_FULL. */
+uint32_t sb_make_category (sb_core_t *self, sb_text_t name, sb_reason_t *reason);
+uint32_t sb_make_topic (sb_core_t *self, uint32_t agent, uint32_t category, sb_text_t subject, sb_reason_t *reason);
+
+/* Reads again from the configuration what a category is and keeps. */
+void sb_category_configure (sb_core_t *self, sb_category_t *category);
+
+/* A field that is in no list and no index yet, with name and value copied; 0 when there is no room. */
+uint32_t sb_make_field (sb_core_t *self, sb_text_t name, const sb_value_t *value);
+
+/* Puts such a field into its topic. Cannot fail. */
+void sb_insert_field (sb_core_t *self, uint32_t topic, uint32_t field);
+
+/* Takes a field out of its topic and frees it. */
+void sb_remove_field (sb_core_t *self, uint32_t field);
+
+/* Frees a field that is in no topic. */
+void sb_free_field (sb_core_t *self, uint32_t field);
+
+/* Frees a topic without fields and a link; the agent's lists are the caller's. */
+void sb_free_topic (sb_core_t *self, uint32_t topic);
+void sb_free_link (sb_core_t *self, uint32_t link);
+
+/* Copies a value into `stored`; false when there is no room. sb_value_release gives its run back. */
+bool sb_value_store (sb_core_t *self, const sb_value_t *value, sb_stored_value_t *stored);
+void sb_value_release (sb_core_t *self, sb_stored_value_t *stored);
+
+/* True when both are the same bits of the same kind. */
+bool sb_value_same (const sb_stored_value_t *stored, const sb_value_t *value);
+
+/* ------------------------------------------------------------------ agents (registry.c) */
+
+/* Slot-level find; is_leaving ones too. */
+uint32_t sb_find_agent (const sb_core_t *self, sb_text_t id);
+
+/* A new record; NULL when the table is full and nobody can be forgotten. Precondition: the id is valid and has none. */
+sb_agent_record_t *sb_registry_add (sb_core_t *self, sb_text_t id);
+
+/* Forgets the agent that is gone the longest and not held. False when there is none. */
+bool sb_registry_evict (sb_core_t *self);
+
+/* One slice of giving up a record. True when more is left. The record may be gone afterwards when false. */
+bool sb_registry_leave_slice (sb_core_t *self, sb_agent_record_t *agent);
+
+/* Binds and unbinds the session's connection. Binding can fail for memory. */
+bool sb_registry_bind_peer (sb_core_t *self, sb_agent_record_t *agent, uint64_t peer);
+void sb_registry_unbind_peer (sb_core_t *self, sb_agent_record_t *agent);
+
+/* ------------------------------------------------------------------ interests (interest.c) */
+
+/* Merges the interests of a registration into texts in scratch memory, in order of octets: none is a prefix of another.
+ * NONE, BAD_INTEREST or TOO_MANY_INTERESTS. */
+sb_reason_t sb_interest_merge (sb_core_t *self, const sb_registration_t *registration, sb_text_t **merged, uint32_t *count);
+
+/* Keeps the registration's interests, labels and publishes in the agent's profile. False when there is no room. */
+bool sb_interest_adopt (sb_core_t *self, sb_agent_record_t *agent, const sb_registration_t *registration,
+                        const sb_text_t *merged, uint32_t count);
+
+/* Drops the profile. */
+void sb_interest_release (sb_core_t *self, sb_agent_record_t *agent);
+
+/* Every interest with its head, in scratch memory, for a HeartbeatAck. */
+const sb_interest_position_t *sb_interest_heads (sb_core_t *self, const sb_agent_record_t *agent);
+
+/* A publication with this topic was numbered: notes it in the watches that match. */
+void sb_interest_note (sb_core_t *self, sb_category_t *category, sb_text_t topic, sb_head_t head);
+
+/* A category was made: watches on it join it. */
+void sb_interest_join_category (sb_core_t *self, uint32_t category);
+
+/* ------------------------------------------------------------------ decisions and acks (decide.c) */
+
+/* What was found of one AgentMessage so far. */
+typedef struct {
+    uint32_t accepted;      /* deltas accepted */
+    sb_reason_t told;       /* SEQUENCE refusals are sent once a message */
+    sb_reason_t logged;     /* refusals are logged once a message and reason */
+} sb_message_state_t;
+
+/* True when `sequence` is the one expected and may be decided now. Else it was answered: repeated, gap, pending, bad. */
+bool sb_decide_sequence (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message);
+
+/* Decides the expected sequence. */
+void sb_decide_accept (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message);
+void sb_decide_refuse (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_reason_t reason, sb_text_t field,
+                       uint32_t retry_after_ms, sb_message_state_t *message);
+
+/* Emits the acks of all agents that wait for one. */
+void sb_decide_flush (sb_core_t *self);
+
+/* Drops what waits for an ack (its session is over); drops what was refused before (another instance). */
+void sb_decide_drop_notes (sb_core_t *self, sb_agent_record_t *agent);
+void sb_decide_drop_runs (sb_core_t *self, sb_agent_record_t *agent);
+
+/* The refusals remembered above `above`, without text, in scratch memory. */
+uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, uint64_t above, const sb_refusal_t **refusals);
+
+/* ------------------------------------------------------------------ deltas and state (admission.c, apply.c) */
+
+/* Handles a batch of deltas of an agent's session. */
+void sb_admit_batch (sb_core_t *self, sb_agent_record_t *agent, const sb_batch_t *batch);
+
+/* The changes of a delta that go to one category. */
+typedef struct {
+    sb_text_t category;
+    const sb_change_t **changes; /* in scratch memory */
+    uint32_t change_count;
+} sb_part_t;
+
+/* Splits by category; parts in order of first change, in scratch memory. */
+uint32_t sb_apply_split (sb_core_t *self, const sb_delta_t *delta, sb_part_t **parts);
+
+/* The limit on fields of one agent and category: NONE, or TOO_MANY_FIELDS with the first field that is one too many. */
+sb_reason_t sb_apply_check_fields (const sb_core_t *self, const sb_agent_record_t *agent, const sb_part_t *part,
+                                   sb_text_t subject, sb_text_t *field);
+
+/* Applies all parts and publishes what changed, or changes nothing: NONE, or a reason of kind BOUND. */
+sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta, const sb_part_t *parts,
+                            uint32_t count);
+
+/* ------------------------------------------------------------------ whole states (replace.c) */
+
+void sb_replace_begin (sb_core_t *self, sb_agent_record_t *agent, const sb_replace_mark_t *mark);
+void sb_replace_chunk (sb_core_t *self, sb_agent_record_t *agent, const sb_replace_chunk_t *chunk);
+void sb_replace_end (sb_core_t *self, sb_agent_record_t *agent, const sb_replace_mark_t *mark);
+
+/* True while an admitted replacement is being applied. */
+bool sb_replace_is_applying (const sb_agent_record_t *agent);
+
+/* One slice of it. True when more is left. */
+bool sb_replace_slice (sb_core_t *self, sb_agent_record_t *agent);
+
+/* Gives up a replacement that is still being delivered. */
+void sb_replace_drop (sb_core_t *self, sb_agent_record_t *agent);
+
+/* ------------------------------------------------------------------ publications (publish.c, history.c) */
+
+/* Publishes `update` (its changes in scratch memory) under the topic; joins the publication before it when that has the same
+ * topic and cause and is still open. Returns the publication's global sequence. */
+uint64_t sb_publish_sequence (sb_core_t *self, uint32_t topic, sb_cause_t cause);
+void sb_publish_update (sb_core_t *self, const sb_update_t *update);
+
+/* Publishes the topic's quality alone. */
+void sb_publish_quality (sb_core_t *self, uint32_t topic, sb_cause_t cause);
+
+/* Emits the open publication, if there is one. */
+void sb_publish_close (sb_core_t *self);
+
+/* Keeps a publication in its category's history, within its bounds. */
+void sb_history_add (sb_core_t *self, sb_category_t *category, const sb_publication_t *publication);
+
+/* Drops what is beyond the bounds; drops all. */
+void sb_history_trim (sb_core_t *self, sb_category_t *category);
+void sb_history_clear (sb_core_t *self, sb_category_t *category);
+
+/* ------------------------------------------------------------------ quality (quality.c) */
+
+/* An accepted write touched the topic: OK unless a cause still holds. True when that changed its quality. */
+bool sb_quality_written (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic);
+
+/* One slice of the agent's walk. True when more is left. */
+bool sb_quality_slice (sb_core_t *self, sb_agent_record_t *agent);
+
+/* Takes a topic out of its agent's count of stale ones, before it is freed. */
+void sb_quality_forget (sb_core_t *self, sb_topic_t *topic);
+
+/* ------------------------------------------------------------------ sessions, heartbeats (session.c, heartbeat.c) */
+
+void sb_session_message (sb_core_t *self, const sb_event_t *event);
+void sb_session_bad_message (sb_core_t *self, const sb_event_t *event);
+void sb_session_peer_lost (sb_core_t *self, uint64_t peer);
+void sb_session_shutdown (sb_core_t *self);
+void sb_heartbeat (sb_core_t *self, sb_agent_record_t *agent, const sb_heartbeat_t *beat);
+
+/* ------------------------------------------------------------------ time (timer.c) */
+
+/* SB_EVENT_TICK. */
+void sb_timer_tick (sb_core_t *self, const sb_event_t *event);
+
+/* Puts the agent into the list of those with work left over. */
+void sb_timer_add_work (sb_core_t *self, sb_agent_record_t *agent);
+
+/* Takes an agent out of the heap and of that list, before its record goes. */
+void sb_timer_forget (sb_core_t *self, sb_agent_record_t *agent);
+
+#endif
