@@ -107,7 +107,7 @@ void sb_core_refuse (sb_core_t *self, uint64_t peer, sb_reason_t reason)
 const char *sb_core_counter_name (sb_counter_t counter)
 {
     static const char *const s_names[] = {
-#define SB_COUNTER(name, text) #name,
+#define SB_COUNTER(name, unit, text) #name,
 #include "sb_counters.def"
 #undef SB_COUNTER
     };
