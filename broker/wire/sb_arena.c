@@ -25,7 +25,7 @@ typedef struct sb_arena_block {
     struct sb_arena_block *before; /* the one used before this */
     size_t size;                   /* octets of `data` */
     size_t used;
-    _Alignas (ALIGNMENT) unsigned char data[];
+    _Alignas(ALIGNMENT) unsigned char data[];
 } sb_arena_block_t;
 
 struct sb_arena {
@@ -103,7 +103,7 @@ void *sb_arena_take (sb_arena_t *self, size_t size)
 {
     if (size > self->limit)
         return NULL;
-    size_t padded = (size + ALIGNMENT - 1) & ~(size_t) (ALIGNMENT - 1);
+    size_t padded = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (padded == 0)
         padded = ALIGNMENT;
     if ((!self->block || self->block->size - self->block->used < padded) && !s_grow (self, padded))
@@ -126,8 +126,8 @@ static void *s_allocate (void *arena, size_t size)
 
 static void s_free (void *arena, void *memory)
 {
-    (void) arena;
-    (void) memory;
+    (void)arena;
+    (void)memory;
 }
 
 void sb_arena_allocator (sb_arena_t *self, ProtobufCAllocator *allocator)
@@ -140,6 +140,6 @@ void sb_arena_allocator (sb_arena_t *self, ProtobufCAllocator *allocator)
 size_t sb_arena_allocated_size (const void *memory)
 {
     size_t size;
-    memcpy (&size, (const unsigned char *) memory - HEADER, sizeof size);
+    memcpy (&size, (const unsigned char *)memory - HEADER, sizeof size);
     return size;
 }

@@ -16,9 +16,6 @@
 
 #include "syncbus.pb-c.h"
 
-/* The generated type of a message of the schema: V1 (Delta). */
-#define V1(name) Syncbus__V1__##name
-
 /* ------------------------------------------------------------------ arena */
 
 /* Fills *allocator so that protobuf-c allocates from the arena, which must outlive it. Freeing does nothing. */
@@ -57,21 +54,22 @@ const sb_text_t *sb_decoder_texts (sb_decoder_t *self, char **strings, size_t co
 sb_text_t sb_decoder_printable (sb_decoder_t *self, sb_text_t text);
 
 /* Reads a value; gives SB_REASON_NONE, or the reason of kind CONTENT why it cannot stand (*value is then NONE). */
-sb_reason_t sb_decode_value (const V1 (Value) * source, sb_value_t *value);
+sb_reason_t sb_decode_value (const Syncbus__V1__Value *source, sb_value_t *value);
 
 /* Content faults go to delta->fault; `is_whole_state`: a delete is one too. */
-void sb_decode_delta (sb_decoder_t *self, const V1 (Delta) * source, bool is_whole_state, sb_delta_t *delta);
+void sb_decode_delta (sb_decoder_t *self, const Syncbus__V1__Delta *source, bool is_whole_state, sb_delta_t *delta);
 
 /* Values that cannot stand become SB_VALUE_NONE, which no command takes. */
-const sb_parameter_t *sb_decode_parameters (sb_decoder_t *self, V1 (Parameter) * *source, size_t count,
+const sb_parameter_t *sb_decode_parameters (sb_decoder_t *self, Syncbus__V1__Parameter **source, size_t count,
                                             uint32_t *parameter_count);
 
-void sb_decode_request (sb_decoder_t *self, const V1 (CommandRequest) * source, sb_command_request_t *request);
-void sb_decode_reply (sb_decoder_t *self, const V1 (CommandReply) * source, sb_command_reply_t *reply);
-void sb_decode_goodbye (sb_decoder_t *self, const V1 (Goodbye) * source, sb_goodbye_t *goodbye);
+void sb_decode_request (sb_decoder_t *self, const Syncbus__V1__CommandRequest *source, sb_command_request_t *request);
+void sb_decode_reply (sb_decoder_t *self, const Syncbus__V1__CommandReply *source, sb_command_reply_t *reply);
+void sb_decode_goodbye (sb_decoder_t *self, const Syncbus__V1__Goodbye *source, sb_goodbye_t *goodbye);
 
 /* `topic` is taken as it is; everything else is read from `source`. */
-void sb_decode_publication_body (sb_decoder_t *self, const V1 (Publication) * source, sb_publication_t *publication);
+void sb_decode_publication_body (sb_decoder_t *self, const Syncbus__V1__Publication *source,
+                                 sb_publication_t *publication);
 
 /* A topic of the form category.agent.subject; else the fault is set. */
 sb_text_t sb_decode_topic (sb_decoder_t *self, sb_text_t topic);
@@ -107,13 +105,14 @@ char **sb_encoder_texts (sb_encoder_t *self, const sb_text_t *texts, uint32_t co
 void *sb_encoder_children (sb_encoder_t *self, size_t count, size_t item_size, void ***pointers);
 
 /* The writers below turn a struct into the schema's message of the same name, and give NULL when it is_full. */
-void sb_encode_value (sb_encoder_t *self, const sb_value_t *source, V1 (Value) * value);
-V1 (Change) * *sb_encode_changes (sb_encoder_t *self, const sb_change_t *changes, uint32_t count);
-V1 (Parameter) * *sb_encode_parameters (sb_encoder_t *self, const sb_parameter_t *parameters, uint32_t count);
-void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *source, V1 (Publication) * publication);
-V1 (CommandRequest) * sb_encode_request (sb_encoder_t *self, const sb_command_request_t *request);
-V1 (CommandReply) * sb_encode_reply (sb_encoder_t *self, const sb_command_reply_t *reply);
-V1 (Goodbye) * sb_encode_goodbye (sb_encoder_t *self, const sb_goodbye_t *goodbye);
+void sb_encode_value (sb_encoder_t *self, const sb_value_t *source, Syncbus__V1__Value *value);
+Syncbus__V1__Change **sb_encode_changes (sb_encoder_t *self, const sb_change_t *changes, uint32_t count);
+Syncbus__V1__Parameter **sb_encode_parameters (sb_encoder_t *self, const sb_parameter_t *parameters, uint32_t count);
+void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *source,
+                                 Syncbus__V1__Publication *publication);
+Syncbus__V1__CommandRequest *sb_encode_request (sb_encoder_t *self, const sb_command_request_t *request);
+Syncbus__V1__CommandReply *sb_encode_reply (sb_encoder_t *self, const sb_command_reply_t *reply);
+Syncbus__V1__Goodbye *sb_encode_goodbye (sb_encoder_t *self, const sb_goodbye_t *goodbye);
 
 /* Makes the encoding and returns the octets of the whole frame, 0 when the arena is full. `topic` may be NULL. */
 size_t sb_encoder_finish (sb_encoder_t *self, ProtobufCMessage *message, const sb_text_t *topic,

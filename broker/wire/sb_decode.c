@@ -63,8 +63,8 @@ void *sb_decoder_take (sb_decoder_t *self, size_t count, size_t item_size)
 sb_text_t sb_decoder_raw_text (const char *string)
 {
     if (!string || string == protobuf_c_empty_string)
-        return (sb_text_t) {"", 0};
-    return (sb_text_t) {string, (uint32_t) (sb_arena_allocated_size (string) - 1)};
+        return (sb_text_t){"", 0};
+    return (sb_text_t){string, (uint32_t)(sb_arena_allocated_size (string) - 1)};
 }
 
 sb_text_t sb_decoder_text (sb_decoder_t *self, const char *string)
@@ -78,7 +78,7 @@ sb_text_t sb_decoder_text (sb_decoder_t *self, const char *string)
 const sb_text_t *sb_decoder_texts (sb_decoder_t *self, char **strings, size_t count, uint32_t *text_count)
 {
     sb_text_t *texts = sb_decoder_take (self, count, sizeof *texts);
-    *text_count = texts ? (uint32_t) count : 0;
+    *text_count = texts ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < *text_count; i++)
         texts[i] = sb_decoder_text (self, strings[i]);
     return texts;
@@ -89,22 +89,22 @@ sb_text_t sb_decoder_printable (sb_decoder_t *self, sb_text_t text)
     bool is_utf8 = sb_text_is_utf8 (text);
     uint32_t size = text.size < SB_FIELD_NAME_MAX ? text.size : SB_FIELD_NAME_MAX;
     if (is_utf8 && size < text.size)
-        while (size > 0 && ((uint8_t) text.data[size] & 0xc0) == 0x80)
+        while (size > 0 && ((uint8_t)text.data[size] & 0xc0) == 0x80)
             size--;
-    char *copy = sb_decoder_take (self, (size_t) size + 1, 1);
+    char *copy = sb_decoder_take (self, (size_t)size + 1, 1);
     if (!copy)
-        return (sb_text_t) {"", 0};
+        return (sb_text_t){"", 0};
     for (uint32_t i = 0; i < size; i++) {
-        uint8_t octet = (uint8_t) text.data[i];
+        uint8_t octet = (uint8_t)text.data[i];
         bool shown = octet >= 0x80 ? is_utf8 : octet >= 0x20 && octet != 0x7f;
         copy[i] = shown ? text.data[i] : '?';
     }
-    return (sb_text_t) {copy, size};
+    return (sb_text_t){copy, size};
 }
 
 /* ------------------------------------------------------------------ values */
 
-static sb_reason_t s_decode_decimal (const V1 (Decimal) * source, sb_value_t *value)
+static sb_reason_t s_decode_decimal (const Syncbus__V1__Decimal *source, sb_value_t *value)
 {
     if (source->exponent < -SB_DECIMAL_EXPONENT_MAX || source->exponent > SB_DECIMAL_EXPONENT_MAX)
         return SB_REASON_BAD_DECIMAL;
@@ -133,7 +133,7 @@ static sb_reason_t s_decode_text (const char *string, sb_value_t *value)
     return SB_REASON_NONE;
 }
 
-sb_reason_t sb_decode_value (const V1 (Value) * source, sb_value_t *value)
+sb_reason_t sb_decode_value (const Syncbus__V1__Value *source, sb_value_t *value)
 {
     memset (value, 0, sizeof *value);
     if (!source)
@@ -155,19 +155,19 @@ sb_reason_t sb_decode_value (const V1 (Value) * source, sb_value_t *value)
         return s_decode_text (source->text, value);
     case SYNCBUS__V1__VALUE__KIND_BYTES:
         value->kind = SB_VALUE_BYTES;
-        value->bytes.data = source->bytes.len ? (const char *) source->bytes.data : "";
-        value->bytes.size = (uint32_t) source->bytes.len;
+        value->bytes.data = source->bytes.len ? (const char *)source->bytes.data : "";
+        value->bytes.size = (uint32_t)source->bytes.len;
         return SB_REASON_NONE;
     default:
         return SB_REASON_NO_VALUE;
     }
 }
 
-const sb_parameter_t *sb_decode_parameters (sb_decoder_t *self, V1 (Parameter) * *source, size_t count,
+const sb_parameter_t *sb_decode_parameters (sb_decoder_t *self, Syncbus__V1__Parameter **source, size_t count,
                                             uint32_t *parameter_count)
 {
     sb_parameter_t *parameters = sb_decoder_take (self, count, sizeof *parameters);
-    *parameter_count = parameters ? (uint32_t) count : 0;
+    *parameter_count = parameters ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < *parameter_count; i++) {
         parameters[i].name = sb_decoder_text (self, source[i]->name);
         if (sb_decode_value (source[i]->value, &parameters[i].value) == SB_REASON_BAD_TEXT)
@@ -178,7 +178,7 @@ const sb_parameter_t *sb_decode_parameters (sb_decoder_t *self, V1 (Parameter) *
 
 /* ------------------------------------------------------------------ deltas */
 
-static sb_reason_t s_decode_change (const V1 (Change) * source, bool is_whole_state, sb_change_t *change)
+static sb_reason_t s_decode_change (const Syncbus__V1__Change *source, bool is_whole_state, sb_change_t *change)
 {
     change->name = sb_decoder_raw_text (source->name);
     if (!sb_name_is_field (change->name))
@@ -187,7 +187,7 @@ static sb_reason_t s_decode_change (const V1 (Change) * source, bool is_whole_st
         change->is_delete = true;
         return is_whole_state ? SB_REASON_NO_VALUE : SB_REASON_NONE;
     }
-    const V1 (Value) *value = source->kind_case == SYNCBUS__V1__CHANGE__KIND_VALUE ? source->value : NULL;
+    const Syncbus__V1__Value *value = source->kind_case == SYNCBUS__V1__CHANGE__KIND_VALUE ? source->value : NULL;
     return sb_decode_value (value, &change->value);
 }
 
@@ -200,7 +200,8 @@ static void s_fault (sb_decoder_t *self, sb_delta_t *delta, sb_reason_t reason, 
     delta->update.change_count = 0;
 }
 
-static void s_decode_changes (sb_decoder_t *self, const V1 (Delta) * source, bool is_whole_state, sb_delta_t *delta)
+static void s_decode_changes (sb_decoder_t *self, const Syncbus__V1__Delta *source, bool is_whole_state,
+                              sb_delta_t *delta)
 {
     sb_change_t *changes = sb_decoder_take (self, source->n_changes, sizeof *changes);
     if (!changes)
@@ -213,10 +214,10 @@ static void s_decode_changes (sb_decoder_t *self, const V1 (Delta) * source, boo
         }
     }
     delta->update.changes = changes;
-    delta->update.change_count = (uint32_t) source->n_changes;
+    delta->update.change_count = (uint32_t)source->n_changes;
 }
 
-void sb_decode_delta (sb_decoder_t *self, const V1 (Delta) * source, bool is_whole_state, sb_delta_t *delta)
+void sb_decode_delta (sb_decoder_t *self, const Syncbus__V1__Delta *source, bool is_whole_state, sb_delta_t *delta)
 {
     delta->update.sequence = source->sequence;
     delta->update.event_unix_ns = source->event_unix_ns;
@@ -254,7 +255,7 @@ static bool s_is_known (const ProtobufCEnumDescriptor *descriptor, int number)
 sb_reason_t sb_decode_reason (sb_decoder_t *self, int number)
 {
     if (s_is_known (&syncbus__v1__reason__descriptor, number))
-        return (sb_reason_t) number;
+        return (sb_reason_t)number;
     sb_decoder_fail (self, "a reason's number is not of this version's schema");
     return SB_REASON_NONE;
 }
@@ -262,7 +263,7 @@ sb_reason_t sb_decode_reason (sb_decoder_t *self, int number)
 sb_quality_t sb_decode_quality (sb_decoder_t *self, int number)
 {
     if (s_is_known (&syncbus__v1__quality__descriptor, number))
-        return (sb_quality_t) number;
+        return (sb_quality_t)number;
     sb_decoder_fail (self, "a quality's number is not of this version's schema");
     return SB_QUALITY_UNKNOWN;
 }
@@ -277,8 +278,8 @@ sb_text_t sb_decode_topic (sb_decoder_t *self, sb_text_t topic)
     return topic;
 }
 
-void sb_decode_goodbye (sb_decoder_t *self, const V1 (Goodbye) * source, sb_goodbye_t *goodbye)
+void sb_decode_goodbye (sb_decoder_t *self, const Syncbus__V1__Goodbye *source, sb_goodbye_t *goodbye)
 {
-    goodbye->reason = sb_decode_reason (self, (int) source->reason);
+    goodbye->reason = sb_decode_reason (self, (int)source->reason);
     goodbye->text = sb_decoder_text (self, source->text);
 }

@@ -12,10 +12,11 @@
 
 #include <string.h>
 
-static const sb_label_t *s_decode_labels (sb_decoder_t *self, V1 (Label) * *source, size_t count, uint32_t *label_count)
+static const sb_label_t *s_decode_labels (sb_decoder_t *self, Syncbus__V1__Label **source, size_t count,
+                                          uint32_t *label_count)
 {
     sb_label_t *labels = sb_decoder_take (self, count, sizeof *labels);
-    *label_count = labels ? (uint32_t) count : 0;
+    *label_count = labels ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < *label_count; i++) {
         labels[i].name = sb_decoder_text (self, source[i]->name);
         labels[i].value = sb_decoder_text (self, source[i]->value);
@@ -23,7 +24,7 @@ static const sb_label_t *s_decode_labels (sb_decoder_t *self, V1 (Label) * *sour
     return labels;
 }
 
-static void s_decode_registration (sb_decoder_t *self, const V1 (Registration) * source,
+static void s_decode_registration (sb_decoder_t *self, const Syncbus__V1__Registration *source,
                                    sb_registration_t *registration)
 {
     registration->protocol = source->protocol;
@@ -38,34 +39,34 @@ static void s_decode_registration (sb_decoder_t *self, const V1 (Registration) *
     registration->labels = s_decode_labels (self, source->labels, source->n_labels, &registration->label_count);
 }
 
-static const sb_delta_t *s_decode_deltas (sb_decoder_t *self, V1 (Delta) * *source, size_t count, bool is_whole_state,
-                                          uint32_t *delta_count)
+static const sb_delta_t *s_decode_deltas (sb_decoder_t *self, Syncbus__V1__Delta **source, size_t count,
+                                          bool is_whole_state, uint32_t *delta_count)
 {
     if (count > SB_CHANGES_MAX) {
         sb_decoder_fail (self, is_whole_state ? "a chunk has at most 1024 topics" : "a batch has at most 1024 deltas");
         return NULL;
     }
     sb_delta_t *deltas = sb_decoder_take (self, count, sizeof *deltas);
-    *delta_count = deltas ? (uint32_t) count : 0;
+    *delta_count = deltas ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < *delta_count; i++)
         sb_decode_delta (self, source[i], is_whole_state, &deltas[i]);
     return deltas;
 }
 
-static void s_decode_batch (sb_decoder_t *self, const V1 (DeltaBatch) * source, sb_batch_t *batch)
+static void s_decode_batch (sb_decoder_t *self, const Syncbus__V1__DeltaBatch *source, sb_batch_t *batch)
 {
     if (source->n_deltas == 0)
         sb_decoder_fail (self, "a batch has at least one delta");
     batch->deltas = s_decode_deltas (self, source->deltas, source->n_deltas, false, &batch->delta_count);
 }
 
-static void s_decode_heartbeat (sb_decoder_t *self, const V1 (Heartbeat) * source, sb_heartbeat_t *heartbeat)
+static void s_decode_heartbeat (sb_decoder_t *self, const Syncbus__V1__Heartbeat *source, sb_heartbeat_t *heartbeat)
 {
     if (source->n_delivery_buckets > SB_HISTOGRAM_BUCKETS) {
         sb_decoder_fail (self, "delivery_buckets has at most 110 buckets");
         return;
     }
-    *heartbeat = (sb_heartbeat_t) {
+    *heartbeat = (sb_heartbeat_t){
         .received = source->received,
         .processed = source->processed,
         .failed = source->failed,
@@ -82,12 +83,12 @@ static void s_decode_heartbeat (sb_decoder_t *self, const V1 (Heartbeat) * sourc
         .self_paused = source->self_paused != 0,
         .decided_through = source->decided_through,
         .delivery_buckets = source->delivery_buckets,
-        .delivery_bucket_count = (uint32_t) source->n_delivery_buckets,
+        .delivery_bucket_count = (uint32_t)source->n_delivery_buckets,
         .stopped_deliveries = source->stopped_deliveries,
     };
     sb_interest_position_t *seen = sb_decoder_take (self, source->n_seen, sizeof *seen);
     heartbeat->seen = seen;
-    heartbeat->seen_count = seen ? (uint32_t) source->n_seen : 0;
+    heartbeat->seen_count = seen ? (uint32_t)source->n_seen : 0;
     for (uint32_t i = 0; i < heartbeat->seen_count; i++) {
         seen[i].interest = sb_decoder_text (self, source->seen[i]->interest);
         seen[i].sequence = source->seen[i]->sequence;
@@ -95,15 +96,16 @@ static void s_decode_heartbeat (sb_decoder_t *self, const V1 (Heartbeat) * sourc
     }
 }
 
-static void s_decode_command_result (sb_decoder_t *self, const V1 (CommandResult) * source, sb_command_result_t *result)
+static void s_decode_command_result (sb_decoder_t *self, const Syncbus__V1__CommandResult *source,
+                                     sb_command_result_t *result)
 {
     result->command_id = sb_decoder_text (self, source->command_id);
-    result->code = sb_decode_reason (self, (int) source->code);
+    result->code = sb_decode_reason (self, (int)source->code);
     result->message = sb_decoder_text (self, source->message);
     result->values = sb_decode_parameters (self, source->values, source->n_values, &result->value_count);
 }
 
-void sb_decode_request (sb_decoder_t *self, const V1 (CommandRequest) * source, sb_command_request_t *request)
+void sb_decode_request (sb_decoder_t *self, const Syncbus__V1__CommandRequest *source, sb_command_request_t *request)
 {
     request->command_id = sb_decoder_text (self, source->command_id);
     request->command = sb_decoder_text (self, source->command);
@@ -117,7 +119,7 @@ void sb_decode_request (sb_decoder_t *self, const V1 (CommandRequest) * source, 
     request->protocol = source->protocol;
 }
 
-static void s_decode_body (sb_decoder_t *self, const V1 (AgentMessage) * source, sb_agent_message_t *message)
+static void s_decode_body (sb_decoder_t *self, const Syncbus__V1__AgentMessage *source, sb_agent_message_t *message)
 {
     switch (source->body_case) {
     case SYNCBUS__V1__AGENT_MESSAGE__BODY_REGISTRATION:
@@ -127,7 +129,7 @@ static void s_decode_body (sb_decoder_t *self, const V1 (AgentMessage) * source,
     case SYNCBUS__V1__AGENT_MESSAGE__BODY_DELTA:
         message->kind = SB_AGENT_MESSAGE_BATCH;
         message->batch.deltas =
-            s_decode_deltas (self, (V1 (Delta) **) &source->delta, 1, false, &message->batch.delta_count);
+            s_decode_deltas (self, (Syncbus__V1__Delta **)&source->delta, 1, false, &message->batch.delta_count);
         break;
     case SYNCBUS__V1__AGENT_MESSAGE__BODY_BATCH:
         message->kind = SB_AGENT_MESSAGE_BATCH;
@@ -175,7 +177,7 @@ sb_fault_t sb_decode_agent_message (sb_arena_t *arena, const void *data, size_t 
 {
     sb_decoder_t decoder = {.arena = arena};
     memset (message, 0, sizeof *message);
-    const V1 (AgentMessage) *source =
+    const Syncbus__V1__AgentMessage *source =
         sb_decoder_unpack (&decoder, &syncbus__v1__agent_message__descriptor, data, size, max_bytes);
     if (source)
         s_decode_body (&decoder, source, message);
@@ -191,7 +193,7 @@ sb_fault_t sb_decode_command_request (sb_arena_t *arena, const void *data, size_
     memset (request, 0, sizeof *request);
     if (size == 0)
         sb_decoder_fail (&decoder, "an empty frame");
-    const V1 (CommandRequest) *source =
+    const Syncbus__V1__CommandRequest *source =
         sb_decoder_unpack (&decoder, &syncbus__v1__command_request__descriptor, data, size, max_bytes);
     if (source)
         sb_decode_request (&decoder, source, request);

@@ -13,9 +13,9 @@
 
 /* ------------------------------------------------------------------ levels */
 
-static void s_decode_refusal (sb_decoder_t *self, const V1 (Refusal) * source, sb_refusal_t *refusal)
+static void s_decode_refusal (sb_decoder_t *self, const Syncbus__V1__Refusal *source, sb_refusal_t *refusal)
 {
-    refusal->reason = sb_decode_reason (self, (int) source->reason);
+    refusal->reason = sb_decode_reason (self, (int)source->reason);
     refusal->text = sb_decoder_text (self, source->text);
     refusal->sequence = source->sequence;
     refusal->expected_sequence = source->expected_sequence;
@@ -23,17 +23,17 @@ static void s_decode_refusal (sb_decoder_t *self, const V1 (Refusal) * source, s
     refusal->retry_after_ms = source->retry_after_ms;
 }
 
-static const sb_refusal_t *s_decode_refusals (sb_decoder_t *self, V1 (Refusal) * *source, size_t count,
+static const sb_refusal_t *s_decode_refusals (sb_decoder_t *self, Syncbus__V1__Refusal **source, size_t count,
                                               uint32_t *refused_count)
 {
     sb_refusal_t *refused = sb_decoder_take (self, count, sizeof *refused);
-    *refused_count = refused ? (uint32_t) count : 0;
+    *refused_count = refused ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < *refused_count; i++)
         s_decode_refusal (self, source[i], &refused[i]);
     return refused;
 }
 
-static void s_decode_limits (const V1 (Limits) * source, sb_limits_t *limits)
+static void s_decode_limits (const Syncbus__V1__Limits *source, sb_limits_t *limits)
 {
     if (!source)
         return;
@@ -43,7 +43,8 @@ static void s_decode_limits (const V1 (Limits) * source, sb_limits_t *limits)
     limits->max_fields = source->max_fields;
 }
 
-static void s_decode_operator_state (sb_decoder_t *self, const V1 (OperatorState) * source, sb_operator_state_t *state)
+static void s_decode_operator_state (sb_decoder_t *self, const Syncbus__V1__OperatorState *source,
+                                     sb_operator_state_t *state)
 {
     state->issuer = state->reason = sb_text ("");
     if (!source)
@@ -56,7 +57,7 @@ static void s_decode_operator_state (sb_decoder_t *self, const V1 (OperatorState
     state->since_unix_ns = source->since_unix_ns;
 }
 
-static void s_decode_latch (sb_decoder_t *self, const V1 (Latch) * source, sb_latch_t *latch)
+static void s_decode_latch (sb_decoder_t *self, const Syncbus__V1__Latch *source, sb_latch_t *latch)
 {
     latch->issuer = latch->reason = sb_text ("");
     if (!source)
@@ -70,20 +71,20 @@ static void s_decode_latch (sb_decoder_t *self, const V1 (Latch) * source, sb_la
         sb_decoder_texts (self, source->admitted_categories, source->n_admitted_categories, &latch->admitted_count);
 }
 
-static void s_decode_breaker (sb_decoder_t *self, const V1 (Breaker) * source, sb_breaker_status_t *breaker)
+static void s_decode_breaker (sb_decoder_t *self, const Syncbus__V1__Breaker *source, sb_breaker_status_t *breaker)
 {
     if (!source)
         return;
-    if (!protobuf_c_enum_descriptor_get_value (&syncbus__v1__breaker_state__descriptor, (int) source->state))
+    if (!protobuf_c_enum_descriptor_get_value (&syncbus__v1__breaker_state__descriptor, (int)source->state))
         sb_decoder_fail (self, "a breaker state's number is not of this version's schema");
-    breaker->state = (sb_breaker_state_t) source->state;
+    breaker->state = (sb_breaker_state_t)source->state;
     breaker->retry_after_ms = source->retry_after_ms;
     breaker->open_count = source->open_count;
 }
 
 /* ------------------------------------------------------------------ bodies */
 
-static void s_decode_welcome (sb_decoder_t *self, const V1 (Welcome) * source, sb_welcome_t *welcome)
+static void s_decode_welcome (sb_decoder_t *self, const Syncbus__V1__Welcome *source, sb_welcome_t *welcome)
 {
     welcome->session_id = source->session_id;
     welcome->stream_id = source->stream_id;
@@ -91,9 +92,9 @@ static void s_decode_welcome (sb_decoder_t *self, const V1 (Welcome) * source, s
     welcome->decided_through = source->decided_through;
     welcome->refused = s_decode_refusals (self, source->refused, source->n_refused, &welcome->refused_count);
     welcome->state_known = source->state_known != 0;
-    if (!protobuf_c_enum_descriptor_get_value (&syncbus__v1__durability__descriptor, (int) source->durability))
+    if (!protobuf_c_enum_descriptor_get_value (&syncbus__v1__durability__descriptor, (int)source->durability))
         sb_decoder_fail (self, "a durability's number is not of this version's schema");
-    welcome->durability = (uint32_t) source->durability;
+    welcome->durability = (uint32_t)source->durability;
     welcome->publish_endpoint = sb_decoder_text (self, source->publish_endpoint);
     welcome->heartbeat_interval_ms = source->heartbeat_interval_ms;
     s_decode_limits (source->limits, &welcome->limits);
@@ -103,11 +104,12 @@ static void s_decode_welcome (sb_decoder_t *self, const V1 (Welcome) * source, s
     welcome->interests = sb_decoder_texts (self, source->interests, source->n_interests, &welcome->interest_count);
     welcome->broker_unix_ns = source->broker_unix_ns;
     welcome->control_timeout_ms = source->control_timeout_ms;
-    welcome->event_categories = sb_decoder_texts (self, source->event_categories, source->n_event_categories,
-                                                  &welcome->event_category_count);
+    welcome->event_categories =
+        sb_decoder_texts (self, source->event_categories, source->n_event_categories, &welcome->event_category_count);
 }
 
-static void s_decode_heartbeat_ack (sb_decoder_t *self, const V1 (HeartbeatAck) * source, sb_heartbeat_ack_t *ack)
+static void s_decode_heartbeat_ack (sb_decoder_t *self, const Syncbus__V1__HeartbeatAck *source,
+                                    sb_heartbeat_ack_t *ack)
 {
     ack->broker_unix_ns = source->broker_unix_ns;
     ack->decided_through = source->decided_through;
@@ -118,7 +120,7 @@ static void s_decode_heartbeat_ack (sb_decoder_t *self, const V1 (HeartbeatAck) 
     s_decode_breaker (self, source->breaker, &ack->breaker);
     sb_interest_position_t *heads = sb_decoder_take (self, source->n_heads, sizeof *heads);
     ack->heads = heads;
-    ack->head_count = heads ? (uint32_t) source->n_heads : 0;
+    ack->head_count = heads ? (uint32_t)source->n_heads : 0;
     for (uint32_t i = 0; i < ack->head_count; i++) {
         heads[i].interest = sb_decoder_text (self, source->heads[i]->interest);
         heads[i].sequence = source->heads[i]->sequence;
@@ -129,7 +131,8 @@ static void s_decode_heartbeat_ack (sb_decoder_t *self, const V1 (HeartbeatAck) 
     ack->sequence = source->sequence;
 }
 
-static void s_decode_agent_command (sb_decoder_t *self, const V1 (AgentCommand) * source, sb_agent_command_t *command)
+static void s_decode_agent_command (sb_decoder_t *self, const Syncbus__V1__AgentCommand *source,
+                                    sb_agent_command_t *command)
 {
     command->command_id = sb_decoder_text (self, source->command_id);
     command->command = sb_decoder_text (self, source->command);
@@ -142,7 +145,7 @@ static void s_decode_agent_command (sb_decoder_t *self, const V1 (AgentCommand) 
     command->latch_epoch = source->latch_epoch;
 }
 
-static void s_decode_body (sb_decoder_t *self, const V1 (BrokerMessage) * source, sb_broker_message_t *message)
+static void s_decode_body (sb_decoder_t *self, const Syncbus__V1__BrokerMessage *source, sb_broker_message_t *message)
 {
     switch (source->body_case) {
     case SYNCBUS__V1__BROKER_MESSAGE__BODY_WELCOME:
@@ -185,7 +188,7 @@ sb_fault_t sb_decode_broker_message (sb_arena_t *arena, const void *data, size_t
 {
     sb_decoder_t decoder = {.arena = arena};
     memset (message, 0, sizeof *message);
-    const V1 (BrokerMessage) *source =
+    const Syncbus__V1__BrokerMessage *source =
         sb_decoder_unpack (&decoder, &syncbus__v1__broker_message__descriptor, data, size, max_bytes);
     if (source)
         s_decode_body (&decoder, source, message);

@@ -13,7 +13,7 @@
 
 /* What a broker publishes was checked when it came in, so that anything wrong is a broken frame, except a kind of
  * change or value that this version does not know. */
-static void s_decode_change (sb_decoder_t *self, const V1 (Change) * source, sb_change_t *change)
+static void s_decode_change (sb_decoder_t *self, const Syncbus__V1__Change *source, sb_change_t *change)
 {
     change->name = sb_decoder_text (self, source->name);
     change->is_delete = source->kind_case == SYNCBUS__V1__CHANGE__KIND_DELETE;
@@ -24,19 +24,20 @@ static void s_decode_change (sb_decoder_t *self, const V1 (Change) * source, sb_
         sb_decoder_fail (self, "a publication with a value that no agent may write");
 }
 
-static void s_decode_update (sb_decoder_t *self, const V1 (Update) * source, sb_update_t *update)
+static void s_decode_update (sb_decoder_t *self, const Syncbus__V1__Update *source, sb_update_t *update)
 {
     update->sequence = source->sequence;
     update->event_unix_ns = source->event_unix_ns;
     update->origin_unix_ns = source->origin_unix_ns;
     sb_change_t *changes = sb_decoder_take (self, source->n_changes, sizeof *changes);
     update->changes = changes;
-    update->change_count = changes ? (uint32_t) source->n_changes : 0;
+    update->change_count = changes ? (uint32_t)source->n_changes : 0;
     for (uint32_t i = 0; i < update->change_count; i++)
         s_decode_change (self, source->changes[i], &changes[i]);
 }
 
-void sb_decode_publication_body (sb_decoder_t *self, const V1 (Publication) * source, sb_publication_t *publication)
+void sb_decode_publication_body (sb_decoder_t *self, const Syncbus__V1__Publication *source,
+                                 sb_publication_t *publication)
 {
     publication->stream_id = source->stream_id;
     publication->epoch = source->epoch;
@@ -45,13 +46,13 @@ void sb_decode_publication_body (sb_decoder_t *self, const V1 (Publication) * so
     publication->topic_sequence = source->topic_sequence;
     publication->agent_id = sb_decoder_text (self, source->agent_id);
     publication->broker_unix_ns = source->broker_unix_ns;
-    publication->quality = sb_decode_quality (self, (int) source->quality);
-    if (!protobuf_c_enum_descriptor_get_value (&syncbus__v1__cause__descriptor, (int) source->cause))
+    publication->quality = sb_decode_quality (self, (int)source->quality);
+    if (!protobuf_c_enum_descriptor_get_value (&syncbus__v1__cause__descriptor, (int)source->cause))
         sb_decoder_fail (self, "a cause's number is not of this version's schema");
-    publication->cause = (sb_cause_t) source->cause;
+    publication->cause = (sb_cause_t)source->cause;
     sb_update_t *updates = sb_decoder_take (self, source->n_updates, sizeof *updates);
     publication->updates = updates;
-    publication->update_count = updates ? (uint32_t) source->n_updates : 0;
+    publication->update_count = updates ? (uint32_t)source->n_updates : 0;
     for (uint32_t i = 0; i < publication->update_count; i++)
         s_decode_update (self, source->updates[i], &updates[i]);
 }
@@ -65,14 +66,14 @@ static void s_decode_frame (sb_decoder_t *self, const char *frame, size_t size, 
         sb_decoder_fail (self, "a publication's frame is topic, NUL, Publication: there is no NUL");
         return;
     }
-    size_t topic_size = (size_t) (end - frame);
+    size_t topic_size = (size_t)(end - frame);
     char *copy = sb_decoder_take (self, topic_size + 1, 1);
     if (!copy)
         return;
     memcpy (copy, frame, topic_size);
-    publication->topic = sb_decode_topic (self, (sb_text_t) {copy, (uint32_t) topic_size});
-    const V1 (Publication) *source = sb_decoder_unpack (self, &syncbus__v1__publication__descriptor, end + 1,
-                                                        size - topic_size - 1, max_bytes);
+    publication->topic = sb_decode_topic (self, (sb_text_t){copy, (uint32_t)topic_size});
+    const Syncbus__V1__Publication *source =
+        sb_decoder_unpack (self, &syncbus__v1__publication__descriptor, end + 1, size - topic_size - 1, max_bytes);
     if (source)
         sb_decode_publication_body (self, source, publication);
 }
@@ -94,22 +95,22 @@ sb_fault_t sb_decode_publication (sb_arena_t *arena, const void *frame, size_t s
 
 /* ------------------------------------------------------------------ replies */
 
-static const sb_record_t *s_decode_records (sb_decoder_t *self, V1 (Record) * *source, size_t count,
+static const sb_record_t *s_decode_records (sb_decoder_t *self, Syncbus__V1__Record **source, size_t count,
                                             uint32_t *record_count)
 {
     sb_record_t *records = sb_decoder_take (self, count, sizeof *records);
-    *record_count = records ? (uint32_t) count : 0;
+    *record_count = records ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < *record_count; i++)
         records[i].columns =
             sb_decode_parameters (self, source[i]->columns, source[i]->n_columns, &records[i].column_count);
     return records;
 }
 
-static const sb_state_field_t *s_decode_fields (sb_decoder_t *self, V1 (StateField) * *source, size_t count,
+static const sb_state_field_t *s_decode_fields (sb_decoder_t *self, Syncbus__V1__StateField **source, size_t count,
                                                 uint32_t *field_count)
 {
     sb_state_field_t *fields = sb_decoder_take (self, count, sizeof *fields);
-    *field_count = fields ? (uint32_t) count : 0;
+    *field_count = fields ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < *field_count; i++) {
         fields[i].topic = sb_decode_topic (self, sb_decoder_raw_text (source[i]->topic));
         fields[i].name = sb_decoder_text (self, source[i]->name);
@@ -118,17 +119,17 @@ static const sb_state_field_t *s_decode_fields (sb_decoder_t *self, V1 (StateFie
             sb_decoder_fail (self, "a field with a value that no agent may write");
         fields[i].sequence = source[i]->sequence;
         fields[i].changed_unix_ns = source[i]->changed_unix_ns;
-        fields[i].quality = sb_decode_quality (self, (int) source[i]->quality);
+        fields[i].quality = sb_decode_quality (self, (int)source[i]->quality);
     }
     return fields;
 }
 
-static const sb_publication_t *const *s_decode_entries (sb_decoder_t *self, V1 (HistoryEntry) * *source, size_t count,
-                                                        uint32_t *publication_count)
+static const sb_publication_t *const *s_decode_entries (sb_decoder_t *self, Syncbus__V1__HistoryEntry **source,
+                                                        size_t count, uint32_t *publication_count)
 {
     const sb_publication_t **publications = sb_decoder_take (self, count, sizeof *publications);
     sb_publication_t *bodies = sb_decoder_take (self, count, sizeof *bodies);
-    *publication_count = publications && bodies ? (uint32_t) count : 0;
+    *publication_count = publications && bodies ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < *publication_count; i++) {
         publications[i] = &bodies[i];
         bodies[i].topic = sb_decode_topic (self, sb_decoder_raw_text (source[i]->topic));
@@ -140,10 +141,10 @@ static const sb_publication_t *const *s_decode_entries (sb_decoder_t *self, V1 (
     return publications;
 }
 
-void sb_decode_reply (sb_decoder_t *self, const V1 (CommandReply) * source, sb_command_reply_t *reply)
+void sb_decode_reply (sb_decoder_t *self, const Syncbus__V1__CommandReply *source, sb_command_reply_t *reply)
 {
     reply->command_id = sb_decoder_text (self, source->command_id);
-    reply->code = sb_decode_reason (self, (int) source->code);
+    reply->code = sb_decode_reason (self, (int)source->code);
     reply->message = sb_decoder_text (self, source->message);
     reply->records = s_decode_records (self, source->records, source->n_records, &reply->record_count);
     reply->fields = s_decode_fields (self, source->fields, source->n_fields, &reply->field_count);
@@ -162,7 +163,7 @@ sb_fault_t sb_decode_command_reply (sb_arena_t *arena, const void *data, size_t 
     memset (reply, 0, sizeof *reply);
     if (size == 0)
         sb_decoder_fail (&decoder, "an empty frame");
-    const V1 (CommandReply) *source =
+    const Syncbus__V1__CommandReply *source =
         sb_decoder_unpack (&decoder, &syncbus__v1__command_reply__descriptor, data, size, max_bytes);
     if (source)
         sb_decode_reply (&decoder, source, reply);

@@ -31,9 +31,9 @@ void *sb_encoder_take (sb_encoder_t *self, size_t count, size_t item_size)
 
 char *sb_encoder_text (sb_encoder_t *self, sb_text_t text)
 {
-    char *copy = text.size ? sb_encoder_take (self, (size_t) text.size + 1, 1) : NULL;
+    char *copy = text.size ? sb_encoder_take (self, (size_t)text.size + 1, 1) : NULL;
     if (!copy)
-        return (char *) protobuf_c_empty_string;
+        return (char *)protobuf_c_empty_string;
     memcpy (copy, text.data, text.size);
     return copy;
 }
@@ -71,7 +71,7 @@ size_t sb_encoder_finish (sb_encoder_t *self, ProtobufCMessage *message, const s
         result->has_topic = true;
     }
     *encoding = result;
-    return result->message_size + (topic ? (size_t) topic->size + 1 : 0);
+    return result->message_size + (topic ? (size_t)topic->size + 1 : 0);
 }
 
 void sb_encoding_write (const sb_encoding_t *encoding, void *data)
@@ -88,7 +88,7 @@ void sb_encoding_write (const sb_encoding_t *encoding, void *data)
 
 /* ------------------------------------------------------------------ values */
 
-void sb_encode_value (sb_encoder_t *self, const sb_value_t *source, V1 (Value) * value)
+void sb_encode_value (sb_encoder_t *self, const sb_value_t *source, Syncbus__V1__Value *value)
 {
     syncbus__v1__value__init (value);
     switch (source->kind) {
@@ -121,7 +121,7 @@ void sb_encode_value (sb_encoder_t *self, const sb_value_t *source, V1 (Value) *
         break;
     case SB_VALUE_BYTES:
         value->kind_case = SYNCBUS__V1__VALUE__KIND_BYTES;
-        value->bytes.data = (uint8_t *) source->bytes.data;
+        value->bytes.data = (uint8_t *)source->bytes.data;
         value->bytes.len = source->bytes.size;
         break;
     }
@@ -129,17 +129,17 @@ void sb_encode_value (sb_encoder_t *self, const sb_value_t *source, V1 (Value) *
 
 /* A change and the value that belongs to it, side by side. */
 typedef struct {
-    V1 (Change) change;
-    V1 (Value) value;
-    V1 (Delete) remove;
+    Syncbus__V1__Change change;
+    Syncbus__V1__Value value;
+    Syncbus__V1__Delete remove;
 } sb_encoded_change_t;
 
-V1 (Change) * *sb_encode_changes (sb_encoder_t *self, const sb_change_t *source, uint32_t count)
+Syncbus__V1__Change **sb_encode_changes (sb_encoder_t *self, const sb_change_t *source, uint32_t count)
 {
     void **pointers;
     sb_encoded_change_t *changes = sb_encoder_children (self, count, sizeof *changes, &pointers);
     for (uint32_t i = 0; changes && i < count; i++) {
-        V1 (Change) *change = &changes[i].change;
+        Syncbus__V1__Change *change = &changes[i].change;
         syncbus__v1__change__init (change);
         change->name = sb_encoder_text (self, source[i].name);
         if (source[i].is_delete) {
@@ -152,16 +152,16 @@ V1 (Change) * *sb_encode_changes (sb_encoder_t *self, const sb_change_t *source,
             change->value = &changes[i].value;
         }
     }
-    return (V1 (Change) **) pointers;
+    return (Syncbus__V1__Change **)pointers;
 }
 
 /* A parameter and its value, side by side. */
 typedef struct {
-    V1 (Parameter) parameter;
-    V1 (Value) value;
+    Syncbus__V1__Parameter parameter;
+    Syncbus__V1__Value value;
 } sb_encoded_parameter_t;
 
-V1 (Parameter) * *sb_encode_parameters (sb_encoder_t *self, const sb_parameter_t *source, uint32_t count)
+Syncbus__V1__Parameter **sb_encode_parameters (sb_encoder_t *self, const sb_parameter_t *source, uint32_t count)
 {
     void **pointers;
     sb_encoded_parameter_t *parameters = sb_encoder_children (self, count, sizeof *parameters, &pointers);
@@ -171,23 +171,24 @@ V1 (Parameter) * *sb_encode_parameters (sb_encoder_t *self, const sb_parameter_t
         sb_encode_value (self, &source[i].value, &parameters[i].value);
         parameters[i].parameter.value = &parameters[i].value;
     }
-    return (V1 (Parameter) **) pointers;
+    return (Syncbus__V1__Parameter **)pointers;
 }
 
-V1 (Goodbye) * sb_encode_goodbye (sb_encoder_t *self, const sb_goodbye_t *source)
+Syncbus__V1__Goodbye *sb_encode_goodbye (sb_encoder_t *self, const sb_goodbye_t *source)
 {
-    V1 (Goodbye) *goodbye = sb_encoder_take (self, 1, sizeof *goodbye);
+    Syncbus__V1__Goodbye *goodbye = sb_encoder_take (self, 1, sizeof *goodbye);
     if (!goodbye)
         return NULL;
     syncbus__v1__goodbye__init (goodbye);
-    goodbye->reason = (V1 (Reason)) source->reason;
+    goodbye->reason = (Syncbus__V1__Reason)source->reason;
     goodbye->text = sb_encoder_text (self, source->text);
     return goodbye;
 }
 
 /* ------------------------------------------------------------------ publications */
 
-void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *source, V1 (Publication) * publication)
+void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *source,
+                                 Syncbus__V1__Publication *publication)
 {
     syncbus__v1__publication__init (publication);
     publication->stream_id = source->stream_id;
@@ -197,10 +198,10 @@ void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *sou
     publication->topic_sequence = source->topic_sequence;
     publication->agent_id = sb_encoder_text (self, source->agent_id);
     publication->broker_unix_ns = source->broker_unix_ns;
-    publication->quality = (V1 (Quality)) source->quality;
-    publication->cause = (V1 (Cause)) source->cause;
+    publication->quality = (Syncbus__V1__Quality)source->quality;
+    publication->cause = (Syncbus__V1__Cause)source->cause;
     void **pointers;
-    V1 (Update) *updates = sb_encoder_children (self, source->update_count, sizeof *updates, &pointers);
+    Syncbus__V1__Update *updates = sb_encoder_children (self, source->update_count, sizeof *updates, &pointers);
     for (uint32_t i = 0; updates && i < source->update_count; i++) {
         const sb_update_t *update = &source->updates[i];
         syncbus__v1__update__init (&updates[i]);
@@ -211,14 +212,14 @@ void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *sou
         updates[i].changes = sb_encode_changes (self, update->changes, update->change_count);
     }
     publication->n_updates = source->update_count;
-    publication->updates = (V1 (Update) **) pointers;
+    publication->updates = (Syncbus__V1__Update **)pointers;
 }
 
 size_t sb_encode_publication (sb_arena_t *arena, const sb_publication_t *publication, sb_encoding_t **encoding)
 {
     sb_encoder_t encoder = {.arena = arena};
-    V1 (Publication) *message = sb_encoder_take (&encoder, 1, sizeof *message);
+    Syncbus__V1__Publication *message = sb_encoder_take (&encoder, 1, sizeof *message);
     if (message)
         sb_encode_publication_body (&encoder, publication, message);
-    return sb_encoder_finish (&encoder, (ProtobufCMessage *) message, &publication->topic, encoding);
+    return sb_encoder_finish (&encoder, (ProtobufCMessage *)message, &publication->topic, encoding);
 }

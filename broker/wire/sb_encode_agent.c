@@ -7,9 +7,9 @@
 
 #include <assert.h>
 
-static V1 (Registration) * s_encode_registration (sb_encoder_t *self, const sb_registration_t *source)
+static Syncbus__V1__Registration *s_encode_registration (sb_encoder_t *self, const sb_registration_t *source)
 {
-    V1 (Registration) *registration = sb_encoder_take (self, 1, sizeof *registration);
+    Syncbus__V1__Registration *registration = sb_encoder_take (self, 1, sizeof *registration);
     if (!registration)
         return NULL;
     syncbus__v1__registration__init (registration);
@@ -23,21 +23,21 @@ static V1 (Registration) * s_encode_registration (sb_encoder_t *self, const sb_r
     registration->publishes = sb_encoder_texts (self, source->publishes, source->publish_count);
     registration->heartbeat_interval_ms = source->heartbeat_interval_ms;
     void **pointers;
-    V1 (Label) *labels = sb_encoder_children (self, source->label_count, sizeof *labels, &pointers);
+    Syncbus__V1__Label *labels = sb_encoder_children (self, source->label_count, sizeof *labels, &pointers);
     for (uint32_t i = 0; labels && i < source->label_count; i++) {
         syncbus__v1__label__init (&labels[i]);
         labels[i].name = sb_encoder_text (self, source->labels[i].name);
         labels[i].value = sb_encoder_text (self, source->labels[i].value);
     }
     registration->n_labels = source->label_count;
-    registration->labels = (V1 (Label) **) pointers;
+    registration->labels = (Syncbus__V1__Label **)pointers;
     return registration;
 }
 
-static V1 (Delta) * *s_encode_deltas (sb_encoder_t *self, const sb_delta_t *source, uint32_t count)
+static Syncbus__V1__Delta **s_encode_deltas (sb_encoder_t *self, const sb_delta_t *source, uint32_t count)
 {
     void **pointers;
-    V1 (Delta) *deltas = sb_encoder_children (self, count, sizeof *deltas, &pointers);
+    Syncbus__V1__Delta *deltas = sb_encoder_children (self, count, sizeof *deltas, &pointers);
     for (uint32_t i = 0; deltas && i < count; i++) {
         syncbus__v1__delta__init (&deltas[i]);
         deltas[i].sequence = source[i].update.sequence;
@@ -48,13 +48,13 @@ static V1 (Delta) * *s_encode_deltas (sb_encoder_t *self, const sb_delta_t *sour
         deltas[i].n_changes = source[i].update.change_count;
         deltas[i].changes = sb_encode_changes (self, source[i].update.changes, source[i].update.change_count);
     }
-    return (V1 (Delta) **) pointers;
+    return (Syncbus__V1__Delta **)pointers;
 }
 
 /* One delta goes as it is, several as a batch. */
-static void s_encode_batch (sb_encoder_t *self, const sb_batch_t *source, V1 (AgentMessage) * message)
+static void s_encode_batch (sb_encoder_t *self, const sb_batch_t *source, Syncbus__V1__AgentMessage *message)
 {
-    V1 (Delta) **deltas = s_encode_deltas (self, source->deltas, source->delta_count);
+    Syncbus__V1__Delta **deltas = s_encode_deltas (self, source->deltas, source->delta_count);
     if (!deltas)
         return;
     if (source->delta_count == 1) {
@@ -62,7 +62,7 @@ static void s_encode_batch (sb_encoder_t *self, const sb_batch_t *source, V1 (Ag
         message->delta = deltas[0];
         return;
     }
-    V1 (DeltaBatch) *batch = sb_encoder_take (self, 1, sizeof *batch);
+    Syncbus__V1__DeltaBatch *batch = sb_encoder_take (self, 1, sizeof *batch);
     if (!batch)
         return;
     syncbus__v1__delta_batch__init (batch);
@@ -72,22 +72,23 @@ static void s_encode_batch (sb_encoder_t *self, const sb_batch_t *source, V1 (Ag
     message->batch = batch;
 }
 
-static V1 (InterestSeen) * *s_encode_seen (sb_encoder_t *self, const sb_interest_position_t *source, uint32_t count)
+static Syncbus__V1__InterestSeen **s_encode_seen (sb_encoder_t *self, const sb_interest_position_t *source,
+                                                  uint32_t count)
 {
     void **pointers;
-    V1 (InterestSeen) *seen = sb_encoder_children (self, count, sizeof *seen, &pointers);
+    Syncbus__V1__InterestSeen *seen = sb_encoder_children (self, count, sizeof *seen, &pointers);
     for (uint32_t i = 0; seen && i < count; i++) {
         syncbus__v1__interest_seen__init (&seen[i]);
         seen[i].interest = sb_encoder_text (self, source[i].interest);
         seen[i].sequence = source[i].sequence;
         seen[i].category_sequence = source[i].category_sequence;
     }
-    return (V1 (InterestSeen) **) pointers;
+    return (Syncbus__V1__InterestSeen **)pointers;
 }
 
-static V1 (Heartbeat) * s_encode_heartbeat (sb_encoder_t *self, const sb_heartbeat_t *source)
+static Syncbus__V1__Heartbeat *s_encode_heartbeat (sb_encoder_t *self, const sb_heartbeat_t *source)
 {
-    V1 (Heartbeat) *heartbeat = sb_encoder_take (self, 1, sizeof *heartbeat);
+    Syncbus__V1__Heartbeat *heartbeat = sb_encoder_take (self, 1, sizeof *heartbeat);
     if (!heartbeat)
         return NULL;
     syncbus__v1__heartbeat__init (heartbeat);
@@ -109,14 +110,14 @@ static V1 (Heartbeat) * s_encode_heartbeat (sb_encoder_t *self, const sb_heartbe
     heartbeat->self_paused = source->self_paused;
     heartbeat->decided_through = source->decided_through;
     heartbeat->n_delivery_buckets = source->delivery_bucket_count;
-    heartbeat->delivery_buckets = (uint64_t *) source->delivery_buckets;
+    heartbeat->delivery_buckets = (uint64_t *)source->delivery_buckets;
     heartbeat->stopped_deliveries = source->stopped_deliveries;
     return heartbeat;
 }
 
-static V1 (ReplaceBegin) * s_encode_replace_begin (sb_encoder_t *self, const sb_replace_mark_t *source)
+static Syncbus__V1__ReplaceBegin *s_encode_replace_begin (sb_encoder_t *self, const sb_replace_mark_t *source)
 {
-    V1 (ReplaceBegin) *begin = sb_encoder_take (self, 1, sizeof *begin);
+    Syncbus__V1__ReplaceBegin *begin = sb_encoder_take (self, 1, sizeof *begin);
     if (!begin)
         return NULL;
     syncbus__v1__replace_begin__init (begin);
@@ -124,9 +125,9 @@ static V1 (ReplaceBegin) * s_encode_replace_begin (sb_encoder_t *self, const sb_
     return begin;
 }
 
-static V1 (ReplaceChunk) * s_encode_replace_chunk (sb_encoder_t *self, const sb_replace_chunk_t *source)
+static Syncbus__V1__ReplaceChunk *s_encode_replace_chunk (sb_encoder_t *self, const sb_replace_chunk_t *source)
 {
-    V1 (ReplaceChunk) *chunk = sb_encoder_take (self, 1, sizeof *chunk);
+    Syncbus__V1__ReplaceChunk *chunk = sb_encoder_take (self, 1, sizeof *chunk);
     if (!chunk)
         return NULL;
     syncbus__v1__replace_chunk__init (chunk);
@@ -136,9 +137,9 @@ static V1 (ReplaceChunk) * s_encode_replace_chunk (sb_encoder_t *self, const sb_
     return chunk;
 }
 
-static V1 (ReplaceEnd) * s_encode_replace_end (sb_encoder_t *self, const sb_replace_mark_t *source)
+static Syncbus__V1__ReplaceEnd *s_encode_replace_end (sb_encoder_t *self, const sb_replace_mark_t *source)
 {
-    V1 (ReplaceEnd) *end = sb_encoder_take (self, 1, sizeof *end);
+    Syncbus__V1__ReplaceEnd *end = sb_encoder_take (self, 1, sizeof *end);
     if (!end)
         return NULL;
     syncbus__v1__replace_end__init (end);
@@ -147,21 +148,21 @@ static V1 (ReplaceEnd) * s_encode_replace_end (sb_encoder_t *self, const sb_repl
     return end;
 }
 
-static V1 (CommandResult) * s_encode_command_result (sb_encoder_t *self, const sb_command_result_t *source)
+static Syncbus__V1__CommandResult *s_encode_command_result (sb_encoder_t *self, const sb_command_result_t *source)
 {
-    V1 (CommandResult) *result = sb_encoder_take (self, 1, sizeof *result);
+    Syncbus__V1__CommandResult *result = sb_encoder_take (self, 1, sizeof *result);
     if (!result)
         return NULL;
     syncbus__v1__command_result__init (result);
     result->command_id = sb_encoder_text (self, source->command_id);
-    result->code = (V1 (Reason)) source->code;
+    result->code = (Syncbus__V1__Reason)source->code;
     result->message = sb_encoder_text (self, source->message);
     result->n_values = source->value_count;
     result->values = sb_encode_parameters (self, source->values, source->value_count);
     return result;
 }
 
-static void s_encode_body (sb_encoder_t *self, const sb_agent_message_t *source, V1 (AgentMessage) * message)
+static void s_encode_body (sb_encoder_t *self, const sb_agent_message_t *source, Syncbus__V1__AgentMessage *message)
 {
     switch (source->kind) {
     case SB_AGENT_MESSAGE_REGISTRATION:
@@ -206,10 +207,10 @@ static void s_encode_body (sb_encoder_t *self, const sb_agent_message_t *source,
 size_t sb_encode_agent_message (sb_arena_t *arena, const sb_agent_message_t *message, sb_encoding_t **encoding)
 {
     sb_encoder_t encoder = {.arena = arena};
-    V1 (AgentMessage) *target = sb_encoder_take (&encoder, 1, sizeof *target);
+    Syncbus__V1__AgentMessage *target = sb_encoder_take (&encoder, 1, sizeof *target);
     if (target) {
         syncbus__v1__agent_message__init (target);
         s_encode_body (&encoder, message, target);
     }
-    return sb_encoder_finish (&encoder, (ProtobufCMessage *) target, NULL, encoding);
+    return sb_encoder_finish (&encoder, (ProtobufCMessage *)target, NULL, encoding);
 }

@@ -7,10 +7,10 @@
 
 #include <assert.h>
 
-static void s_fill_refusal (sb_encoder_t *self, const sb_refusal_t *source, V1 (Refusal) * refusal)
+static void s_fill_refusal (sb_encoder_t *self, const sb_refusal_t *source, Syncbus__V1__Refusal *refusal)
 {
     syncbus__v1__refusal__init (refusal);
-    refusal->reason = (V1 (Reason)) source->reason;
+    refusal->reason = (Syncbus__V1__Reason)source->reason;
     refusal->text = sb_encoder_text (self, source->text);
     refusal->sequence = source->sequence;
     refusal->expected_sequence = source->expected_sequence;
@@ -18,18 +18,18 @@ static void s_fill_refusal (sb_encoder_t *self, const sb_refusal_t *source, V1 (
     refusal->retry_after_ms = source->retry_after_ms;
 }
 
-static V1 (Refusal) * *s_encode_refusals (sb_encoder_t *self, const sb_refusal_t *source, uint32_t count)
+static Syncbus__V1__Refusal **s_encode_refusals (sb_encoder_t *self, const sb_refusal_t *source, uint32_t count)
 {
     void **pointers;
-    V1 (Refusal) *refused = sb_encoder_children (self, count, sizeof *refused, &pointers);
+    Syncbus__V1__Refusal *refused = sb_encoder_children (self, count, sizeof *refused, &pointers);
     for (uint32_t i = 0; refused && i < count; i++)
         s_fill_refusal (self, &source[i], &refused[i]);
-    return (V1 (Refusal) **) pointers;
+    return (Syncbus__V1__Refusal **)pointers;
 }
 
-static V1 (Limits) * s_encode_limits (sb_encoder_t *self, const sb_limits_t *source)
+static Syncbus__V1__Limits *s_encode_limits (sb_encoder_t *self, const sb_limits_t *source)
 {
-    V1 (Limits) *limits = sb_encoder_take (self, 1, sizeof *limits);
+    Syncbus__V1__Limits *limits = sb_encoder_take (self, 1, sizeof *limits);
     if (!limits)
         return NULL;
     syncbus__v1__limits__init (limits);
@@ -40,9 +40,9 @@ static V1 (Limits) * s_encode_limits (sb_encoder_t *self, const sb_limits_t *sou
     return limits;
 }
 
-static V1 (OperatorState) * s_encode_operator_state (sb_encoder_t *self, const sb_operator_state_t *source)
+static Syncbus__V1__OperatorState *s_encode_operator_state (sb_encoder_t *self, const sb_operator_state_t *source)
 {
-    V1 (OperatorState) *state = sb_encoder_take (self, 1, sizeof *state);
+    Syncbus__V1__OperatorState *state = sb_encoder_take (self, 1, sizeof *state);
     if (!state)
         return NULL;
     syncbus__v1__operator_state__init (state);
@@ -55,9 +55,9 @@ static V1 (OperatorState) * s_encode_operator_state (sb_encoder_t *self, const s
     return state;
 }
 
-static V1 (Latch) * s_encode_latch (sb_encoder_t *self, const sb_latch_t *source)
+static Syncbus__V1__Latch *s_encode_latch (sb_encoder_t *self, const sb_latch_t *source)
 {
-    V1 (Latch) *latch = sb_encoder_take (self, 1, sizeof *latch);
+    Syncbus__V1__Latch *latch = sb_encoder_take (self, 1, sizeof *latch);
     if (!latch)
         return NULL;
     syncbus__v1__latch__init (latch);
@@ -71,21 +71,21 @@ static V1 (Latch) * s_encode_latch (sb_encoder_t *self, const sb_latch_t *source
     return latch;
 }
 
-static V1 (Breaker) * s_encode_breaker (sb_encoder_t *self, const sb_breaker_status_t *source)
+static Syncbus__V1__Breaker *s_encode_breaker (sb_encoder_t *self, const sb_breaker_status_t *source)
 {
-    V1 (Breaker) *breaker = sb_encoder_take (self, 1, sizeof *breaker);
+    Syncbus__V1__Breaker *breaker = sb_encoder_take (self, 1, sizeof *breaker);
     if (!breaker)
         return NULL;
     syncbus__v1__breaker__init (breaker);
-    breaker->state = (V1 (BreakerState)) source->state;
+    breaker->state = (Syncbus__V1__BreakerState)source->state;
     breaker->retry_after_ms = source->retry_after_ms;
     breaker->open_count = source->open_count;
     return breaker;
 }
 
-static V1 (Welcome) * s_encode_welcome (sb_encoder_t *self, const sb_welcome_t *source)
+static Syncbus__V1__Welcome *s_encode_welcome (sb_encoder_t *self, const sb_welcome_t *source)
 {
-    V1 (Welcome) *welcome = sb_encoder_take (self, 1, sizeof *welcome);
+    Syncbus__V1__Welcome *welcome = sb_encoder_take (self, 1, sizeof *welcome);
     if (!welcome)
         return NULL;
     syncbus__v1__welcome__init (welcome);
@@ -96,7 +96,7 @@ static V1 (Welcome) * s_encode_welcome (sb_encoder_t *self, const sb_welcome_t *
     welcome->n_refused = source->refused_count;
     welcome->refused = s_encode_refusals (self, source->refused, source->refused_count);
     welcome->state_known = source->state_known;
-    welcome->durability = (V1 (Durability)) source->durability;
+    welcome->durability = (Syncbus__V1__Durability)source->durability;
     welcome->publish_endpoint = sb_encoder_text (self, source->publish_endpoint);
     welcome->heartbeat_interval_ms = source->heartbeat_interval_ms;
     welcome->limits = s_encode_limits (self, &source->limits);
@@ -112,17 +112,17 @@ static V1 (Welcome) * s_encode_welcome (sb_encoder_t *self, const sb_welcome_t *
     return welcome;
 }
 
-static V1 (Refusal) * s_encode_refusal (sb_encoder_t *self, const sb_refusal_t *source)
+static Syncbus__V1__Refusal *s_encode_refusal (sb_encoder_t *self, const sb_refusal_t *source)
 {
-    V1 (Refusal) *refusal = sb_encoder_take (self, 1, sizeof *refusal);
+    Syncbus__V1__Refusal *refusal = sb_encoder_take (self, 1, sizeof *refusal);
     if (refusal)
         s_fill_refusal (self, source, refusal);
     return refusal;
 }
 
-static V1 (Ack) * s_encode_ack (sb_encoder_t *self, const sb_ack_t *source)
+static Syncbus__V1__Ack *s_encode_ack (sb_encoder_t *self, const sb_ack_t *source)
 {
-    V1 (Ack) *ack = sb_encoder_take (self, 1, sizeof *ack);
+    Syncbus__V1__Ack *ack = sb_encoder_take (self, 1, sizeof *ack);
     if (!ack)
         return NULL;
     syncbus__v1__ack__init (ack);
@@ -132,22 +132,23 @@ static V1 (Ack) * s_encode_ack (sb_encoder_t *self, const sb_ack_t *source)
     return ack;
 }
 
-static V1 (InterestHead) * *s_encode_heads (sb_encoder_t *self, const sb_interest_position_t *source, uint32_t count)
+static Syncbus__V1__InterestHead **s_encode_heads (sb_encoder_t *self, const sb_interest_position_t *source,
+                                                   uint32_t count)
 {
     void **pointers;
-    V1 (InterestHead) *heads = sb_encoder_children (self, count, sizeof *heads, &pointers);
+    Syncbus__V1__InterestHead *heads = sb_encoder_children (self, count, sizeof *heads, &pointers);
     for (uint32_t i = 0; heads && i < count; i++) {
         syncbus__v1__interest_head__init (&heads[i]);
         heads[i].interest = sb_encoder_text (self, source[i].interest);
         heads[i].sequence = source[i].sequence;
         heads[i].category_sequence = source[i].category_sequence;
     }
-    return (V1 (InterestHead) **) pointers;
+    return (Syncbus__V1__InterestHead **)pointers;
 }
 
-static V1 (HeartbeatAck) * s_encode_heartbeat_ack (sb_encoder_t *self, const sb_heartbeat_ack_t *source)
+static Syncbus__V1__HeartbeatAck *s_encode_heartbeat_ack (sb_encoder_t *self, const sb_heartbeat_ack_t *source)
 {
-    V1 (HeartbeatAck) *ack = sb_encoder_take (self, 1, sizeof *ack);
+    Syncbus__V1__HeartbeatAck *ack = sb_encoder_take (self, 1, sizeof *ack);
     if (!ack)
         return NULL;
     syncbus__v1__heartbeat_ack__init (ack);
@@ -167,9 +168,9 @@ static V1 (HeartbeatAck) * s_encode_heartbeat_ack (sb_encoder_t *self, const sb_
     return ack;
 }
 
-static V1 (AgentCommand) * s_encode_agent_command (sb_encoder_t *self, const sb_agent_command_t *source)
+static Syncbus__V1__AgentCommand *s_encode_agent_command (sb_encoder_t *self, const sb_agent_command_t *source)
 {
-    V1 (AgentCommand) *command = sb_encoder_take (self, 1, sizeof *command);
+    Syncbus__V1__AgentCommand *command = sb_encoder_take (self, 1, sizeof *command);
     if (!command)
         return NULL;
     syncbus__v1__agent_command__init (command);
@@ -185,7 +186,7 @@ static V1 (AgentCommand) * s_encode_agent_command (sb_encoder_t *self, const sb_
     return command;
 }
 
-static void s_encode_body (sb_encoder_t *self, const sb_broker_message_t *source, V1 (BrokerMessage) * message)
+static void s_encode_body (sb_encoder_t *self, const sb_broker_message_t *source, Syncbus__V1__BrokerMessage *message)
 {
     switch (source->kind) {
     case SB_BROKER_MESSAGE_WELCOME:
@@ -223,10 +224,10 @@ static void s_encode_body (sb_encoder_t *self, const sb_broker_message_t *source
 size_t sb_encode_broker_message (sb_arena_t *arena, const sb_broker_message_t *message, sb_encoding_t **encoding)
 {
     sb_encoder_t encoder = {.arena = arena};
-    V1 (BrokerMessage) *target = sb_encoder_take (&encoder, 1, sizeof *target);
+    Syncbus__V1__BrokerMessage *target = sb_encoder_take (&encoder, 1, sizeof *target);
     if (target) {
         syncbus__v1__broker_message__init (target);
         s_encode_body (&encoder, message, target);
     }
-    return sb_encoder_finish (&encoder, (ProtobufCMessage *) target, NULL, encoding);
+    return sb_encoder_finish (&encoder, (ProtobufCMessage *)target, NULL, encoding);
 }

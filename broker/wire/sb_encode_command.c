@@ -6,9 +6,9 @@
  */
 #include "sb_codec_private.h"
 
-V1 (CommandRequest) * sb_encode_request (sb_encoder_t *self, const sb_command_request_t *source)
+Syncbus__V1__CommandRequest *sb_encode_request (sb_encoder_t *self, const sb_command_request_t *source)
 {
-    V1 (CommandRequest) *request = sb_encoder_take (self, 1, sizeof *request);
+    Syncbus__V1__CommandRequest *request = sb_encoder_take (self, 1, sizeof *request);
     if (!request)
         return NULL;
     syncbus__v1__command_request__init (request);
@@ -25,30 +25,30 @@ V1 (CommandRequest) * sb_encode_request (sb_encoder_t *self, const sb_command_re
     return request;
 }
 
-static V1 (Record) * *s_encode_records (sb_encoder_t *self, const sb_record_t *source, uint32_t count)
+static Syncbus__V1__Record **s_encode_records (sb_encoder_t *self, const sb_record_t *source, uint32_t count)
 {
     void **pointers;
-    V1 (Record) *records = sb_encoder_children (self, count, sizeof *records, &pointers);
+    Syncbus__V1__Record *records = sb_encoder_children (self, count, sizeof *records, &pointers);
     for (uint32_t i = 0; records && i < count; i++) {
         syncbus__v1__record__init (&records[i]);
         records[i].n_columns = source[i].column_count;
         records[i].columns = sb_encode_parameters (self, source[i].columns, source[i].column_count);
     }
-    return (V1 (Record) **) pointers;
+    return (Syncbus__V1__Record **)pointers;
 }
 
 /* A field and its value, side by side. */
 typedef struct {
-    V1 (StateField) field;
-    V1 (Value) value;
+    Syncbus__V1__StateField field;
+    Syncbus__V1__Value value;
 } sb_encoded_field_t;
 
-static V1 (StateField) * *s_encode_fields (sb_encoder_t *self, const sb_state_field_t *source, uint32_t count)
+static Syncbus__V1__StateField **s_encode_fields (sb_encoder_t *self, const sb_state_field_t *source, uint32_t count)
 {
     void **pointers;
     sb_encoded_field_t *fields = sb_encoder_children (self, count, sizeof *fields, &pointers);
     for (uint32_t i = 0; fields && i < count; i++) {
-        V1 (StateField) *field = &fields[i].field;
+        Syncbus__V1__StateField *field = &fields[i].field;
         syncbus__v1__state_field__init (field);
         field->topic = sb_encoder_text (self, source[i].topic);
         field->name = sb_encoder_text (self, source[i].name);
@@ -56,18 +56,19 @@ static V1 (StateField) * *s_encode_fields (sb_encoder_t *self, const sb_state_fi
         field->value = &fields[i].value;
         field->sequence = source[i].sequence;
         field->changed_unix_ns = source[i].changed_unix_ns;
-        field->quality = (V1 (Quality)) source[i].quality;
+        field->quality = (Syncbus__V1__Quality)source[i].quality;
     }
-    return (V1 (StateField) **) pointers;
+    return (Syncbus__V1__StateField **)pointers;
 }
 
 /* An entry of history and its publication, side by side. */
 typedef struct {
-    V1 (HistoryEntry) entry;
-    V1 (Publication) publication;
+    Syncbus__V1__HistoryEntry entry;
+    Syncbus__V1__Publication publication;
 } sb_encoded_entry_t;
 
-static V1 (HistoryEntry) * *s_encode_entries (sb_encoder_t *self, const sb_publication_t *const *source, uint32_t count)
+static Syncbus__V1__HistoryEntry **s_encode_entries (sb_encoder_t *self, const sb_publication_t *const *source,
+                                                     uint32_t count)
 {
     void **pointers;
     sb_encoded_entry_t *entries = sb_encoder_children (self, count, sizeof *entries, &pointers);
@@ -77,17 +78,17 @@ static V1 (HistoryEntry) * *s_encode_entries (sb_encoder_t *self, const sb_publi
         sb_encode_publication_body (self, source[i], &entries[i].publication);
         entries[i].entry.publication = &entries[i].publication;
     }
-    return (V1 (HistoryEntry) **) pointers;
+    return (Syncbus__V1__HistoryEntry **)pointers;
 }
 
-V1 (CommandReply) * sb_encode_reply (sb_encoder_t *self, const sb_command_reply_t *source)
+Syncbus__V1__CommandReply *sb_encode_reply (sb_encoder_t *self, const sb_command_reply_t *source)
 {
-    V1 (CommandReply) *reply = sb_encoder_take (self, 1, sizeof *reply);
+    Syncbus__V1__CommandReply *reply = sb_encoder_take (self, 1, sizeof *reply);
     if (!reply)
         return NULL;
     syncbus__v1__command_reply__init (reply);
     reply->command_id = sb_encoder_text (self, source->command_id);
-    reply->code = (V1 (Reason)) source->code;
+    reply->code = (Syncbus__V1__Reason)source->code;
     reply->message = sb_encoder_text (self, source->message);
     reply->n_records = source->record_count;
     reply->records = s_encode_records (self, source->records, source->record_count);
@@ -105,13 +106,13 @@ V1 (CommandReply) * sb_encode_reply (sb_encoder_t *self, const sb_command_reply_
 size_t sb_encode_command_request (sb_arena_t *arena, const sb_command_request_t *request, sb_encoding_t **encoding)
 {
     sb_encoder_t encoder = {.arena = arena};
-    V1 (CommandRequest) *message = sb_encode_request (&encoder, request);
-    return sb_encoder_finish (&encoder, (ProtobufCMessage *) message, NULL, encoding);
+    Syncbus__V1__CommandRequest *message = sb_encode_request (&encoder, request);
+    return sb_encoder_finish (&encoder, (ProtobufCMessage *)message, NULL, encoding);
 }
 
 size_t sb_encode_command_reply (sb_arena_t *arena, const sb_command_reply_t *reply, sb_encoding_t **encoding)
 {
     sb_encoder_t encoder = {.arena = arena};
-    V1 (CommandReply) *message = sb_encode_reply (&encoder, reply);
-    return sb_encoder_finish (&encoder, (ProtobufCMessage *) message, NULL, encoding);
+    Syncbus__V1__CommandReply *message = sb_encode_reply (&encoder, reply);
+    return sb_encoder_finish (&encoder, (ProtobufCMessage *)message, NULL, encoding);
 }

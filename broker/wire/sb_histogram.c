@@ -12,7 +12,7 @@
 
 enum { UNIT_NS = 250, QUARTERS = 4, OCTAVES = 27, LAST = SB_HISTOGRAM_BUCKETS - 1 };
 
-_Static_assert (1 + QUARTERS * OCTAVES + 1 == SB_HISTOGRAM_BUCKETS, "one below, the octaves, one above");
+_Static_assert(1 + QUARTERS * OCTAVES + 1 == SB_HISTOGRAM_BUCKETS, "one below, the octaves, one above");
 
 /* The bucket that counts `duration_ns`. */
 static uint32_t s_bucket (uint64_t duration_ns)
@@ -20,10 +20,10 @@ static uint32_t s_bucket (uint64_t duration_ns)
     uint64_t units = duration_ns / UNIT_NS;
     if (units < QUARTERS)
         return 0;
-    uint32_t octave = 63 - 2 - (uint32_t) __builtin_clzll (units);
+    uint32_t octave = 63 - 2 - (uint32_t)__builtin_clzll (units);
     if (octave >= OCTAVES)
         return LAST;
-    return 1 + QUARTERS * octave + (uint32_t) ((units >> octave) & 3);
+    return 1 + QUARTERS * octave + (uint32_t)((units >> octave) & 3);
 }
 
 /* Where bucket `bucket`, from 1 up, begins. */
@@ -46,7 +46,7 @@ void sb_histogram_clear (sb_histogram_t *self)
 
 void sb_histogram_add (sb_histogram_t *self, int64_t duration_ns)
 {
-    uint64_t *bucket = &self->buckets[s_bucket (duration_ns < 0 ? 0 : (uint64_t) duration_ns)];
+    uint64_t *bucket = &self->buckets[s_bucket (duration_ns < 0 ? 0 : (uint64_t)duration_ns)];
     *bucket = s_saturating_sum (*bucket, 1);
 }
 
@@ -71,9 +71,9 @@ static uint64_t s_rank (double quantile, uint64_t count)
         return 1;
     if (quantile >= 1.0)
         return count;
-    double exact = quantile * (double) count;
-    uint64_t rank = (uint64_t) exact;
-    if ((double) rank < exact)
+    double exact = quantile * (double)count;
+    uint64_t rank = (uint64_t)exact;
+    if ((double)rank < exact)
         rank++;
     if (rank < 1)
         rank = 1;

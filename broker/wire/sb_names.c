@@ -15,9 +15,9 @@
 #include <string.h>
 
 enum {
-    LOWER = 1,   /* a-z 0-9: begins a category */
+    LOWER = 1,    /* a-z 0-9: begins a category */
     CATEGORY = 2, /* a-z 0-9 _ */
-    NAME = 4     /* A-Z a-z 0-9 _ : / - */
+    NAME = 4      /* A-Z a-z 0-9 _ : / - */
 };
 
 #define UPPERS                                                                                                         \
@@ -35,17 +35,18 @@ enum {
     ['0'] = ALL3, ['1'] = ALL3, ['2'] = ALL3, ['3'] = ALL3, ['4'] = ALL3, ['5'] = ALL3, ['6'] = ALL3, ['7'] = ALL3,    \
     ['8'] = ALL3, ['9'] = ALL3
 
-static const uint8_t s_class[256] = {UPPERS, LOWERS, DIGITS, ['_'] = CATEGORY | NAME, [':'] = NAME, ['/'] = NAME, ['-'] = NAME};
+static const uint8_t s_class[256] = {
+    UPPERS, LOWERS, DIGITS, ['_'] = CATEGORY | NAME, [':'] = NAME, ['/'] = NAME, ['-'] = NAME};
 
 /* ------------------------------------------------------------------ texts */
 
 sb_text_t sb_text (const char *string)
 {
     if (!string)
-        return (sb_text_t) {NULL, 0};
+        return (sb_text_t){NULL, 0};
     size_t size = strlen (string);
     assert (size <= UINT32_MAX);
-    return (sb_text_t) {string, (uint32_t) size};
+    return (sb_text_t){string, (uint32_t)size};
 }
 
 bool sb_text_equal (sb_text_t left, sb_text_t right)
@@ -70,9 +71,8 @@ typedef struct {
 } sb_utf8_row_t;
 
 static const sb_utf8_row_t s_utf8[] = {
-    {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-    {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-    {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+    {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
 };
 
 /* Octets of the multi-octet character at `octets`; 0 when there is no valid one within `left` octets. */
@@ -94,7 +94,7 @@ static uint32_t s_utf8_size (const uint8_t *octets, uint32_t left)
 
 bool sb_text_is_utf8 (sb_text_t text)
 {
-    const uint8_t *octets = (const uint8_t *) text.data;
+    const uint8_t *octets = (const uint8_t *)text.data;
     uint32_t at = 0;
     while (at < text.size) {
         if (octets[at] < 0x80) {
@@ -117,7 +117,7 @@ bool sb_text_is_utf8 (sb_text_t text)
 static bool s_all (sb_text_t text, uint8_t class)
 {
     for (uint32_t i = 0; i < text.size; i++)
-        if (!(s_class[(uint8_t) text.data[i]] & class))
+        if (!(s_class[(uint8_t)text.data[i]] & class))
             return false;
     return true;
 }
@@ -129,7 +129,7 @@ static bool s_is_all_word (sb_text_t text)
 
 bool sb_name_is_category (sb_text_t text)
 {
-    return text.size >= 1 && text.size <= SB_CATEGORY_MAX && (s_class[(uint8_t) text.data[0]] & LOWER) &&
+    return text.size >= 1 && text.size <= SB_CATEGORY_MAX && (s_class[(uint8_t)text.data[0]] & LOWER) &&
            s_all (text, CATEGORY) && !s_is_all_word (text);
 }
 
@@ -150,7 +150,7 @@ bool sb_name_is_field (sb_text_t text)
     char before = '.';
     for (uint32_t i = 0; i < text.size; i++) {
         char octet = text.data[i];
-        if (octet == '.' ? before == '.' : !(s_class[(uint8_t) octet] & NAME))
+        if (octet == '.' ? before == '.' : !(s_class[(uint8_t)octet] & NAME))
             return false;
         before = octet;
     }
@@ -162,7 +162,7 @@ bool sb_name_is_command_id (sb_text_t text)
     if (text.size == 0 || text.size > SB_ID_MAX)
         return false;
     for (uint32_t i = 0; i < text.size; i++)
-        if (text.data[i] != '.' && !(s_class[(uint8_t) text.data[i]] & NAME))
+        if (text.data[i] != '.' && !(s_class[(uint8_t)text.data[i]] & NAME))
             return false;
     return true;
 }
@@ -175,11 +175,11 @@ static bool s_cut (sb_text_t text, sb_text_t *part, sb_text_t *rest)
     const char *dot = text.size ? memchr (text.data, '.', text.size) : NULL;
     if (!dot) {
         *part = text;
-        *rest = (sb_text_t) {NULL, 0};
+        *rest = (sb_text_t){NULL, 0};
         return false;
     }
     part->data = text.data;
-    part->size = (uint32_t) (dot - text.data);
+    part->size = (uint32_t)(dot - text.data);
     rest->data = dot + 1;
     rest->size = text.size - part->size - 1;
     return true;
@@ -230,7 +230,7 @@ uint32_t sb_interest_prefix (sb_text_t interest, char *prefix)
 bool sb_prefix_matches (sb_text_t prefix, sb_text_t topic)
 {
     if (prefix.size == 0)
-        return topic.size > 0 && (s_class[(uint8_t) topic.data[0]] & LOWER);
+        return topic.size > 0 && (s_class[(uint8_t)topic.data[0]] & LOWER);
     return topic.size >= prefix.size && memcmp (topic.data, prefix.data, prefix.size) == 0;
 }
 

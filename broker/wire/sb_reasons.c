@@ -24,7 +24,7 @@ enum {
     ROW_COUNT
 };
 
-_Static_assert (ROW_COUNT <= UINT8_MAX, "a row's number fits an octet");
+_Static_assert(ROW_COUNT <= UINT8_MAX, "a row's number fits an octet");
 
 static const uint8_t s_row_of[SB_REASON_LIMIT] = {
 #define SB_REASON(name, code, kind, failure, severity, text) [code] = ROW_##name,
@@ -38,11 +38,11 @@ static const char *const s_causes[] = {"NONE",   "REPLACED", "LOST",      "OFFLI
                                        "PAUSED", "STOPPED",  "FORGOTTEN", "RECOVERED"};
 
 #define NAME_OF(names, number)                                                                                         \
-    ((uint32_t) (number) < sizeof (names) / sizeof (names)[0] ? (names)[(uint32_t) (number)] : "?")
+    ((uint32_t)(number) < sizeof (names) / sizeof (names)[0] ? (names)[(uint32_t)(number)] : "?")
 
 const sb_reason_info_t *sb_reason_info (sb_reason_t reason)
 {
-    uint32_t code = (uint32_t) reason;
+    uint32_t code = (uint32_t)reason;
     return &s_rows[code < SB_REASON_LIMIT ? s_row_of[code] : ROW_NONE];
 }
 
