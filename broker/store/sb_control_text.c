@@ -15,7 +15,7 @@
 
 static const char s_head[] = "syncbus-control 1\n";
 
-enum { PAIRS_MAX = 7, CHECKSUM_LINE = 9 + 16 + 1 };
+enum { PAIRS_MAX = 8, CHECKSUM_LINE = 9 + 16 + 1 };
 
 /* One name=value of a line; value is decoded. */
 typedef struct {
@@ -64,7 +64,8 @@ char *sb_control_text_write (const sb_control_state_t *state, uint64_t epoch, si
         const sb_operator_record_t *record = &state->operators[i];
         fputs ("operator", file);
         s_write_text (file, "agent", record->agent_id);
-        fprintf (file, " paused=%d isolated=%d revision=%" PRIu64, record->paused, record->isolated, record->revision);
+        fprintf (file, " paused=%d isolated=%d by_agent=%d revision=%" PRIu64, record->paused, record->isolated,
+                 record->by_agent, record->revision);
         s_write_authorship (file, record->since_unix_ns, record->issuer, record->reason);
     }
     fflush (file);
@@ -175,15 +176,16 @@ static bool s_read_latch (char *line, sb_control_state_t *state)
 
 static bool s_read_operator (char *line, sb_operator_record_t *record)
 {
-    static const char *const names[] = {"agent", "paused", "isolated", "revision", "since", "issuer", "reason"};
+    static const char *const names[] = {"agent",    "paused", "isolated", "by_agent",
+                                        "revision", "since",  "issuer",   "reason"};
     s_pair_t pairs[PAIRS_MAX];
-    if (strncmp (line, "operator ", 9) != 0 || !s_read_pairs (line + 9, names, 7, pairs))
+    if (strncmp (line, "operator ", 9) != 0 || !s_read_pairs (line + 9, names, 8, pairs))
         return false;
-    *record = (sb_operator_record_t){.agent_id = pairs[0].value, .issuer = pairs[5].value, .reason = pairs[6].value};
+    *record = (sb_operator_record_t){.agent_id = pairs[0].value, .issuer = pairs[6].value, .reason = pairs[7].value};
     return sb_name_is_agent_id (record->agent_id) && s_read_flag (pairs[1].value, &record->paused) &&
-           s_read_flag (pairs[2].value, &record->isolated) &&
-           s_read_number (pairs[3].value, SB_NUMBER_MAX, &record->revision) &&
-           s_read_time (pairs[4].value, &record->since_unix_ns);
+           s_read_flag (pairs[2].value, &record->isolated) && s_read_flag (pairs[3].value, &record->by_agent) &&
+           s_read_number (pairs[4].value, SB_NUMBER_MAX, &record->revision) &&
+           s_read_time (pairs[5].value, &record->since_unix_ns);
 }
 
 /* Checks head and checksum; cuts the checksum line off. */

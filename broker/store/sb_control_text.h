@@ -5,7 +5,7 @@
  *   syncbus-control 1
  *   epoch 12
  *   latch stopped=1 latch_epoch=3 since=1700000000000000000 issuer=alice reason=too%20fast
- *   operator agent=feed paused=1 isolated=0 revision=4 since=… issuer=… reason=…
+ *   operator agent=feed paused=1 isolated=0 by_agent=0 revision=4 since=… issuer=… reason=…
  *   checksum 0123456789abcdef
  *
  * Texts are percent-encoded, so that a line never breaks and a space always separates. The checksum (FNV-1a, 64
