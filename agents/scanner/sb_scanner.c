@@ -5,7 +5,7 @@
  */
 #include "sb_scanner.h"
 
-#include "sb_subjects.h"
+#include "sb_records.h"
 
 #include <assert.h>
 #include <float.h>
@@ -23,7 +23,7 @@ typedef struct {
 
 struct sb_scanner {
     sb_scanner_options_t options;
-    sb_subjects_t *instruments;
+    sb_records_t *instruments;
     double weights[SB_COMPONENT_COUNT];
     sb_scanner_counts_t counts;
 };
@@ -55,7 +55,7 @@ sb_scanner_t *sb_scanner_new (const sb_scanner_options_t *options)
     if (!self)
         return NULL;
     self->options = *options;
-    self->instruments = sb_subjects_new (sizeof (s_instrument_t), options->max_instruments);
+    self->instruments = sb_records_new (sizeof (s_instrument_t), options->max_instruments);
     s_equal_weights (self);
     if (!self->instruments)
         sb_scanner_destroy (&self);
@@ -66,7 +66,7 @@ void sb_scanner_destroy (sb_scanner_t **self_p)
 {
     if (!self_p || !*self_p)
         return;
-    sb_subjects_destroy (&(*self_p)->instruments);
+    sb_records_destroy (&(*self_p)->instruments);
     free (*self_p);
     *self_p = NULL;
 }
@@ -157,7 +157,7 @@ static void s_take (sb_scanner_t *self, double *known, double now, double above,
 bool sb_scanner_observe (sb_scanner_t *self, sb_text_t subject, const sb_scanner_observation_t *observation,
                          sb_scanner_signal_t *signal)
 {
-    s_instrument_t *instrument = sb_subjects_take (self->instruments, subject);
+    s_instrument_t *instrument = sb_records_take (self->instruments, subject);
     if (!instrument) {
         self->counts.no_room++;
         return false;
@@ -189,7 +189,7 @@ bool sb_scanner_observe (sb_scanner_t *self, sb_text_t subject, const sb_scanner
 
 bool sb_scanner_stale (sb_scanner_t *self, sb_text_t subject, sb_scanner_signal_t *signal)
 {
-    s_instrument_t *instrument = sb_subjects_find (self->instruments, subject);
+    s_instrument_t *instrument = sb_records_find (self->instruments, subject);
     if (!instrument || !instrument->was_given)
         return false;
     *signal = (sb_scanner_signal_t){
@@ -222,10 +222,10 @@ const double *sb_scanner_weights (const sb_scanner_t *self)
 
 bool sb_scanner_reset (sb_scanner_t *self)
 {
-    sb_subjects_t *empty = sb_subjects_new (sizeof (s_instrument_t), self->options.max_instruments);
+    sb_records_t *empty = sb_records_new (sizeof (s_instrument_t), self->options.max_instruments);
     if (!empty)
         return false;
-    sb_subjects_destroy (&self->instruments);
+    sb_records_destroy (&self->instruments);
     self->instruments = empty;
     s_equal_weights (self);
     return true;
@@ -234,5 +234,5 @@ bool sb_scanner_reset (sb_scanner_t *self)
 void sb_scanner_counts (const sb_scanner_t *self, sb_scanner_counts_t *counts)
 {
     *counts = self->counts;
-    counts->instruments = sb_subjects_count (self->instruments);
+    counts->instruments = sb_records_count (self->instruments);
 }

@@ -6,7 +6,7 @@
  */
 #include "sb_trader.h"
 
-#include "sb_subjects.h"
+#include "sb_records.h"
 
 #include <assert.h>
 #include <math.h>
@@ -33,7 +33,7 @@ typedef struct {
 
 struct sb_trader {
     sb_trader_options_t options;
-    sb_subjects_t *instruments;
+    sb_records_t *instruments;
     bool is_trading;
     double cash;
     double realized_pnl;
@@ -92,7 +92,7 @@ sb_trader_t *sb_trader_new (const sb_trader_options_t *options)
     self->options = *options;
     self->cash = options->starting_cash;
     self->is_trading = true;
-    self->instruments = sb_subjects_new (sizeof (s_instrument_t), options->max_instruments);
+    self->instruments = sb_records_new (sizeof (s_instrument_t), options->max_instruments);
     if (!self->instruments)
         sb_trader_destroy (&self);
     return self;
@@ -102,7 +102,7 @@ void sb_trader_destroy (sb_trader_t **self_p)
 {
     if (!self_p || !*self_p)
         return;
-    sb_subjects_destroy (&(*self_p)->instruments);
+    sb_records_destroy (&(*self_p)->instruments);
     free (*self_p);
     *self_p = NULL;
 }
@@ -127,8 +127,8 @@ static void s_sum (const sb_trader_t *self, double *gross, double *net, double *
 {
     *gross = *net = *unrealized = 0;
     *positions = 0;
-    for (uint32_t i = 0; i < sb_subjects_count (self->instruments); i++) {
-        const s_instrument_t *instrument = sb_subjects_at (self->instruments, i, NULL);
+    for (uint32_t i = 0; i < sb_records_count (self->instruments); i++) {
+        const s_instrument_t *instrument = sb_records_at (self->instruments, i, NULL);
         double value = instrument->position * s_mark (instrument);
         *gross += fabs (value);
         *net += value;
@@ -254,7 +254,7 @@ static void s_take (sb_trader_t *self, double *known, double now)
 bool sb_trader_price (sb_trader_t *self, sb_text_t subject, const sb_trader_price_t *price,
                       const sb_trader_times_t *times, sb_trader_order_t *order)
 {
-    s_instrument_t *instrument = sb_subjects_take (self->instruments, subject);
+    s_instrument_t *instrument = sb_records_take (self->instruments, subject);
     if (!instrument) {
         self->counts.no_room++;
         return false;
@@ -292,7 +292,7 @@ bool sb_trader_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_sig
         self->counts.bad_values++;
         return false;
     }
-    s_instrument_t *instrument = sb_subjects_take (self->instruments, subject);
+    s_instrument_t *instrument = sb_records_take (self->instruments, subject);
     if (!instrument) {
         self->counts.no_room++;
         return false;
@@ -309,7 +309,7 @@ bool sb_trader_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_sig
 
 bool sb_trader_last_signal (const sb_trader_t *self, sb_text_t subject, sb_trader_signal_t *signal)
 {
-    const s_instrument_t *instrument = sb_subjects_find (self->instruments, subject);
+    const s_instrument_t *instrument = sb_records_find (self->instruments, subject);
     if (!instrument || !instrument->has_signal)
         return false;
     *signal = instrument->signal;
@@ -318,14 +318,14 @@ bool sb_trader_last_signal (const sb_trader_t *self, sb_text_t subject, sb_trade
 
 void sb_trader_price_stale (sb_trader_t *self, sb_text_t subject)
 {
-    s_instrument_t *instrument = sb_subjects_find (self->instruments, subject);
+    s_instrument_t *instrument = sb_records_find (self->instruments, subject);
     if (instrument)
         instrument->is_fresh = false;
 }
 
 void sb_trader_signal_stale (sb_trader_t *self, sb_text_t subject)
 {
-    s_instrument_t *instrument = sb_subjects_find (self->instruments, subject);
+    s_instrument_t *instrument = sb_records_find (self->instruments, subject);
     if (instrument)
         instrument->has_target = false;
 }
@@ -337,8 +337,8 @@ void sb_trader_set_trading (sb_trader_t *self, bool is_trading)
 
 void sb_trader_restart (sb_trader_t *self)
 {
-    for (uint32_t i = 0; i < sb_subjects_count (self->instruments); i++) {
-        s_instrument_t *instrument = sb_subjects_at (self->instruments, i, NULL);
+    for (uint32_t i = 0; i < sb_records_count (self->instruments); i++) {
+        s_instrument_t *instrument = sb_records_at (self->instruments, i, NULL);
         instrument->has_target = false;
         instrument->was_refused = false;
         instrument->has_traded = false;
@@ -351,6 +351,6 @@ void sb_trader_account (const sb_trader_t *self, sb_trader_account_t *account)
     account->cash = self->cash;
     account->realized_pnl = self->realized_pnl;
     account->fees = self->fees;
-    account->instruments = sb_subjects_count (self->instruments);
+    account->instruments = sb_records_count (self->instruments);
     s_sum (self, &account->gross, &account->net, &account->unrealized_pnl, &account->positions);
 }

@@ -4,7 +4,7 @@
  * order of their making: a lookup costs one hash and, nearly always, one comparison; walking is in a
  * fixed order, never in that of hashes. Records are never removed: instruments do not go away within a day.
  */
-#include "sb_subjects.h"
+#include "sb_records.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ typedef struct {
     max_align_t record[];        /* record_bytes octets */
 } s_entry_t;
 
-struct sb_subjects {
+struct sb_records {
     s_entry_t **entries; /* in order of their making */
     uint32_t count;
     uint32_t max;
@@ -25,10 +25,10 @@ struct sb_subjects {
     uint32_t slot_mask;
 };
 
-sb_subjects_t *sb_subjects_new (uint32_t record_bytes, uint32_t max_subjects)
+sb_records_t *sb_records_new (uint32_t record_bytes, uint32_t max_subjects)
 {
     assert (record_bytes >= 1 && max_subjects >= 1 && max_subjects <= 1000000);
-    sb_subjects_t *self = calloc (1, sizeof *self);
+    sb_records_t *self = calloc (1, sizeof *self);
     if (!self)
         return NULL;
     uint32_t slots = 2;
@@ -40,15 +40,15 @@ sb_subjects_t *sb_subjects_new (uint32_t record_bytes, uint32_t max_subjects)
     self->slots = calloc (slots, sizeof *self->slots);
     self->entries = calloc (max_subjects, sizeof *self->entries);
     if (!self->slots || !self->entries)
-        sb_subjects_destroy (&self);
+        sb_records_destroy (&self);
     return self;
 }
 
-void sb_subjects_destroy (sb_subjects_t **self_p)
+void sb_records_destroy (sb_records_t **self_p)
 {
     if (!self_p || !*self_p)
         return;
-    sb_subjects_t *self = *self_p;
+    sb_records_t *self = *self_p;
     for (uint32_t i = 0; i < self->count; i++)
         free (self->entries[i]);
     free (self->entries);
@@ -58,7 +58,7 @@ void sb_subjects_destroy (sb_subjects_t **self_p)
 }
 
 /* The slot that holds `subject`, or the free one where it would go. */
-static uint32_t s_slot (const sb_subjects_t *self, sb_text_t subject)
+static uint32_t s_slot (const sb_records_t *self, sb_text_t subject)
 {
     uint32_t hash = UINT32_C (2166136261);
     for (uint32_t i = 0; i < subject.size; i++)
@@ -73,14 +73,14 @@ static uint32_t s_slot (const sb_subjects_t *self, sb_text_t subject)
     return slot;
 }
 
-void *sb_subjects_find (const sb_subjects_t *self, sb_text_t subject)
+void *sb_records_find (const sb_records_t *self, sb_text_t subject)
 {
     assert (self);
     uint32_t index = self->slots[s_slot (self, subject)];
     return index ? self->entries[index - 1]->record : NULL;
 }
 
-void *sb_subjects_take (sb_subjects_t *self, sb_text_t subject)
+void *sb_records_take (sb_records_t *self, sb_text_t subject)
 {
     assert (self);
     uint32_t slot = s_slot (self, subject);
@@ -99,13 +99,13 @@ void *sb_subjects_take (sb_subjects_t *self, sb_text_t subject)
     return entry->record;
 }
 
-uint32_t sb_subjects_count (const sb_subjects_t *self)
+uint32_t sb_records_count (const sb_records_t *self)
 {
     assert (self);
     return self->count;
 }
 
-void *sb_subjects_at (const sb_subjects_t *self, uint32_t i, const char **subject)
+void *sb_records_at (const sb_records_t *self, uint32_t i, const char **subject)
 {
     assert (self && i < self->count);
     if (subject)
