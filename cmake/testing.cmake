@@ -22,5 +22,5 @@ function (sb_script_test)
   add_test (NAME ${T_LABEL}.${T_NAME} COMMAND ${T_COMMAND})
   set_tests_properties (${T_LABEL}.${T_NAME} PROPERTIES
     LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT} SKIP_RETURN_CODE 77
-    ENVIRONMENT "SB_BINARY_DIR=${CMAKE_BINARY_DIR};SB_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+    ENVIRONMENT "SB_BINARY_DIR=${CMAKE_BINARY_DIR};SB_SOURCE_DIR=${CMAKE_SOURCE_DIR};LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/lsan.supp:print_suppressions=0")
 endfunction ()

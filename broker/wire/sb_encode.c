@@ -88,6 +88,8 @@ void sb_encoding_write (const sb_encoding_t *encoding, void *data)
 
 /* ------------------------------------------------------------------ values */
 
+static char s_empty[] = "";
+
 void sb_encode_value (sb_encoder_t *self, const sb_value_t *source, Syncbus__V1__Value *value)
 {
     syncbus__v1__value__init (value);
@@ -117,7 +119,8 @@ void sb_encode_value (sb_encoder_t *self, const sb_value_t *source, Syncbus__V1_
         break;
     case SB_VALUE_TEXT:
         value->kind_case = SYNCBUS__V1__VALUE__KIND_TEXT;
-        value->text = sb_encoder_text (self, source->text);
+        /* Within a oneof protobuf-c takes its own empty string for "not set". */
+        value->text = source->text.size ? sb_encoder_text (self, source->text) : s_empty;
         break;
     case SB_VALUE_BYTES:
         value->kind_case = SYNCBUS__V1__VALUE__KIND_BYTES;
