@@ -35,7 +35,7 @@ sb_scanner_options_t sb_scanner_options_default (void)
         .exit_score = 0.15,
         .momentum_range = 0.001,
         .value_range = 0.01,
-        .volatility_reference = 0.001,
+        .volatility_reference = 0.005,
         .confidence_step = 0.1,
         .max_instruments = 4096,
     };
