@@ -32,7 +32,7 @@ enum {
     SB_INSTANCES_REMEMBERED = 8, /* former instances of an agent that are refused */
     SB_LABELS_MAX = 16,          /* labels of an agent */
     SB_PUBLISHES_MAX = 256,      /* categories that an agent may say it publishes */
-    SB_WATCHES_MAX = 256,        /* irregular interest prefixes whose heads are kept */
+    SB_WATCHES_MAX = 32,         /* irregular interest prefixes whose heads are kept */
     SB_NOTES_MAX = 1024,         /* refusals that wait for the next ack, all agents */
     SB_NOTES_AGENT_MAX = 64,     /* the same, of one agent */
     SB_SLICE = 512,              /* topics or fields handled in one slice of longer work */
@@ -243,7 +243,7 @@ typedef struct sb_agent_record {
     uint8_t walk_quality;  /* what the walk sets */
     uint8_t walk_cause;
     uint32_t replace_mark; /* number of its last replacement */
-    sb_stage_t *stage;     /* in core->values; NULL: none */
+    sb_stage_t stage;      /* state NONE: none is being delivered or applied */
     bool is_leaving;       /* its record is being given up, in slices */
     uint32_t leave_topic;  /* slot that giving up comes to next */
 

@@ -251,7 +251,7 @@ bool sb_decide_sequence (sb_core_t *self, sb_agent_record_t *agent, uint64_t seq
         return false;
     }
     if (sb_replace_is_applying (agent)) {
-        uint64_t next = agent->stage->instance_id == agent->instance_id ? expected + 1 : expected;
+        uint64_t next = agent->stage.instance_id == agent->instance_id ? expected + 1 : expected;
         if (sequence >= next) /* a repeat of the replacement itself is answered when it is decided */
             s_tell (self, agent, sequence, SB_REASON_REPLACE_PENDING, next, message);
         return false;

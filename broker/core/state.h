@@ -183,18 +183,23 @@ typedef struct {
     sb_text_t category;
     const sb_change_t **changes; /* in scratch memory */
     uint32_t change_count;
+    uint32_t category_slot; /* 0: not made yet */
+    uint32_t topic_slot;    /* 0: not made yet */
 } sb_part_t;
 
 /* Splits by category; parts in order of first change, in scratch memory. */
-uint32_t sb_apply_split (sb_core_t *self, const sb_delta_t *delta, sb_part_t **parts);
+uint32_t sb_apply_split (sb_core_t *self, const sb_agent_record_t *agent, const sb_delta_t *delta, sb_part_t **parts);
 
 /* The limit on fields of one agent and category: NONE, or TOO_MANY_FIELDS with the first field that is one too many. */
 sb_reason_t sb_apply_check_fields (const sb_core_t *self, const sb_agent_record_t *agent, const sb_part_t *part,
-                                   sb_text_t subject, sb_text_t *field);
+                                   sb_text_t *field);
 
 /* Applies all parts and publishes what changed, or changes nothing: NONE, or a reason of kind BOUND. */
-sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta, const sb_part_t *parts,
+sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta, sb_part_t *parts,
                             uint32_t count);
+
+/* A change with name and value copied to scratch memory, for a publication. */
+sb_change_t sb_apply_copy_change (sb_core_t *self, const sb_change_t *change);
 
 /* ------------------------------------------------------------------ whole states (replace.c) */
 
