@@ -267,7 +267,7 @@ static uint32_t s_options (sb_desk_t *self, sb_option_t options[S_OPTIONS_MAX])
     for (; count < program->option_count; count++)
         options[count] = program->options[count];
     const sb_option_t common[] = {
-        {"id", "NAME", SB_OPTION_TEXT, &self->agent_id, 0, 0, "agent id"},
+        {"agent-id", "ID", SB_OPTION_TEXT, &self->agent_id, 0, 0, "this agent's id"},
         {"ingress", "ENDPOINT", SB_OPTION_TEXT, &self->ingress, 0, 0,
          "broker's ingress; else $SYNCBUS_INGRESS, else tcp://127.0.0.1:5570"},
         {"publish", "ENDPOINT", SB_OPTION_TEXT, &self->publish, 0, 0,

@@ -43,7 +43,7 @@ typedef struct {
     const char *program;           /* "syncbus-trader" */
     const char *purpose;           /* one or two lines for --help */
     const char *examples;          /* lines for --help */
-    const char *agent_id;          /* default of --id */
+    const char *agent_id;          /* default of --agent-id */
     const char *const *interests;
     uint32_t interest_count;
     const char *const *publishes;
