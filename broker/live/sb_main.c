@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * syncbusd: reads its configuration, and serves until it is told to end. Signals are blocked before the first thread
+ * exists, so that only the reactor's signalfd sees them.
+ */
+#define _GNU_SOURCE
+#include "sb_log.h"
+#include "sb_options.h"
+#include "sb_reactor.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { EXIT_CANNOT_SERVE = 1, EXIT_USAGE = 2, PROBLEM_OCTETS = 8192 };
+
+static int s_block_signals (void)
+{
+    sigset_t signals;
+    sigemptyset (&signals);
+    sigaddset (&signals, SIGTERM);
+    sigaddset (&signals, SIGINT);
+    sigaddset (&signals, SIGHUP);
+    sigprocmask (SIG_BLOCK, &signals, NULL);
+    /* A closed pipe or a file at its limit is an error of that write, not the end of the broker. */
+    signal (SIGPIPE, SIG_IGN);
+    signal (SIGXFSZ, SIG_IGN);
+    return signalfd (-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+/* Prints each line of `problems` with the program's name before it. */
+static void s_print_problems (char *problems)
+{
+    for (char *line = strsep (&problems, "\n"); line; line = strsep (&problems, "\n"))
+        if (line[0])
+            fprintf (stderr, "syncbusd: %s\n", line);
+}
+
+static int s_check_config (const sb_options_t *options, FILE *problems)
+{
+    sb_config_t *config = sb_config_new ();
+    assert (config);
+    uint32_t problem_count = sb_config_read_file (config, options->check_path, problems);
+    if (problem_count == 0)
+        problem_count = sb_config_finish (config, problems);
+    sb_config_destroy (&config);
+    if (problem_count > 0)
+        return EXIT_USAGE;
+    printf ("%s: good\n", options->check_path);
+    return EXIT_SUCCESS;
+}
+
+static int s_run (sb_options_t *options, sb_config_t *config)
+{
+    char problem[PROBLEM_OCTETS];
+    int signal_descriptor = s_block_signals ();
+    sb_log_t *log = sb_log_new (config);
+    assert (signal_descriptor >= 0 && log);
+    const sb_reactor_options_t reactor_options = {.config = config,
+                                                  .source = sb_options_make_config,
+                                                  .source_context = options,
+                                                  .log = log,
+                                                  .signal_descriptor = signal_descriptor};
+    int exit_code = EXIT_CANNOT_SERVE;
+    sb_reactor_t *reactor = sb_reactor_new (&reactor_options, problem, sizeof problem);
+    if (reactor)
+        exit_code = sb_reactor_run (reactor);
+    else
+        fprintf (stderr, "syncbusd: %s\n", problem);
+    sb_reactor_destroy (&reactor);
+    sb_log_destroy (&log);
+    close (signal_descriptor);
+    return exit_code;
+}
+
+/* Does what the options ask; problems of the configuration go to `problems`. */
+static int s_act (sb_options_t *options, FILE *problems)
+{
+    if (options->action == SB_ACTION_HELP) {
+        sb_options_print_help (stdout);
+        return EXIT_SUCCESS;
+    }
+    if (options->action == SB_ACTION_VERSION) {
+        printf ("syncbusd %s\n", SB_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (options->action == SB_ACTION_CHECK_CONFIG)
+        return s_check_config (options, problems);
+    sb_config_t *config = sb_options_make_config (options, problems);
+    if (!config)
+        return EXIT_USAGE;
+    if (options->action == SB_ACTION_RUN)
+        return s_run (options, config);
+    sb_config_print (config, stdout);
+    sb_config_destroy (&config);
+    return EXIT_SUCCESS;
+}
+
+int main (int argument_count, char **arguments)
+{
+    (void)argument_count;
+    char *problems = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream (&problems, &size);
+    assert (file);
+    sb_options_t options;
+    int exit_code = EXIT_USAGE;
+    if (sb_options_read (&options, arguments + 1, environ, file) == 0)
+        exit_code = s_act (&options, file);
+    fclose (file);
+    s_print_problems (problems);
+    free (problems);
+    return exit_code;
+}

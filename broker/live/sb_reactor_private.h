@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What the parts of the reactor share: its state, stepping the core (sb_perform.c), reading the sockets (sb_receive.c).
+ */
+#ifndef SB_REACTOR_PRIVATE_H
+#define SB_REACTOR_PRIVATE_H
+
+#include "sb_codec.h"
+#include "sb_histogram.h"
+#include "sb_names.h"
+#include "sb_reactor.h"
+#include "sb_requests.h"
+#include "sb_sockets.h"
+
+#include <zmq.h>
+
+enum { SB_ROUTING_ID_OCTETS = 5, SB_FOREIGN_ID_MAX = 255 };
+
+/* Stands for the one peer whose routing id is not of our making, while its message is handled. */
+#define SB_FOREIGN_PEER UINT64_MAX
+
+struct sb_reactor {
+    sb_reactor_options_t options;
+    sb_config_t *config;
+    sb_log_t *log;
+    sb_sockets_t sockets;
+    sb_control_file_t *control_file;
+    uint64_t epoch;
+    sb_core_t *core;
+    sb_requests_t *requests;
+    sb_arena_t *decode_arena;
+    sb_arena_t *encode_arena;
+
+    uint64_t clock_ns;    /* the monotonic clock as last read; never goes back */
+    uint64_t deadline_ns; /* the core's, after the last step */
+    bool is_late;         /* held up beyond the deadline: drain before the next tick */
+    bool is_stopping;
+
+    /* Follow-ups of the effects that are being carried out. */
+    bool is_stored_pending;
+    bool is_durable;
+    uint64_t *lost_peers;
+    uint32_t lost_count;
+    uint32_t lost_capacity;
+
+    uint8_t foreign_id[SB_FOREIGN_ID_MAX]; /* routing id of SB_FOREIGN_PEER */
+    uint32_t foreign_id_size;
+    bool is_skipping[SB_SOCKETS]; /* the rest of an overlong message is still to be thrown away */
+
+    sb_histogram_t merge_times; /* since the last tick */
+    bool has_merge_times;
+    uint64_t publish_refused;     /* in all */
+    uint64_t replies_undelivered; /* in all: the asker had gone, or does not read */
+
+    uint32_t descriptor_limit;
+    bool is_short_of_descriptors;
+    uint64_t next_housekeeping_ns;
+};
+
+/* Reads the clocks; notices when the process was held up. Returns the monotonic one. */
+uint64_t sb_reactor_clock (sb_reactor_t *self);
+
+/* Gives the event its times, steps the core, carries out the effects and what follows from them. */
+void sb_reactor_step (sb_reactor_t *self, sb_event_t *event);
+
+/* Sends a reply that the core has no part in. */
+void sb_reactor_reply (sb_reactor_t *self, const sb_envelope_t *envelope, const sb_command_reply_t *reply);
+
+/* Each reads one message and handles it; false when there was none. */
+bool sb_reactor_take_ingress (sb_reactor_t *self);
+bool sb_reactor_take_command (sb_reactor_t *self);
+
+/* Throws away what subscribers have sent, at most `budget` frames; returns how many there were. */
+uint32_t sb_reactor_drain_subscriptions (sb_reactor_t *self, uint32_t budget);
+
+#endif
