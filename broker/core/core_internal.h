@@ -320,6 +320,10 @@ struct sb_core {
 
     uint64_t counters[SB_COUNTER_LIMIT];
     uint64_t refusals[SB_REASON_LIMIT]; /* of any kind, by reason */
+    sb_histogram_t deliveries;          /* agents' own, all added: origin to end of handler */
+    sb_histogram_t merges;              /* the shell's, see SB_EVENT_TICK */
+    uint64_t cut_connections;           /* by the shell's word */
+    uint64_t publish_refused;           /* by the shell's word */
 };
 
 /* ------------------------------------------------------------------ scratch memory and effects (effects.c) */

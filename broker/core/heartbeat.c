@@ -68,9 +68,7 @@ static void s_emit_ack (sb_core_t *self, sb_agent_record_t *agent, const sb_hear
 void sb_heartbeat (sb_core_t *self, sb_agent_record_t *agent, const sb_heartbeat_t *beat)
 {
     sb_core_counter_add (self, SB_COUNTER_heartbeats, 1);
-    if (beat->dropped > agent->beat.dropped)
-        sb_core_counter_add (self, SB_COUNTER_agent_drops, beat->dropped - agent->beat.dropped);
-    sb_health_deliveries (self, beat->delivery_buckets, beat->delivery_bucket_count);
+    sb_histogram_merge (&self->deliveries, beat->delivery_buckets, beat->delivery_bucket_count);
     sb_control_heartbeat (self, agent, beat);
     agent->beat = *beat;
     agent->beat.seen = NULL;

@@ -27,7 +27,6 @@ void sb_core_end_session (sb_core_t *self, sb_agent_record_t *agent, sb_reason_t
     sb_decide_drop_notes (self, agent);
     if (agent->stage.state == SB_STAGE_OPEN)
         sb_replace_drop (self, agent);
-    sb_commands_session_lost (self, agent);
 }
 
 bool sb_core_state_known (const sb_core_t *self, const sb_agent_record_t *agent)
@@ -205,8 +204,10 @@ static void s_register (sb_core_t *self, uint64_t peer, const sb_registration_t 
     bool is_new_instance = agent->instance_id != registration->instance_id;
     if (is_new_instance)
         s_take_new_instance (self, agent, peer, registration);
-    else if (agent->peer && agent->peer != peer)
+    else if (agent->peer && agent->peer != peer) {
         sb_core_end_session (self, agent, SB_REASON_NONE);
+        sb_control_session_lost (self, agent, false);
+    }
     bool is_bound = sb_registry_bind_peer (self, agent, peer);
     assert (is_bound);
     agent->session_id = self->next_session_id++;

@@ -269,8 +269,17 @@ static void s_publish_beat (sb_core_t *self)
     sb_core_publish_level (self, "_beat", NULL, changes, count);
 }
 
+/* Takes over what the shell measured. */
+static void s_take_measures (sb_core_t *self, const sb_event_t *event)
+{
+    if (event->tick.merge_buckets)
+        sb_histogram_merge (&self->merges, event->tick.merge_buckets, SB_HISTOGRAM_BUCKETS);
+    self->cut_connections = event->tick.cut_connections;
+    self->publish_refused = event->tick.publish_refused;
+}
+
 /* A whole tick: everything that is done once a tick interval. */
-static void s_whole_tick (sb_core_t *self, const sb_event_t *event)
+static void s_whole_tick (sb_core_t *self)
 {
     uint64_t interval_ns = self->config.tick_interval_ms * SB_MS;
     self->tick_due_ns += interval_ns;
@@ -281,7 +290,7 @@ static void s_whole_tick (sb_core_t *self, const sb_event_t *event)
     self->tick_put_off = false;
     sb_core_counter_add (self, SB_COUNTER_ticks, 1);
     s_publish_beat (self);
-    self->health_unfinished = sb_health_tick (self, event);
+    self->health_unfinished = true;
 }
 
 /* The tick's work has its own budget: beyond it the rest is put off, counted and told. */
@@ -297,15 +306,19 @@ static void s_check_budget (sb_core_t *self)
 
 void sb_timer_tick (sb_core_t *self, const sb_event_t *event)
 {
+    s_take_measures (self, event);
     s_guard (self);
     bool had_work = s_has_work (self);
     self->is_behind = !s_judge_agents (self);
     sb_commands_tick (self);
     if (self->now_ns >= self->tick_due_ns)
-        s_whole_tick (self, event);
+        s_whole_tick (self);
     if (!had_work && !self->tick_put_off && s_has_work (self))
         self->tick_started_ns = self->now_ns;
     s_check_budget (self);
-    if (!self->tick_put_off)
-        s_work (self);
+    if (self->tick_put_off)
+        return;
+    if (self->health_unfinished)
+        self->health_unfinished = sb_health_tick (self);
+    s_work (self);
 }
