@@ -21,11 +21,11 @@
     SB_EVENT_KIND (LATCH, WARNING, "emergency stop set or cleared: stopped, latch_epoch, issuer, reason, told")        \
     SB_EVENT_KIND (DUPLICATE_ID, WARNING, "two instances use one agent id: instance_id, other_instance_id, reason")    \
     SB_EVENT_KIND (QUALITY, INFO, "all of an agent's state changed quality: quality, cause")                           \
-    SB_EVENT_KIND (HEALTH, WARNING, "health_score fell under 0.8, or is back: health_score, healthy, total, indicator") \
-    SB_EVENT_KIND (BEHIND, WARNING, "a reader fell behind, or caught up: backlog, dropped")                            \
-    SB_EVENT_KIND (FORGOTTEN, INFO, "an agent's record was given up: cause")                                           \
+    SB_EVENT_KIND (HEALTH, WARNING, "health_score fell under 0.8, or is back: health_score, healthy, total, indicator, low") \
+    SB_EVENT_KIND (BEHIND, WARNING, "a reader fell behind, or caught up: behind, backlog, dropped")                            \
+    SB_EVENT_KIND (FORGOTTEN, INFO, "an agent's record was given up: agent, cause")                                           \
     SB_EVENT_KIND (LATE, WARNING, "the broker itself was late, or put work off: late_ms, work_left")                   \
-    SB_EVENT_KIND (RESTORED, WARNING, "the control state was read at start: stopped, operators, readable")
+    SB_EVENT_KIND (RESTORED, INFO, "the control state was read at start: stopped, latch_epoch, operators")
 
 typedef enum {
 #define SB_EVENT_KIND(word, severity, help) SB_HAPPENING_##word,

@@ -23,17 +23,14 @@ typedef enum { SB_HEALTH_GREEN, SB_HEALTH_YELLOW, SB_HEALTH_RED } sb_health_indi
 sb_health_indicator_t sb_health_indicator (double score);
 const char *sb_health_indicator_name (sb_health_indicator_t indicator);
 
-/* success / max (1, success + failure) of one agent. */
+/* success / max (1, success + failure) of one agent: deltas accepted and publications handled, against failures laid to it. */
 double sb_health_agent_score (const sb_agent_record_t *agent);
 
 /* True when the agent counts as healthy now. */
 bool sb_health_is_healthy (const sb_core_t *core, const sb_agent_record_t *agent);
 
-/* One tick of `_control..` and of health; goes on with the slice left over from the tick before. Returns true while work is left. */
-bool sb_health_tick (sb_core_t *core, const sb_event_t *event);
-
-/* Heartbeat's delivery buckets, and merge times of the shell, into the performance metrics. */
-void sb_health_deliveries (sb_core_t *core, const uint64_t *buckets, uint32_t count);
+/* One tick of `_control..` and of health, or one more slice of it: call again, until the next tick begins anew, while it returns true. */
+bool sb_health_tick (sb_core_t *core);
 
 /* The summary of the last tick. */
 const sb_health_summary_t *sb_health_summary (const sb_core_t *core);

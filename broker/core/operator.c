@@ -91,6 +91,26 @@ void sb_operator_restore (sb_operator_t *self, bool paused, uint64_t revision, s
     sb_receipt_open (&self->receipt, false, 0);
 }
 
+void sb_operator_unconfirm (sb_operator_t *self)
+{
+    if (self->revision == 0)
+        return;
+    self->confirmed = false;
+    sb_receipt_open (&self->receipt, false, 0);
+}
+
+static void s_delay (sb_receipt_t *receipt, uint64_t lateness_ns)
+{
+    if (receipt->state == SB_RECEIPT_DELIVERED)
+        receipt->until_ns += lateness_ns;
+}
+
+void sb_operator_delay (sb_operator_t *self, uint64_t lateness_ns)
+{
+    s_delay (&self->receipt, lateness_ns);
+    s_delay (&self->latch_receipt, lateness_ns);
+}
+
 bool sb_operator_is_kept (const sb_operator_t *self)
 {
     return self->paused || self->revision != 0;

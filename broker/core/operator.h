@@ -77,6 +77,12 @@ bool sb_operator_confirm (sb_operator_t *self, uint64_t revision, bool paused);
 /* A broker restart: state and revision are kept, unconfirmed, to be told again. */
 void sb_operator_restore (sb_operator_t *self, bool paused, uint64_t revision, sb_text_t issuer, sb_text_t reason, bool by_agent, int64_t unix_ns);
 
+/* A new instance of the agent came, which cannot know of it yet: unconfirmed, unless nothing was ever said. */
+void sb_operator_unconfirm (sb_operator_t *self);
+
+/* The broker's own lateness: receipts that wait are not timed out sooner for it. */
+void sb_operator_delay (sb_operator_t *self, uint64_t lateness_ns);
+
 /* True when it is to be kept over a restart: paused, or ever changed (the revision goes on). */
 bool sb_operator_is_kept (const sb_operator_t *self);
 
