@@ -35,11 +35,18 @@ typedef struct {
     sb_text_t text;     /* what exactly, a static text */
 } sb_fault_t;
 
-/* Each decoder reads `size` octets at `data`, fills *message, and returns a fault
- * of SB_REASON_NONE, or MALFORMED (no such message, a body of no known kind, bad
- * UTF-8 or NUL in a text, more than SB_CHANGES_MAX deltas, the arena is full) or
- * TOO_LARGE (size > max_bytes) and leaves *message zeroed.
- * What *message points to lives in the arena (texts NUL-terminated) until its reset. */
+/* Octets of arena that decoding may need for each octet of a frame, at worst: a frame of empty submessages. An arena
+ * with less is safe too; what does not fit in it is MALFORMED. Honest frames of deltas need 10 to 30. */
+enum { SB_ARENA_FACTOR = 64 };
+
+/* Each decoder reads `size` octets at `data`, fills *message, and returns a fault of SB_REASON_NONE, or
+ *   TOO_LARGE  size > max_bytes (itself at most UINT32_MAX)
+ *   MALFORMED  no such message, an empty request or reply, a body of no known kind, an enum's number that the schema
+ *              does not name, bad UTF-8 or NUL in a text outside a delta, no delta or more than SB_CHANGES_MAX of them in a
+ *              batch, more topics than that in a chunk, more buckets than a histogram has, the arena is full
+ * and then leaves *message zeroed. A delta's bad content is its `fault`; such a delta has no changes. A parameter whose value
+ * is not finite, out of range, or of no known kind has SB_VALUE_NONE.
+ * What *message points to lives in the arena (texts NUL-terminated) until its reset; nothing points into `data`. */
 sb_fault_t sb_decode_agent_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes, sb_agent_message_t *message);
 sb_fault_t sb_decode_broker_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes, sb_broker_message_t *message);
 sb_fault_t sb_decode_command_request (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes, sb_command_request_t *request);
@@ -48,9 +55,10 @@ sb_fault_t sb_decode_command_reply (sb_arena_t *arena, const void *data, size_t 
 /* Reads a whole frame of the PUB socket: topic, NUL, Publication. MALFORMED also without a NUL. */
 sb_fault_t sb_decode_publication (sb_arena_t *arena, const void *frame, size_t size, size_t max_bytes, sb_publication_t *publication);
 
-/* Each encoder has two steps: _size gives the exact octets (never 0 on success, 0
- * when the arena is full), then _write puts exactly that many at `data`. The
- * arena holds the work of the first step for the second: no reset in between. */
+/* Each encoder has two steps: sb_encode_… gives the exact octets, 0 when the arena is full, then sb_encoding_write puts
+ * exactly that many at `data`. The arena holds the work of the first step for the second: no reset in between, and
+ * bytes values and a publication's topic are borrowed until then. A request or reply with nothing set at all has no octets, and is
+ * not a message. Texts are taken to be UTF-8 without NUL. */
 typedef struct sb_encoding sb_encoding_t;
 size_t sb_encode_agent_message (sb_arena_t *arena, const sb_agent_message_t *message, sb_encoding_t **encoding);
 size_t sb_encode_broker_message (sb_arena_t *arena, const sb_broker_message_t *message, sb_encoding_t **encoding);
