@@ -32,14 +32,14 @@ struct sb_desk {
     const sb_desk_program_t *program;
     sb_agent_t *agent;
     int signal_descriptor;
-    uint64_t started_ns;     /* monotonic */
-    uint64_t grid_due_ns;    /* monotonic */
-    bool told_waiting;       /* said that there is no broker yet */
-    bool was_connected;      /* has had a session */
-    bool is_ending;          /* a signal asked for it */
-    bool active;             /* as last told to the program */
-    uint64_t stale_topics;   /* changes of quality to stale */
-    uint64_t gaps;           /* runs of publications that were lost */
+    uint64_t started_ns;           /* monotonic */
+    uint64_t grid_due_ns;          /* monotonic */
+    bool told_waiting;             /* said that there is no broker yet */
+    bool was_connected;            /* has had a session */
+    bool is_ending;                /* a signal asked for it */
+    bool active;                   /* as last told to the program */
+    uint64_t stale_topics;         /* changes of quality to stale */
+    uint64_t gaps;                 /* runs of publications that were lost */
     char grid_status[S_GRID_TEXT]; /* as last set */
     char grid_signal[S_GRID_TEXT];
     double grid_confidence;
@@ -62,14 +62,14 @@ int64_t sb_desk_unix_ns (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
-    return (int64_t) now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
+    return (int64_t)now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
 }
 
 uint64_t sb_desk_monotonic_ns (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * UINT64_C (1000000000) + (uint64_t) now.tv_nsec;
+    return (uint64_t)now.tv_sec * UINT64_C (1000000000) + (uint64_t)now.tv_nsec;
 }
 
 bool sb_desk_is (sb_text_t text, const char *string)
@@ -172,7 +172,7 @@ static bool s_split (sb_text_t topic, sb_text_t parts[3])
 
 static int s_on_update (sb_agent_t *agent, const sb_publication_t *publication, void *context)
 {
-    (void) agent;
+    (void)agent;
     sb_desk_t *self = context;
     const sb_desk_program_t *program = self->program;
     sb_text_t parts[3];
@@ -195,7 +195,7 @@ static int s_on_update (sb_agent_t *agent, const sb_publication_t *publication, 
 static void s_on_command (sb_agent_t *agent, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply,
                           void *context)
 {
-    (void) agent;
+    (void)agent;
     sb_desk_t *self = context;
     static const char *const carried_out[] = {"pause", "resume", "emergency_stop", "emergency_clear"};
     sb_desk_log (self, "command %s from %s: %s", command->name, command->issuer,
@@ -213,7 +213,7 @@ static void s_on_command (sb_agent_t *agent, const sb_agent_command_view_t *comm
 
 static void s_on_status (sb_agent_t *agent, sb_agent_status_t status, sb_reason_t reason, void *context)
 {
-    (void) agent;
+    (void)agent;
     sb_desk_t *self = context;
     sb_desk_log (self, "%s%s%s", sb_agent_status_name (status), reason != SB_REASON_NONE ? ": " : "",
                  reason != SB_REASON_NONE ? sb_reason_text (reason) : "");
@@ -228,10 +228,10 @@ static void s_on_status (sb_agent_t *agent, sb_agent_status_t status, sb_reason_
 
 static void s_on_refused (sb_agent_t *agent, const sb_agent_refusal_t *refusal, void *context)
 {
-    (void) agent;
+    (void)agent;
     sb_desk_t *self = context;
     if (self->verbose)
-        sb_desk_log (self, "update %llu refused: %s %s%s%s", (unsigned long long) refusal->sequence,
+        sb_desk_log (self, "update %llu refused: %s %s%s%s", (unsigned long long)refusal->sequence,
                      sb_reason_name (refusal->reason), refusal->text ? refusal->text : "",
                      refusal->field && *refusal->field ? ", field " : "", refusal->field ? refusal->field : "");
     if (self->program->on_refused)
@@ -240,18 +240,18 @@ static void s_on_refused (sb_agent_t *agent, const sb_agent_refusal_t *refusal, 
 
 static void s_on_gap (sb_agent_t *agent, const sb_agent_gap_t *gap, void *context)
 {
-    (void) agent;
+    (void)agent;
     sb_desk_t *self = context;
     self->gaps++;
     if (self->verbose)
-        sb_desk_log (self, "lost %llu publications of %.*s", (unsigned long long) (gap->last - gap->first + 1),
-                     (int) gap->topic.size, gap->topic.data);
+        sb_desk_log (self, "lost %llu publications of %.*s", (unsigned long long)(gap->last - gap->first + 1),
+                     (int)gap->topic.size, gap->topic.data);
 }
 
 /* Called from any of the library's threads: writes one line, touches nothing else. */
 static void s_on_log (sb_agent_t *agent, int severity, const char *text, void *context)
 {
-    (void) agent;
+    (void)agent;
     sb_desk_t *self = context;
     if (severity >= 2 || self->verbose)
         sb_desk_log (self, "%s", text);
@@ -348,7 +348,7 @@ static bool s_gave_up (sb_desk_t *self, uint64_t now_ns)
 {
     if (self->was_connected)
         return false;
-    double waited_s = (double) (now_ns - self->started_ns) / 1e9;
+    double waited_s = (double)(now_ns - self->started_ns) / 1e9;
     if (waited_s > 1 && !self->told_waiting) {
         self->told_waiting = true;
         const char *environment = getenv ("SYNCBUS_INGRESS");
@@ -356,7 +356,8 @@ static bool s_gave_up (sb_desk_t *self, uint64_t now_ns)
         if (self->connect_timeout_s > 0)
             sb_desk_log (self, "no broker at %s yet: waiting %g s for it", endpoint, self->connect_timeout_s);
         else
-            sb_desk_log (self, "no broker at %s yet: waiting for it, for ever (--connect-timeout sets a limit)", endpoint);
+            sb_desk_log (self, "no broker at %s yet: waiting for it, for ever (--connect-timeout sets a limit)",
+                         endpoint);
     }
     return self->connect_timeout_s > 0 && waited_s > self->connect_timeout_s;
 }
@@ -367,7 +368,7 @@ static void s_wait (sb_desk_t *self, uint64_t now_ns)
     struct pollfd items[2] = {{.fd = self->signal_descriptor, .events = POLLIN},
                               {.fd = sb_agent_descriptor (self->agent), .events = POLLIN}};
     uint64_t wait_ns = self->grid_due_ns > now_ns ? self->grid_due_ns - now_ns : 0;
-    int found = poll (items, 2, (int) ((wait_ns + 999999) / 1000000));
+    int found = poll (items, 2, (int)((wait_ns + 999999) / 1000000));
     if (found > 0 && (items[0].revents & POLLIN)) {
         struct signalfd_siginfo info;
         self->is_ending = read (self->signal_descriptor, &info, sizeof info) == sizeof info;
@@ -411,8 +412,8 @@ static void s_summarize (sb_desk_t *self, int code)
     sb_agent_counts (self->agent, &counts);
     sb_summary_string (summary, "program", self->program->program);
     sb_summary_string (summary, "agent_id", self->agent_id);
-    sb_summary_integer (summary, "exit_code", (uint64_t) code);
-    sb_summary_number (summary, "seconds", (double) (sb_desk_monotonic_ns () - self->started_ns) / 1e9);
+    sb_summary_integer (summary, "exit_code", (uint64_t)code);
+    sb_summary_number (summary, "seconds", (double)(sb_desk_monotonic_ns () - self->started_ns) / 1e9);
 #define SB_ROW(name) sb_summary_integer (summary, #name, counts.name)
     SB_ROW (updates_sent);
     SB_ROW (updates_accepted);
@@ -433,9 +434,9 @@ static void s_summarize (sb_desk_t *self, int code)
     sb_summary_integer (summary, "gaps", self->gaps);
     sb_summary_integer (summary, "stale_topics", self->stale_topics);
     for (int reason = 1; reason < SB_REASON_LIMIT; reason++) {
-        uint64_t refused = sb_agent_refused_count (self->agent, (sb_reason_t) reason);
+        uint64_t refused = sb_agent_refused_count (self->agent, (sb_reason_t)reason);
         char key[64];
-        snprintf (key, sizeof key, "refused.%s", sb_reason_name ((sb_reason_t) reason));
+        snprintf (key, sizeof key, "refused.%s", sb_reason_name ((sb_reason_t)reason));
         if (refused)
             sb_summary_integer (summary, key, refused);
     }

@@ -40,16 +40,16 @@ typedef struct {
 
 /* A program. Callbacks may be NULL, `start` and `stop` apart. `context` is sb_desk_program_t.context. */
 typedef struct {
-    const char *program;           /* "syncbus-trader" */
-    const char *purpose;           /* one or two lines for --help */
-    const char *examples;          /* lines for --help */
-    const char *agent_id;          /* default of --agent-id */
+    const char *program;  /* "syncbus-trader" */
+    const char *purpose;  /* one or two lines for --help */
+    const char *examples; /* lines for --help */
+    const char *agent_id; /* default of --agent-id */
     const char *const *interests;
     uint32_t interest_count;
     const char *const *publishes;
     uint32_t publish_count;
-    const sb_option_t *options;    /* its own, besides the common ones */
-    uint32_t option_count;         /* at most 32 */
+    const sb_option_t *options; /* its own, besides the common ones */
+    uint32_t option_count;      /* at most 32 */
     void *context;
 
     /* Called once the options are read. False ends the program with SB_EXIT_USAGE and `error` as its text. */

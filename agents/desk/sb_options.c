@@ -25,7 +25,7 @@ static const sb_option_t *s_find (const sb_option_t *options, uint32_t option_co
 static bool s_store (const sb_option_t *option, const char *value)
 {
     if (option->kind == SB_OPTION_TEXT) {
-        *(const char **) option->target = value;
+        *(const char **)option->target = value;
         return true;
     }
     char *end = NULL;
@@ -36,13 +36,13 @@ static bool s_store (const sb_option_t *option, const char *value)
     if (number < option->least || number > option->most)
         return false;
     if (option->kind == SB_OPTION_NUMBER) {
-        *(double *) option->target = number;
+        *(double *)option->target = number;
         return true;
     }
     assert (option->kind == SB_OPTION_INTEGER);
     if (number != floor (number))
         return false;
-    *(uint32_t *) option->target = (uint32_t) number;
+    *(uint32_t *)option->target = (uint32_t)number;
     return true;
 }
 
@@ -58,14 +58,14 @@ sb_options_result_t sb_options_parse (const sb_option_t *options, uint32_t optio
             return SB_OPTIONS_BAD;
         }
         const char *equals = strchr (word, '=');
-        size_t size = equals ? (size_t) (equals - word) - 2 : strlen (word) - 2;
+        size_t size = equals ? (size_t)(equals - word) - 2 : strlen (word) - 2;
         const sb_option_t *option = s_find (options, option_count, word + 2, size);
         if (!option) {
-            snprintf (error, error_size, "there is no option %.*s: see --help", (int) size + 2, word);
+            snprintf (error, error_size, "there is no option %.*s: see --help", (int)size + 2, word);
             return SB_OPTIONS_BAD;
         }
         if (option->kind == SB_OPTION_FLAG && !equals) {
-            *(bool *) option->target = true;
+            *(bool *)option->target = true;
             continue;
         }
         const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
@@ -96,12 +96,12 @@ void sb_options_print (const sb_option_t *options, uint32_t option_count, FILE *
         fprintf (stream, "  %-28s %s", left, option->help);
         if (option->kind == SB_OPTION_NUMBER)
             fprintf (stream, " (%.15g to %.15g, default %.15g)", option->least, option->most,
-                     *(const double *) option->target);
+                     *(const double *)option->target);
         else if (option->kind == SB_OPTION_INTEGER)
             fprintf (stream, " (%.15g to %.15g, default %u)", option->least, option->most,
-                     *(const uint32_t *) option->target);
-        else if (option->kind == SB_OPTION_TEXT && *(const char **) option->target)
-            fprintf (stream, " (default %s)", *(const char **) option->target);
+                     *(const uint32_t *)option->target);
+        else if (option->kind == SB_OPTION_TEXT && *(const char **)option->target)
+            fprintf (stream, " (default %s)", *(const char **)option->target);
         fputc ('\n', stream);
     }
 }

@@ -12,21 +12,21 @@
 #include <stdio.h>
 
 typedef enum {
-    SB_OPTION_FLAG,    /* target is bool *; takes no value */
-    SB_OPTION_TEXT,    /* target is const char **; gets a pointer into argv */
-    SB_OPTION_NUMBER,  /* target is double * */
-    SB_OPTION_INTEGER  /* target is uint32_t * */
+    SB_OPTION_FLAG,   /* target is bool *; takes no value */
+    SB_OPTION_TEXT,   /* target is const char **; gets a pointer into argv */
+    SB_OPTION_NUMBER, /* target is double * */
+    SB_OPTION_INTEGER /* target is uint32_t * */
 } sb_option_kind_t;
 
 /* One option. */
 typedef struct {
-    const char *name;      /* without the dashes */
-    const char *argument;  /* what the value is called in --help; NULL for a flag */
+    const char *name;     /* without the dashes */
+    const char *argument; /* what the value is called in --help; NULL for a flag */
     sb_option_kind_t kind;
-    void *target;          /* where the value goes; holds the default */
-    double least;          /* numbers: smallest allowed */
-    double most;           /* numbers: largest allowed */
-    const char *help;      /* with unit */
+    void *target;     /* where the value goes; holds the default */
+    double least;     /* numbers: smallest allowed */
+    double most;      /* numbers: largest allowed */
+    const char *help; /* with unit */
 } sb_option_t;
 
 typedef enum {

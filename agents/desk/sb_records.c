@@ -62,7 +62,7 @@ static uint32_t s_slot (const sb_records_t *self, sb_text_t subject)
 {
     uint32_t hash = UINT32_C (2166136261);
     for (uint32_t i = 0; i < subject.size; i++)
-        hash = (hash ^ (unsigned char) subject.data[i]) * UINT32_C (16777619);
+        hash = (hash ^ (unsigned char)subject.data[i]) * UINT32_C (16777619);
     uint32_t slot = hash & self->slot_mask;
     while (self->slots[slot]) {
         const s_entry_t *entry = self->entries[self->slots[slot] - 1];

@@ -26,8 +26,8 @@ void *sb_records_take (sb_records_t *self, sb_text_t subject);
 /* How many records there are. */
 uint32_t sb_records_count (const sb_records_t *self);
 
-/* The record made i-th (from 0; i < count is asserted). *subject (may be NULL) gets its NUL-terminated name; both live as
- * long as the map. */
+/* The record made i-th (from 0; i < count is asserted). *subject (may be NULL) gets its NUL-terminated name; both live
+ * as long as the map. */
 void *sb_records_at (const sb_records_t *self, uint32_t i, const char **subject);
 
 #endif

@@ -78,7 +78,7 @@ void sb_summary_string (sb_summary_t *self, const char *key, const char *text)
 void sb_summary_json_string (FILE *stream, const char *text)
 {
     fputc ('"', stream);
-    for (const unsigned char *octet = (const unsigned char *) text; *octet; octet++) {
+    for (const unsigned char *octet = (const unsigned char *)text; *octet; octet++) {
         if (*octet == '"' || *octet == '\\')
             fprintf (stream, "\\%c", *octet);
         else if (*octet < 0x20)

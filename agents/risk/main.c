@@ -3,8 +3,8 @@
  * syncbus-risk: watches what traders hold, and pauses the one that goes beyond its limits.
  *
  * Reads execution_result, market_data and other watchers' risk_metrics; writes risk_metrics: one subject for each
- * trader, and the empty subject for all together with the time from row read to reaction. restart makes drawdowns count from
- * that moment and empties the latency histogram; positions stay known.
+ * trader, and the empty subject for all together with the time from row read to reaction. restart makes drawdowns count
+ * from that moment and empties the latency histogram; positions stay known.
  */
 #include "sb_desk.h"
 #include "sb_histogram.h"
@@ -26,12 +26,12 @@ typedef struct {
     uint64_t pauses;
     uint64_t resumes;
     uint64_t commands_failed;
-    char last_signal[96];    /* "paused trader" */
+    char last_signal[96]; /* "paused trader" */
 } s_context_t;
 
 static bool s_start (sb_desk_t *desk, void *context, char *error, size_t error_size)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     self->risk = sb_risk_new (&self->options);
     if (!self->risk)
@@ -58,8 +58,8 @@ static uint32_t s_changes (const sb_risk_metrics_t *metrics, sb_change_t *change
     changes[count++] = sb_number ("pnl", metrics->pnl);
     changes[count++] = sb_integer ("positions", metrics->positions);
     changes[count++] = sb_integer ("stale_positions", metrics->stale_positions);
-    changes[count++] = sb_integer ("executions", (int64_t) metrics->executions);
-    changes[count++] = sb_integer ("breaches", (int64_t) metrics->breaches);
+    changes[count++] = sb_integer ("executions", (int64_t)metrics->executions);
+    changes[count++] = sb_integer ("breaches", (int64_t)metrics->breaches);
     return count;
 }
 
@@ -72,8 +72,9 @@ static void s_report (sb_desk_t *desk, s_context_t *self, const sb_update_t *cau
         sb_risk_total (self->risk, &total);
         sb_change_t one[12], all[14];
         uint32_t all_count = s_changes (&total, all);
-        all[all_count++] = sb_number ("reaction_p50_us", (double) sb_histogram_quantile_ns (&self->reaction, 0.5) / 1e3);
-        all[all_count++] = sb_number ("reaction_p99_us", (double) sb_histogram_quantile_ns (&self->reaction, 0.99) / 1e3);
+        all[all_count++] = sb_number ("reaction_p50_us", (double)sb_histogram_quantile_ns (&self->reaction, 0.5) / 1e3);
+        all[all_count++] =
+            sb_number ("reaction_p99_us", (double)sb_histogram_quantile_ns (&self->reaction, 0.99) / 1e3);
         const sb_agent_update_t update = {.category = "risk_metrics",
                                           .event_unix_ns = cause ? cause->event_unix_ns : 0,
                                           .origin_unix_ns = cause ? cause->origin_unix_ns : 0};
@@ -157,7 +158,7 @@ static void s_on_round (sb_desk_t *desk, void *context)
 static void s_on_command (sb_desk_t *desk, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply,
                           void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     if (strcmp (command->name, "restart") != 0)
         return;
@@ -189,7 +190,7 @@ static void s_on_grid (sb_desk_t *desk, void *context)
 
 static void s_on_summary (sb_desk_t *desk, sb_summary_t *summary, void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     sb_risk_metrics_t total;
     sb_risk_total (self->risk, &total);
@@ -197,8 +198,8 @@ static void s_on_summary (sb_desk_t *desk, sb_summary_t *summary, void *context)
     sb_summary_integer (summary, "refused_orders", self->refused_orders);
     sb_summary_integer (summary, "reports", self->reports);
     sb_summary_integer (summary, "reactions", sb_histogram_count (&self->reaction));
-    sb_summary_number (summary, "reaction_p50_us", (double) sb_histogram_quantile_ns (&self->reaction, 0.5) / 1e3);
-    sb_summary_number (summary, "reaction_p99_us", (double) sb_histogram_quantile_ns (&self->reaction, 0.99) / 1e3);
+    sb_summary_number (summary, "reaction_p50_us", (double)sb_histogram_quantile_ns (&self->reaction, 0.5) / 1e3);
+    sb_summary_number (summary, "reaction_p99_us", (double)sb_histogram_quantile_ns (&self->reaction, 0.99) / 1e3);
     sb_summary_number (summary, "equity", total.equity);
     sb_summary_number (summary, "peak_equity", total.peak_equity);
     sb_summary_number (summary, "drawdown", total.drawdown);
@@ -236,8 +237,9 @@ int main (int argc, char **argv)
     };
     const sb_desk_program_t program = {
         .program = "syncbus-risk",
-        .purpose = "Watches executions and prices: exposure, equity, drawdown, concentration, under category risk_metrics.\n"
-                   "Pauses a trader that passes a limit, with the reason in the audit log.",
+        .purpose =
+            "Watches executions and prices: exposure, equity, drawdown, concentration, under category risk_metrics.\n"
+            "Pauses a trader that passes a limit, with the reason in the audit log.",
         .examples = "  syncbus-risk --max-gross 100000 --max-drawdown 0.05\n"
                     "  syncbus-risk --max-drawdown 0.02 --resume-after-ms 60000 --json",
         .agent_id = "risk",

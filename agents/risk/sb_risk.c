@@ -34,12 +34,12 @@ typedef struct {
     double first_equity;
     sb_risk_metrics_t now;
     sb_risk_metrics_t reported;
-    bool is_due;              /* to be reported */
+    bool is_due; /* to be reported */
     s_standing_t standing;
     bool in_breach;
-    sb_risk_limit_t limit;    /* the first one passed, while in breach */
-    uint64_t paused_ns;       /* when our pause took hold */
-    uint64_t retry_ns;        /* no decision before this */
+    sb_risk_limit_t limit; /* the first one passed, while in breach */
+    uint64_t paused_ns;    /* when our pause took hold */
+    uint64_t retry_ns;     /* no decision before this */
 } s_trader_t;
 
 struct sb_risk {
@@ -102,12 +102,12 @@ void sb_risk_destroy (sb_risk_t **self_p)
 
 static double s_limit (const sb_risk_t *self, int limit)
 {
-    return *(const double *) ((const char *) &self->options + s_limits[limit].limit);
+    return *(const double *)((const char *)&self->options + s_limits[limit].limit);
 }
 
 static double s_metric (const sb_risk_metrics_t *metrics, int limit)
 {
-    return *(const double *) ((const char *) metrics + s_limits[limit].metric);
+    return *(const double *)((const char *)metrics + s_limits[limit].metric);
 }
 
 /* Equity, peak and drawdown from cash and net; then which limit is passed. */
@@ -123,7 +123,7 @@ static void s_judge (const sb_risk_t *self, s_trader_t *trader)
     for (int i = SB_RISK_LIMIT_COUNT - 1; i >= 0; i--)
         if (s_limit (self, i) > 0 && s_metric (now, i) > s_limit (self, i)) {
             trader->in_breach = true;
-            trader->limit = (sb_risk_limit_t) i;
+            trader->limit = (sb_risk_limit_t)i;
         }
     now->breaches += trader->in_breach && !was_in_breach;
     if (trader->standing == S_OVERRIDDEN && !trader->in_breach)
@@ -282,7 +282,7 @@ bool sb_risk_decide (sb_risk_t *self, uint64_t monotonic_ns, sb_risk_decision_t 
                       s_limit (self, trader->limit));
             return true;
         }
-        uint64_t wait_ns = (uint64_t) self->options.resume_after_ms * 1000000;
+        uint64_t wait_ns = (uint64_t)self->options.resume_after_ms * 1000000;
         if (trader->standing == S_PAUSED && wait_ns && monotonic_ns >= trader->paused_ns + wait_ns) {
             decision->is_pause = false;
             snprintf (decision->reason, sizeof decision->reason, "cool-down of %u ms is over",

@@ -42,7 +42,7 @@ sb_risk_options_t sb_risk_options_default (void);
 typedef struct {
     double equity;
     double peak_equity;
-    double drawdown;          /* 0 and up; above 1: more than everything is lost */
+    double drawdown; /* 0 and up; above 1: more than everything is lost */
     double gross;
     double net;
     double concentration;     /* 0 to 1 */
@@ -50,7 +50,7 @@ typedef struct {
     uint32_t positions;       /* not 0 */
     uint32_t stale_positions; /* of these, with marks that are not to be trusted */
     uint64_t executions;
-    uint64_t breaches;        /* times a limit was passed */
+    uint64_t breaches; /* times a limit was passed */
 } sb_risk_metrics_t;
 
 /* A trader's account after an order. */
@@ -62,9 +62,9 @@ typedef struct {
 
 /* Something to do about a trader. */
 typedef struct {
-    bool is_pause;                   /* else resume */
-    const char *trader;              /* NUL-terminated, lives as long as the sb_risk_t */
-    char reason[160];                /* for the audit log, NUL-terminated */
+    bool is_pause;      /* else resume */
+    const char *trader; /* NUL-terminated, lives as long as the sb_risk_t */
+    char reason[160];   /* for the audit log, NUL-terminated */
 } sb_risk_decision_t;
 
 /* A watcher that knows of nobody. NULL when there is no memory. */
@@ -73,8 +73,8 @@ sb_risk_t *sb_risk_new (const sb_risk_options_t *options);
 /* Destroys it and sets *self_p to NULL. Harmless on NULL and on *self_p == NULL. */
 void sb_risk_destroy (sb_risk_t **self_p);
 
-/* Takes in an execution at monotonic_ns. False, and counted, when its numbers are no numbers, its price is not above 0, or
- * there is no room for trader or instrument. */
+/* Takes in an execution at monotonic_ns. False, and counted, when its numbers are no numbers, its price is not above 0,
+ * or there is no room for trader or instrument. */
 bool sb_risk_execute (sb_risk_t *self, sb_text_t trader, sb_text_t subject, const sb_risk_execution_t *execution,
                       uint64_t monotonic_ns);
 

@@ -15,10 +15,10 @@
 typedef struct {
     sb_scanner_options_t options;
     sb_scanner_t *scanner;
-    sb_scanner_signal_t last;  /* last one published, for the grid */
-    char last_signal[96];      /* "buy us:BAC" */
+    sb_scanner_signal_t last; /* last one published, for the grid */
+    char last_signal[96];     /* "buy us:BAC" */
     uint64_t published;
-    uint64_t not_sent;         /* kept by the library, or refused at once */
+    uint64_t not_sent; /* kept by the library, or refused at once */
 } s_context_t;
 
 /* A field of the feed: its name, or that with a window behind it (sma_20), and where it goes. */
@@ -39,7 +39,7 @@ static const s_input_t s_inputs[] = {
 
 static bool s_start (sb_desk_t *desk, void *context, char *error, size_t error_size)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     if (self->options.exit_score > self->options.enter_score) {
         snprintf (error, error_size, "--exit-score must not be above --enter-score");
@@ -76,7 +76,7 @@ static bool s_observe (const sb_update_t *update, sb_scanner_observation_t *obse
         for (size_t k = 0; k < sizeof s_inputs / sizeof s_inputs[0] && !change->is_delete; k++)
             if (s_is_input (change->name, s_inputs[k].name)) {
                 double number = sb_value_number (&change->value, NAN);
-                memcpy ((char *) observation + s_inputs[k].offset, &number, sizeof number);
+                memcpy ((char *)observation + s_inputs[k].offset, &number, sizeof number);
                 found |= !isnan (number);
                 break;
             }
@@ -93,7 +93,7 @@ static void s_publish (sb_desk_t *desk, s_context_t *self, sb_text_t subject_tex
                        const sb_scanner_signal_t *signal)
 {
     char subject[SB_ID_MAX + 1];
-    snprintf (subject, sizeof subject, "%.*s", (int) subject_text.size, subject_text.data);
+    snprintf (subject, sizeof subject, "%.*s", (int)subject_text.size, subject_text.data);
     sb_change_t changes[8 + SB_COMPONENT_COUNT];
     uint32_t count = 0;
     changes[count++] = sb_string ("signal", sb_signal_names[signal->signal]);
@@ -157,7 +157,7 @@ static void s_on_quality (sb_desk_t *desk, const sb_desk_quality_t *quality, voi
 static void s_on_command (sb_desk_t *desk, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply,
                           void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     if (strcmp (command->name, "restart") != 0)
         return;
@@ -176,7 +176,7 @@ static void s_on_grid (sb_desk_t *desk, void *context)
 
 static void s_on_summary (sb_desk_t *desk, sb_summary_t *summary, void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     sb_scanner_counts_t counts;
     sb_scanner_counts (self->scanner, &counts);

@@ -16,9 +16,9 @@
 typedef struct {
     bool is_set;
     sb_scanner_observation_t last;
-    bool was_given;         /* a signal was given out */
-    sb_signal_t signal;     /* the one in force */
-    long bucket;            /* confidence bucket given out */
+    bool was_given;     /* a signal was given out */
+    sb_signal_t signal; /* the one in force */
+    long bucket;        /* confidence bucket given out */
 } s_instrument_t;
 
 struct sb_scanner {
@@ -130,8 +130,8 @@ static bool s_give (sb_scanner_t *self, s_instrument_t *instrument, sb_scanner_s
 {
     double confidence = signal->signal == SB_SIGNAL_HOLD ? 0 : fabs (signal->score);
     /* The epsilon keeps 0.3 / 0.1 in bucket 3. */
-    long bucket = (long) floor (confidence / self->options.confidence_step + 1e-9);
-    signal->confidence = fmin (1, (double) bucket * self->options.confidence_step);
+    long bucket = (long)floor (confidence / self->options.confidence_step + 1e-9);
+    signal->confidence = fmin (1, (double)bucket * self->options.confidence_step);
     if (instrument->was_given && instrument->signal == signal->signal && instrument->bucket == bucket) {
         self->counts.unchanged++;
         return false;
@@ -192,8 +192,7 @@ bool sb_scanner_stale (sb_scanner_t *self, sb_text_t subject, sb_scanner_signal_
     s_instrument_t *instrument = sb_records_find (self->instruments, subject);
     if (!instrument || !instrument->was_given)
         return false;
-    *signal = (sb_scanner_signal_t){
-        .signal = SB_SIGNAL_HOLD, .volatility_scale = 1, .price = instrument->last.price};
+    *signal = (sb_scanner_signal_t){.signal = SB_SIGNAL_HOLD, .volatility_scale = 1, .price = instrument->last.price};
     return s_give (self, instrument, signal);
 }
 

@@ -78,14 +78,14 @@ bool sb_scanner_reset (sb_scanner_t *self);
 
 /* Counts since the beginning. */
 typedef struct {
-    uint64_t observations;  /* taken in */
-    uint64_t bad_values;    /* left out: out of range */
-    uint64_t no_room;       /* observations of instruments beyond max_instruments */
+    uint64_t observations;             /* taken in */
+    uint64_t bad_values;               /* left out: out of range */
+    uint64_t no_room;                  /* observations of instruments beyond max_instruments */
     uint64_t signals[SB_SIGNAL_COUNT]; /* given out, by signal */
-    uint64_t unchanged;     /* evaluations that gave nothing new */
+    uint64_t unchanged;                /* evaluations that gave nothing new */
     uint64_t weights_taken;
     uint64_t weights_refused;
-    uint32_t instruments;   /* known now */
+    uint32_t instruments; /* known now */
 } sb_scanner_counts_t;
 void sb_scanner_counts (const sb_scanner_t *self, sb_scanner_counts_t *counts);
 

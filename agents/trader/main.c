@@ -20,14 +20,14 @@ typedef struct {
     bool no_short;
     sb_trader_t *trader;
     sb_outbox_t *outbox;
-    double confidence;     /* of the last signal that was taken in */
+    double confidence; /* of the last signal that was taken in */
     char last_signal[96];
-    uint64_t sent_again;   /* orders */
+    uint64_t sent_again; /* orders */
 } s_context_t;
 
 static bool s_start (sb_desk_t *desk, void *context, char *error, size_t error_size)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     self->options.allow_short = !self->no_short;
     self->trader = sb_trader_new (&self->options);
@@ -51,7 +51,7 @@ static void s_stop (void *context)
 static uint32_t s_trade_changes (const sb_trader_order_t *order, sb_change_t *changes)
 {
     uint32_t count = 0;
-    changes[count++] = sb_integer ("order_id", (int64_t) order->order_id);
+    changes[count++] = sb_integer ("order_id", (int64_t)order->order_id);
     changes[count++] = sb_string ("side", order->is_buy ? "buy" : "sell");
     changes[count++] = sb_number ("quantity", order->quantity);
     changes[count++] = sb_number ("price", order->price);
@@ -69,7 +69,7 @@ static uint32_t s_trade_changes (const sb_trader_order_t *order, sb_change_t *ch
 static uint32_t s_execution_changes (const sb_trader_order_t *order, sb_change_t *changes)
 {
     uint32_t count = 0;
-    changes[count++] = sb_integer ("order_id", (int64_t) order->order_id);
+    changes[count++] = sb_integer ("order_id", (int64_t)order->order_id);
     changes[count++] = sb_string ("status", order->outcome == SB_TRADER_FILLED ? "filled" : "refused");
     changes[count++] = sb_string ("reason", sb_trader_outcome_text (order->outcome));
     changes[count++] = sb_string ("side", order->is_buy ? "buy" : "sell");
@@ -82,8 +82,7 @@ static uint32_t s_execution_changes (const sb_trader_order_t *order, sb_change_t
     changes[count++] = sb_number ("realized_pnl", order->total_realized_pnl);
     changes[count++] = sb_number ("unrealized_pnl", order->total_unrealized_pnl);
     changes[count++] = sb_number ("fees", order->total_fees);
-    changes[count++] =
-        sb_number ("pnl", order->total_realized_pnl + order->total_unrealized_pnl - order->total_fees);
+    changes[count++] = sb_number ("pnl", order->total_realized_pnl + order->total_unrealized_pnl - order->total_fees);
     return count;
 }
 
@@ -126,7 +125,7 @@ static bool s_is_signal (sb_text_t text, sb_signal_t *signal)
 {
     for (int i = 0; i < SB_SIGNAL_COUNT; i++)
         if (sb_desk_is (text, sb_signal_names[i])) {
-            *signal = (sb_signal_t) i;
+            *signal = (sb_signal_t)i;
             return true;
         }
     return false;
@@ -147,7 +146,7 @@ static bool s_on_signal (s_context_t *self, const sb_desk_update_t *update, cons
         signal.components[i] = sb_desk_number (update->update, sb_component_names[i].name, signal.components[i]);
     self->confidence = signal.confidence;
     snprintf (self->last_signal, sizeof self->last_signal, "%s %.*s", sb_signal_names[signal.signal],
-              (int) update->subject.size, update->subject.data);
+              (int)update->subject.size, update->subject.data);
     return sb_trader_signal (self->trader, update->subject, &signal, times, order);
 }
 
@@ -173,7 +172,7 @@ static void s_on_update (sb_desk_t *desk, const sb_desk_update_t *update, void *
 
 static void s_on_quality (sb_desk_t *desk, const sb_desk_quality_t *quality, void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     if (!quality->is_stale)
         return;
@@ -204,7 +203,7 @@ static void s_on_active (sb_desk_t *desk, bool is_active, void *context)
 
 static void s_on_refused (sb_desk_t *desk, const sb_agent_refusal_t *refusal, void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     if (!refusal->kept)
         sb_outbox_refused (self->outbox, refusal->sequence, sb_outbox_is_momentary (refusal->reason));
@@ -213,7 +212,7 @@ static void s_on_refused (sb_desk_t *desk, const sb_agent_refusal_t *refusal, vo
 static void s_on_command (sb_desk_t *desk, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply,
                           void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     if (strcmp (command->name, "restart") != 0)
         return;
@@ -234,14 +233,14 @@ static void s_on_grid (sb_desk_t *desk, void *context)
 
 static void s_on_summary (sb_desk_t *desk, sb_summary_t *summary, void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     sb_trader_account_t account;
     sb_trader_account (self->trader, &account);
     sb_summary_integer (summary, "trades", account.outcomes[SB_TRADER_FILLED]);
     for (int i = 1; i < SB_TRADER_OUTCOME_COUNT; i++) {
         char key[48];
-        snprintf (key, sizeof key, "orders_refused.%s", sb_trader_outcome_name ((sb_trader_outcome_t) i));
+        snprintf (key, sizeof key, "orders_refused.%s", sb_trader_outcome_name ((sb_trader_outcome_t)i));
         sb_summary_integer (summary, key, account.outcomes[i]);
     }
     sb_summary_integer (summary, "prices", account.prices);
@@ -288,9 +287,11 @@ int main (int argc, char **argv)
     };
     const sb_desk_program_t program = {
         .program = "syncbus-trader",
-        .purpose = "Trades on paper what the scanner says: fills at the quote or last price with fee and slippage, within\n"
-                   "its limits. Publishes trades and execution_result; its account is in the summary and the grid.",
-        .examples = "  syncbus-trader --no-short --max-notional 10000\n  syncbus-trader --fee-bps 10 --cooldown-ms 60000 --json",
+        .purpose =
+            "Trades on paper what the scanner says: fills at the quote or last price with fee and slippage, within\n"
+            "its limits. Publishes trades and execution_result; its account is in the summary and the grid.",
+        .examples = "  syncbus-trader --no-short --max-notional 10000\n  syncbus-trader --fee-bps 10 --cooldown-ms "
+                    "60000 --json",
         .agent_id = "trader",
         .interests = interests,
         .interest_count = sizeof interests / sizeof interests[0],

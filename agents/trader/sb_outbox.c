@@ -25,9 +25,9 @@ struct sb_outbox {
 };
 
 static const sb_reason_t s_momentary[] = {
-    SB_REASON_PAUSED,      SB_REASON_EMERGENCY_STOPPED, SB_REASON_SELF_PAUSED, SB_REASON_BREAKER_OPEN,
-    SB_REASON_ISOLATED,    SB_REASON_WINDOW_FULL,       SB_REASON_STORE_FULL,  SB_REASON_TOO_MANY_TOPICS,
-    SB_REASON_SESSION_LOST, SB_REASON_REGISTER_AGAIN,   SB_REASON_TOO_MANY_CATEGORIES,
+    SB_REASON_PAUSED,       SB_REASON_EMERGENCY_STOPPED, SB_REASON_SELF_PAUSED,         SB_REASON_BREAKER_OPEN,
+    SB_REASON_ISOLATED,     SB_REASON_WINDOW_FULL,       SB_REASON_STORE_FULL,          SB_REASON_TOO_MANY_TOPICS,
+    SB_REASON_SESSION_LOST, SB_REASON_REGISTER_AGAIN,    SB_REASON_TOO_MANY_CATEGORIES,
 };
 
 bool sb_outbox_is_momentary (sb_reason_t reason)
@@ -72,7 +72,7 @@ static uint32_t s_parts_count (unsigned parts)
 
 void sb_outbox_add (sb_outbox_t *self, const sb_trader_order_t *order, unsigned parts, uint64_t first_sequence)
 {
-    assert (parts && !(parts & ~(unsigned) (SB_OUTBOX_TRADE | SB_OUTBOX_EXECUTION)));
+    assert (parts && !(parts & ~(unsigned)(SB_OUTBOX_TRADE | SB_OUTBOX_EXECUTION)));
     if (self->count == self->capacity) {
         const s_entry_t *oldest = s_at (self, 0);
         self->lost += s_parts_count (oldest->waiting);
@@ -80,8 +80,8 @@ void sb_outbox_add (sb_outbox_t *self, const sb_trader_order_t *order, unsigned 
         self->first = (self->first + 1) % self->capacity;
         self->count--;
     }
-    *s_at (self, self->count++) =
-        (s_entry_t){.order = *order, .parts = parts, .waiting = first_sequence ? 0 : parts, .first_sequence = first_sequence};
+    *s_at (self, self->count++) = (s_entry_t){
+        .order = *order, .parts = parts, .waiting = first_sequence ? 0 : parts, .first_sequence = first_sequence};
     self->waiting += first_sequence == 0;
 }
 

@@ -15,20 +15,20 @@
 #include <string.h>
 
 typedef struct {
-    double last;            /* 0: not known; so with bid and ask */
+    double last; /* 0: not known; so with bid and ask */
     double bid;
     double ask;
-    bool is_fresh;          /* prices may be traded on */
+    bool is_fresh; /* prices may be traded on */
     bool has_target;
-    double target;          /* units */
-    bool was_refused;       /* an order for this target was refused: said once */
+    double target;    /* units */
+    bool was_refused; /* an order for this target was refused: said once */
     bool has_signal;
-    sb_trader_signal_t signal; /* last one taken in */
-    double position;        /* units */
-    double average_price;   /* what a unit of it cost */
-    double entry[SB_COMPONENT_COUNT];      /* components of its entries, averaged by units */
-    bool has_traded;        /* since the start or restart */
-    int64_t traded_unix_ns; /* last order, on the data's clock */
+    sb_trader_signal_t signal;        /* last one taken in */
+    double position;                  /* units */
+    double average_price;             /* what a unit of it cost */
+    double entry[SB_COMPONENT_COUNT]; /* components of its entries, averaged by units */
+    bool has_traded;                  /* since the start or restart */
+    int64_t traded_unix_ns;           /* last order, on the data's clock */
 } s_instrument_t;
 
 struct sb_trader {
@@ -38,8 +38,8 @@ struct sb_trader {
     double cash;
     double realized_pnl;
     double fees;
-    uint64_t orders;             /* last order_id */
-    sb_trader_account_t counts;  /* only its counts are kept here */
+    uint64_t orders;            /* last order_id */
+    sb_trader_account_t counts; /* only its counts are kept here */
 };
 
 static const char *const s_outcome_names[SB_TRADER_OUTCOME_COUNT] = {
@@ -201,7 +201,7 @@ static bool s_is_due (const sb_trader_t *self, const s_instrument_t *instrument,
     if (fabs (change) < self->options.lot * (1 - 1e-6) || s_mark (instrument) <= 0)
         return false;
     return !instrument->has_traded ||
-           event_unix_ns - instrument->traded_unix_ns >= (int64_t) self->options.cooldown_ms * 1000000;
+           event_unix_ns - instrument->traded_unix_ns >= (int64_t)self->options.cooldown_ms * 1000000;
 }
 
 /* Brings the position to the target when it may; true when that made an order. */
@@ -212,7 +212,7 @@ static bool s_trade (sb_trader_t *self, sb_text_t subject, s_instrument_t *instr
     if (!s_is_due (self, instrument, change, times->event_unix_ns))
         return false;
     memset (order, 0, sizeof *order);
-    snprintf (order->subject, sizeof order->subject, "%.*s", (int) subject.size, subject.data);
+    snprintf (order->subject, sizeof order->subject, "%.*s", (int)subject.size, subject.data);
     order->order_id = ++self->orders;
     order->is_buy = change > 0;
     order->quantity = fabs (change);

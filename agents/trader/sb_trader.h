@@ -34,14 +34,14 @@ const char *sb_trader_outcome_text (sb_trader_outcome_t outcome);
 
 /* What may be set. */
 typedef struct {
-    double starting_cash;     /* quote currency */
-    double fee_bps;           /* of the value traded */
-    double slippage_bps;      /* of the price, against the order */
-    double max_notional;      /* value held in one instrument at confidence 1 */
-    double max_position;      /* units of one instrument; 0: no limit */
-    double max_gross;         /* value held in all instruments; 0: no limit */
-    double lot;               /* above 0: units are rounded towards 0 to a multiple of it */
-    uint32_t cooldown_ms;     /* least time between two orders in one instrument, on the data's clock */
+    double starting_cash; /* quote currency */
+    double fee_bps;       /* of the value traded */
+    double slippage_bps;  /* of the price, against the order */
+    double max_notional;  /* value held in one instrument at confidence 1 */
+    double max_position;  /* units of one instrument; 0: no limit */
+    double max_gross;     /* value held in all instruments; 0: no limit */
+    double lot;           /* above 0: units are rounded towards 0 to a multiple of it */
+    uint32_t cooldown_ms; /* least time between two orders in one instrument, on the data's clock */
     bool allow_short;
     uint32_t max_instruments; /* 1 to 1,000,000 */
 } sb_trader_options_t;
@@ -71,9 +71,9 @@ typedef struct {
 
 /* An order: filled, or refused (then quantity and price are what was wanted, and nothing changed). */
 typedef struct {
-    char subject[SB_ID_MAX + 1];      /* NUL-terminated */
+    char subject[SB_ID_MAX + 1]; /* NUL-terminated */
     sb_trader_outcome_t outcome;
-    uint64_t order_id;                /* 1, 2, 3 … */
+    uint64_t order_id; /* 1, 2, 3 … */
     bool is_buy;
     double quantity;                  /* units, above 0 */
     double price;                     /* with slippage */
@@ -88,7 +88,7 @@ typedef struct {
     double total_realized_pnl;
     double total_unrealized_pnl;
     double total_fees;
-    sb_trader_times_t times;          /* of what caused it */
+    sb_trader_times_t times; /* of what caused it */
 } sb_trader_order_t;
 
 /* A trader with nothing but cash, trading. NULL when there is no memory. */
@@ -125,18 +125,18 @@ void sb_trader_restart (sb_trader_t *self);
 /* The account and counts since the beginning. */
 typedef struct {
     double cash;
-    double realized_pnl;    /* before fees */
+    double realized_pnl; /* before fees */
     double unrealized_pnl;
     double fees;
-    double gross;           /* sum of |position| * mark */
-    double net;             /* sum of position * mark */
-    uint32_t instruments;   /* known */
-    uint32_t positions;     /* not 0 */
-    uint64_t prices;        /* taken in */
-    uint64_t signals;       /* taken in */
-    uint64_t bad_values;    /* prices or signals left out: out of range */
-    uint64_t no_room;       /* for instruments beyond max_instruments */
-    uint64_t clipped;       /* targets cut to max_position */
+    double gross;                               /* sum of |position| * mark */
+    double net;                                 /* sum of position * mark */
+    uint32_t instruments;                       /* known */
+    uint32_t positions;                         /* not 0 */
+    uint64_t prices;                            /* taken in */
+    uint64_t signals;                           /* taken in */
+    uint64_t bad_values;                        /* prices or signals left out: out of range */
+    uint64_t no_room;                           /* for instruments beyond max_instruments */
+    uint64_t clipped;                           /* targets cut to max_position */
     uint64_t outcomes[SB_TRADER_OUTCOME_COUNT]; /* orders by outcome */
 } sb_trader_account_t;
 void sb_trader_account (const sb_trader_t *self, sb_trader_account_t *account);

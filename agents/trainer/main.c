@@ -15,16 +15,16 @@
 typedef struct {
     sb_trainer_options_t options;
     sb_trainer_t *trainer;
-    bool is_unpublished;   /* weights that nobody was told of yet */
+    bool is_unpublished; /* weights that nobody was told of yet */
     uint64_t published;
-    uint64_t peers_heard;  /* performance of other trainers */
+    uint64_t peers_heard; /* performance of other trainers */
     uint64_t rebalances;
     uint64_t resets;
 } s_context_t;
 
 static bool s_start (sb_desk_t *desk, void *context, char *error, size_t error_size)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     self->trainer = sb_trainer_new (&self->options);
     self->is_unpublished = true;
@@ -53,8 +53,8 @@ static void s_publish (sb_desk_t *desk, s_context_t *self, const sb_update_t *ca
     changes[count++] = sb_number ("hit_rate", state->hit_rate);
     changes[count++] = sb_number ("realized_pnl", state->realized_pnl);
     changes[count++] = sb_number ("fees", state->fees);
-    changes[count++] = sb_integer ("trades", (int64_t) state->trades);
-    changes[count++] = sb_integer ("closings", (int64_t) state->closings);
+    changes[count++] = sb_integer ("trades", (int64_t)state->trades);
+    changes[count++] = sb_integer ("closings", (int64_t)state->closings);
     const sb_agent_update_t update = {.category = "performance",
                                       .changes = changes,
                                       .change_count = count,
@@ -99,9 +99,8 @@ static void s_answer_weights (const s_context_t *self, sb_agent_command_reply_t 
     sb_desk_answer (reply, SB_REASON_NONE, text);
     for (int i = 0; i < SB_COMPONENT_COUNT; i++) {
         const char *name = sb_component_names[i].weight;
-        reply->values[reply->value_count].name = (sb_text_t){name, (uint32_t) strlen (name)};
-        reply->values[reply->value_count++].value =
-            (sb_value_t){.kind = SB_VALUE_NUMBER, .number = state->weights[i]};
+        reply->values[reply->value_count].name = (sb_text_t){name, (uint32_t)strlen (name)};
+        reply->values[reply->value_count++].value = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = state->weights[i]};
     }
 }
 
@@ -132,7 +131,7 @@ static void s_rebalance (s_context_t *self, const sb_agent_command_view_t *comma
 static void s_on_command (sb_desk_t *desk, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply,
                           void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     if (strcmp (command->name, "rebalance_weights") == 0)
         s_rebalance (self, command, reply);
@@ -160,7 +159,7 @@ static void s_on_grid (sb_desk_t *desk, void *context)
 
 static void s_on_summary (sb_desk_t *desk, sb_summary_t *summary, void *context)
 {
-    (void) desk;
+    (void)desk;
     s_context_t *self = context;
     const sb_trainer_state_t *state = sb_trainer_state (self->trainer);
     sb_summary_integer (summary, "trades", state->trades);
@@ -196,8 +195,9 @@ int main (int argc, char **argv)
     };
     const sb_desk_program_t program = {
         .program = "syncbus-trainer",
-        .purpose = "Learns from the trader's trades how far to trust each component of the scanner's score, and publishes\n"
-                   "the weights under category performance. They sum to 1.",
+        .purpose =
+            "Learns from the trader's trades how far to trust each component of the scanner's score, and publishes\n"
+            "the weights under category performance. They sum to 1.",
         .examples = "  syncbus-trainer --min-weight 0.05 --learning-rate 0.1\n"
                     "  syncbus send_command trainer rebalance_weights min_weight=0.2",
         .agent_id = "trainer",

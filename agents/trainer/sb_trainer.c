@@ -82,7 +82,7 @@ bool sb_trainer_trade (sb_trainer_t *self, const sb_trainer_trade_t *trade)
         return false;
     state->closings++;
     state->hits += trade->realized_pnl > 0;
-    state->hit_rate = (double) state->hits / (double) state->closings;
+    state->hit_rate = (double)state->hits / (double)state->closings;
     state->realized_pnl += trade->realized_pnl;
 
     double earned = trade->realized_pnl / (trade->closed_quantity * trade->price) / self->options.return_scale;

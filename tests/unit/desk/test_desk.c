@@ -29,7 +29,7 @@ static sb_options_result_t s_parse (s_targets_t *targets, char error[256], const
         {"number", "N", SB_OPTION_NUMBER, &targets->number, -1, 1, "a number"},
         {"integer", "N", SB_OPTION_INTEGER, &targets->integer, 1, 10, "a whole number"},
     };
-    char *words[] = {(char *) "program", (char *) one, (char *) two, (char *) three, (char *) four};
+    char *words[] = {(char *)"program", (char *)one, (char *)two, (char *)three, (char *)four};
     int count = 1;
     while (count < 5 && words[count])
         count++;
@@ -79,7 +79,7 @@ Test (records, keep_their_place_and_their_order_when_many_are_made)
     for (uint32_t i = 0; i < 1000; i++) {
         char name[32];
         snprintf (name, sizeof name, "us:S%u", i);
-        uint32_t *record = sb_records_take (records, (sb_text_t){name, (uint32_t) strlen (name)});
+        uint32_t *record = sb_records_take (records, (sb_text_t){name, (uint32_t)strlen (name)});
         cr_assert_eq (*record, 0, "a new record is zeroed");
         *record = i;
         if (!first)
@@ -89,7 +89,7 @@ Test (records, keep_their_place_and_their_order_when_many_are_made)
     cr_assert_eq (sb_records_find (records, (sb_text_t){"us:S0", 5}), first);
     cr_assert_null (sb_records_find (records, (sb_text_t){"us:S", 4}));
     const char *name;
-    cr_assert_eq (*(uint32_t *) sb_records_at (records, 777, &name), 777);
+    cr_assert_eq (*(uint32_t *)sb_records_at (records, 777, &name), 777);
     cr_assert_str_eq (name, "us:S777");
     sb_records_destroy (&records);
     cr_assert_null (records);
@@ -130,7 +130,7 @@ Test (summary, rows_beyond_its_room_are_said_to_be_left_out)
 {
     sb_summary_t *summary = sb_summary_new ();
     for (int i = 0; i < SB_SUMMARY_ROWS + 3; i++)
-        sb_summary_integer (summary, "row", (uint64_t) i);
+        sb_summary_integer (summary, "row", (uint64_t)i);
     char *text = NULL;
     size_t size = 0;
     FILE *stream = open_memstream (&text, &size);

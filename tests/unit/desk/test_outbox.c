@@ -17,9 +17,9 @@ Test (outbox, refused_updates_wait_in_order_of_sending)
 {
     sb_outbox_t *outbox = sb_outbox_new (8);
     sb_trader_order_t one = s_order (1), two = s_order (2), three = s_order (3), out;
-    sb_outbox_add (outbox, &one, s_both, 10);                /* 10, 11 */
-    sb_outbox_add (outbox, &two, SB_OUTBOX_EXECUTION, 12);   /* 12 */
-    sb_outbox_add (outbox, &three, s_both, 20);              /* 20, 21 */
+    sb_outbox_add (outbox, &one, s_both, 10);              /* 10, 11 */
+    sb_outbox_add (outbox, &two, SB_OUTBOX_EXECUTION, 12); /* 12 */
+    sb_outbox_add (outbox, &three, s_both, 20);            /* 20, 21 */
     cr_assert (sb_outbox_refused (outbox, 20, true));
     cr_assert (sb_outbox_refused (outbox, 11, true));
     cr_assert (sb_outbox_refused (outbox, 12, true));

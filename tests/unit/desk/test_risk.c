@@ -12,7 +12,7 @@
 
 static sb_text_t s_text (const char *string)
 {
-    return (sb_text_t){string, (uint32_t) strlen (string)};
+    return (sb_text_t){string, (uint32_t)strlen (string)};
 }
 
 static sb_risk_options_t s_options (void)

@@ -8,11 +8,14 @@
 #include <math.h>
 #include <string.h>
 
-#define S_NOTHING {NAN, NAN, NAN, NAN, NAN, NAN}
+#define S_NOTHING                                                                                                      \
+    {                                                                                                                  \
+        NAN, NAN, NAN, NAN, NAN, NAN                                                                                   \
+    }
 
 static sb_text_t s_text (const char *string)
 {
-    return (sb_text_t){string, (uint32_t) strlen (string)};
+    return (sb_text_t){string, (uint32_t)strlen (string)};
 }
 
 static sb_scanner_t *s_scanner (void)

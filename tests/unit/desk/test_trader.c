@@ -12,7 +12,7 @@
 
 static sb_text_t s_text (const char *string)
 {
-    return (sb_text_t){string, (uint32_t) strlen (string)};
+    return (sb_text_t){string, (uint32_t)strlen (string)};
 }
 
 /* 10,000 cash, 1,000 an instrument, no costs, no cooldown. */
@@ -324,10 +324,11 @@ Test (trader, the_account_adds_up_over_a_long_random_walk)
     double price = 100, realized = 0;
     for (int64_t i = 0; i < 20000; i++) {
         state = state * 1664525u + 1013904223u;
-        price *= 1 + ((double) (state >> 16) / 65536 - 0.5) * 0.01;
+        price *= 1 + ((double)(state >> 16) / 65536 - 0.5) * 0.01;
         if (s_price (trader, "us:BAC", price, i, &order))
             realized += order.realized_pnl;
-        if (state % 7 == 0 && s_signal (trader, "us:BAC", (sb_signal_t) (state / 7 % 3), 0.1 * (state / 21 % 11), 0, i, &order))
+        if (state % 7 == 0 &&
+            s_signal (trader, "us:BAC", (sb_signal_t)(state / 7 % 3), 0.1 * (state / 21 % 11), 0, i, &order))
             realized += order.outcome == SB_TRADER_FILLED ? order.realized_pnl : 0;
         s_check_identity (trader, 10000);
     }
