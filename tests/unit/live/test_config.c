@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The configuration: its table, its layers, and that every bad line is named.
+ */
+#define _GNU_SOURCE
+#include "sb_config.h"
+#include "sb_config_value.h"
+#include "sb_names.h"
+#include "sb_options.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char s_path[] = "/tmp/sb-config-XXXXXX";
+static char s_problems[16384];
+
+static void s_setup (void)
+{
+    int descriptor = mkstemp (s_path);
+    cr_assert_geq (descriptor, 0);
+    close (descriptor);
+}
+
+static void s_teardown (void)
+{
+    unlink (s_path);
+}
+
+TestSuite (config, .init = s_setup, .fini = s_teardown, .timeout = 30);
+
+/* Reads `text` as a file on top of the defaults; problems are left in s_problems. */
+static uint32_t s_read (sb_config_t *config, const char *text)
+{
+    FILE *file = fopen (s_path, "w");
+    fputs (text, file);
+    fclose (file);
+    memset (s_problems, 0, sizeof s_problems);
+    FILE *problems = fmemopen (s_problems, sizeof s_problems - 1, "w");
+    uint32_t count = sb_config_read_file (config, s_path, problems);
+    fclose (problems);
+    return count;
+}
+
+static uint32_t s_finish (sb_config_t *config)
+{
+    memset (s_problems, 0, sizeof s_problems);
+    FILE *problems = fmemopen (s_problems, sizeof s_problems - 1, "w");
+    uint32_t count = sb_config_finish (config, problems);
+    fclose (problems);
+    return count;
+}
+
+/* True when a problem of that line contains `what`. */
+static bool s_names (uint32_t line, const char *what)
+{
+    char head[64];
+    snprintf (head, sizeof head, "%s:%u: ", s_path, line);
+    const char *found = strstr (s_problems, head);
+    const char *end = found ? strchr (found, '\n') : NULL;
+    return end && memmem (found, (size_t)(end - found), what, strlen (what));
+}
+
+Test (config, defaults_are_those_of_the_core)
+{
+    sb_core_config_t core;
+    sb_core_config_default (&core);
+    sb_config_t *config = sb_config_new ();
+    cr_assert_eq (s_finish (config), 0, "%s", s_problems);
+    const sb_core_config_t *ours = &config->core;
+#define SAME(member) cr_assert_eq (ours->member, core.member, #member)
+    SAME (heartbeat_interval_ms);
+    SAME (tick_interval_ms);
+    SAME (tick_timeout_ms);
+    SAME (control_timeout_ms);
+    SAME (forget_after_ms);
+    SAME (failure_threshold);
+    SAME (failure_window_ms);
+    SAME (recovery_delay_ms);
+    SAME (recovery_delay_max_ms);
+    SAME (timeout_per_agent_ms);
+    SAME (probes);
+    SAME (max_message_bytes);
+    SAME (max_unacked);
+    SAME (max_changes);
+    SAME (max_agents);
+    SAME (max_interests);
+    SAME (max_fields_agent_category);
+    SAME (max_fields);
+    SAME (max_topics);
+    SAME (max_categories);
+    SAME (max_value_bytes);
+    SAME (max_pending_commands);
+    SAME (max_replies);
+    SAME (reply_memory_ms);
+    SAME (history_updates);
+    SAME (history_bytes);
+    SAME (history_bound_count);
+    SAME (category_rule_count);
+    SAME (event_category_count);
+    SAME (admitted_category_count);
+#undef SAME
+    for (uint32_t i = 0; i < core.history_bound_count; i++) {
+        cr_assert (sb_text_equal (ours->history_bounds[i].category, core.history_bounds[i].category));
+        cr_assert_eq (ours->history_bounds[i].updates, core.history_bounds[i].updates);
+    }
+    for (uint32_t i = 0; i < core.category_rule_count; i++) {
+        cr_assert (sb_text_equal (ours->category_rules[i].pattern, core.category_rules[i].pattern));
+        cr_assert (sb_text_equal (ours->category_rules[i].category, core.category_rules[i].category));
+    }
+    for (uint32_t i = 0; i < core.event_category_count; i++)
+        cr_assert (sb_text_equal (ours->event_categories[i], core.event_categories[i]));
+    sb_config_destroy (&config);
+}
+
+/* What sb_config_print prints; to be freed. */
+static char *s_print (const sb_config_t *config)
+{
+    char *text;
+    size_t size;
+    FILE *file = open_memstream (&text, &size);
+    sb_config_print (config, file);
+    fclose (file);
+    return text;
+}
+
+Test (config, what_is_printed_reads_back_as_the_same)
+{
+    static const char changed[] =
+        "publish\n    advertise = \"a # b's\"\nhistory\n    category = \"\"\nbreaker\n"
+        "    recovery_delay = 1500 ms\nlimits\n    message_bytes = 100000\n"
+        "categorizer\n    rule = \"a* b\"\n    rule = \"?x technical\"\nlog\n    format = json\n";
+    for (int i = 0; i < 2; i++) {
+        sb_config_t *config = sb_config_new ();
+        cr_assert_eq (s_read (config, i ? changed : ""), 0, "%s", s_problems);
+        char *first = s_print (config);
+        sb_config_t *again = sb_config_new ();
+        cr_assert_eq (s_read (again, first), 0, "%s", s_problems);
+        char *second = s_print (again);
+        cr_assert_str_eq (first, second);
+        uint32_t count;
+        const sb_config_key_t *keys = sb_config_keys (&count);
+        for (uint32_t k = 0; k < count; k++)
+            cr_assert (sb_config_same (config, again, &keys[k]), "%s", keys[k].path);
+        cr_assert_eq (again->history_list.count, i ? 0 : again->history_list.count);
+        free (first);
+        free (second);
+        sb_config_destroy (&config);
+        sb_config_destroy (&again);
+    }
+}
+
+Test (config, every_key_takes_both_ends_of_its_range_and_nothing_beyond)
+{
+    uint32_t count;
+    const sb_config_key_t *keys = sb_config_keys (&count);
+    sb_config_t *config = sb_config_new ();
+    for (uint32_t i = 0; i < count; i++) {
+        if (keys[i].type != SB_CONFIG_INTEGER && keys[i].type != SB_CONFIG_DURATION && keys[i].type != SB_CONFIG_BYTES)
+            continue;
+        const char *unit = keys[i].type == SB_CONFIG_DURATION ? " ms" : "";
+        const uint64_t numbers[] = {keys[i].low, keys[i].high, keys[i].low - 1, keys[i].high + 1};
+        for (int n = 0; n < 4; n++) {
+            char value[64], problem[256];
+            snprintf (value, sizeof value, "%lu%s", (unsigned long)numbers[n], unit);
+            bool is_good = n < 2;
+            cr_assert_eq (sb_config_set (config, &keys[i], value, problem, sizeof problem), is_good, "%s = %s",
+                          keys[i].path, value);
+        }
+        cr_assert (keys[i].size == sizeof (uint64_t) || keys[i].high <= UINT32_MAX, "%s does not hold its range",
+                   keys[i].path);
+    }
+    sb_config_destroy (&config);
+}
+
+Test (config, every_bad_line_is_named_with_its_number_and_what_to_do)
+{
+    sb_config_t *config = sb_config_new ();
+    uint32_t count = s_read (config, "# a comment\n"
+                                     "breaker\n"
+                                     "    failure_treshold = 5\n"
+                                     "    probes = 0\n"
+                                     "    recovery_delay = soon   # a comment\n"
+                                     "\n"
+                                     "    failure_window = 10 s\n"
+                                     "    failure_window = 20 s\n"
+                                     "strange\n"
+                                     "    key = 1\n"
+                                     "ingress\n"
+                                     "    endpoint = \"ipc://here\"\n"
+                                     "limits = 4\n"
+                                     "    message_bytes = 64 MiB\n"
+                                     "log\n"
+                                     "    format = xml\n"
+                                     "        deep = 1\n"
+                                     "history\n"
+                                     "    category = \"market_data many\"\n"
+                                     "categorizer\n"
+                                     "    rule = \"a* Bad\"\n"
+                                     "tick_timeout = 5 s\n");
+    cr_assert (s_names (3, "did you mean breaker/failure_threshold?"), "%s", s_problems);
+    cr_assert (s_names (4, "1 to 100"), "%s", s_problems);
+    cr_assert (s_names (5, "\"soon\" is not a duration"), "%s", s_problems);
+    cr_assert (s_names (8, "given twice, first on line 7"), "%s", s_problems);
+    cr_assert (s_names (9, "strange: unknown key"), "%s", s_problems);
+    cr_assert (s_names (12, "tcp://HOST:PORT"), "%s", s_problems);
+    cr_assert (s_names (13, "is a section"), "%s", s_problems);
+    cr_assert (s_names (14, "1 KiB to 16 MiB"), "%s", s_problems);
+    cr_assert (s_names (16, "nothing may stand below it"), "%s", s_problems);
+    cr_assert (s_names (19, "CATEGORY UPDATES"), "%s", s_problems);
+    cr_assert (s_names (21, "not a category"), "%s", s_problems);
+    cr_assert (s_names (22, "unknown key"), "%s", s_problems);
+    cr_assert_eq (count, 12, "%u:\n%s", count, s_problems);
+    sb_config_destroy (&config);
+}
+
+Test (config, every_line_that_is_no_zpl_is_named)
+{
+    static const struct {
+        const char *text;
+        uint32_t line;
+        const char *what;
+    } rows[] = {
+        {"log\n\tformat = json\n", 2, "tabs"},
+        {"log\n  format = json\n", 2, "4 spaces"},
+        {"log\n        format = json\n", 2, "deeper"},
+        {"\n\nlog\n    file = \"abc\n", 4, "quote is not closed"},
+        {"log\n    file = \"abc\" def\n", 2, "after the closing quote"},
+        {"log\n    format json\n", 2, "="},
+        {"log:\n", 1, "="},
+        {"{\"log\": 1}\n", 1, "begins with a name"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        sb_config_t *config = sb_config_new ();
+        cr_assert_gt (s_read (config, rows[i].text), 0, "row %zu", i);
+        cr_assert (s_names (rows[i].line, rows[i].what), "row %zu: %s", i, s_problems);
+        sb_config_destroy (&config);
+    }
+}
+
+Test (config, a_file_that_cannot_be_read_is_one_sentence)
+{
+    sb_config_t *config = sb_config_new ();
+    memset (s_problems, 0, sizeof s_problems);
+    FILE *problems = fmemopen (s_problems, sizeof s_problems - 1, "w");
+    cr_assert_eq (sb_config_read_file (config, "/nonexistent/x", problems), 1);
+    cr_assert_eq (sb_config_read_file (config, "/tmp", problems), 1);
+    fclose (problems);
+    cr_assert_str_eq (s_problems, "cannot read the configuration /nonexistent/x: No such file or directory\n"
+                                  "cannot read the configuration /tmp: Is a directory\n");
+    sb_config_destroy (&config);
+}
+
+/* Makes a configuration from arguments and environment, with s_path as its file. */
+static sb_config_t *s_make (const char *text, const char *const *arguments, const char *const *environment)
+{
+    sb_config_t *unused = sb_config_new ();
+    s_read (unused, text);
+    sb_config_destroy (&unused);
+    memset (s_problems, 0, sizeof s_problems);
+    FILE *problems = fmemopen (s_problems, sizeof s_problems - 1, "w");
+    sb_options_t options;
+    sb_config_t *config = NULL;
+    if (sb_options_read (&options, (char *const *)(uintptr_t)arguments, (char *const *)(uintptr_t)environment,
+                         problems) == 0) {
+        options.config_path = s_path;
+        config = sb_options_make_config (&options, problems);
+    }
+    fclose (problems);
+    return config;
+}
+
+Test (config, flags_win_over_environment_over_file_over_defaults)
+{
+    static const char file[] = "breaker\n    failure_threshold = 6\n    probes = 6\n    failure_window = 6 s\n"
+                               "events\n    category = six\n    category = sixty\n";
+    const char *environment[] = {"SYNCBUS_BREAKER_PROBES=7", "SYNCBUS_BREAKER_FAILURE_WINDOW=7",
+                                 "SYNCBUS_EVENTS_CATEGORY=a, b,c", "SYNCBUS_OTHER=1", NULL};
+    const char *arguments[] = {
+        "--breaker-failure-window=8", "--ingress", "tcp://127.0.0.1:*", "--log-format", "json", NULL};
+    sb_config_t *config = s_make (file, arguments, environment);
+    cr_assert (config, "%s", s_problems);
+    cr_assert_eq (config->core.recovery_delay_ms, 30000);
+    cr_assert_eq (config->core.failure_threshold, 6);
+    cr_assert_eq (config->core.probes, 7);
+    cr_assert_eq (config->core.failure_window_ms, 8000);
+    cr_assert_str_eq (config->ingress_endpoint, "tcp://127.0.0.1:*");
+    cr_assert_eq (config->log_format, SB_LOG_JSON);
+    cr_assert_eq (config->core.event_category_count, 3, "the environment's list replaces the file's");
+    cr_assert (sb_text_equal (config->core.event_categories[1], sb_text ("b")));
+    sb_config_destroy (&config);
+}
+
+Test (config, bad_flags_and_variables_are_named)
+{
+    const char *good[] = {NULL};
+    static const struct {
+        const char *arguments[4];
+        const char *environment[2];
+        const char *what;
+    } rows[] = {
+        {{"--nonsense=1"}, {0}, "--nonsense: no such flag"},
+        {{"word"}, {0}, "word: no such flag"},
+        {{"--ingress"}, {0}, "--ingress: a value is missing"},
+        {{"--help=1"}, {0}, "--help: it takes no value"},
+        {{"--breaker-probes=x"}, {0}, "command line: breaker/probes"},
+        {{0}, {"SYNCBUS_BREAKER_PROBES=0"}, "environment: SYNCBUS_BREAKER_PROBES: breaker/probes"},
+        {{"--breaker-recovery-delay=10m"}, {0}, "recovery_delay_max is shorter"},
+        {{"--health-control-timeout=1s"}, {0}, "health/control_timeout"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        sb_config_t *config = s_make ("", rows[i].arguments, rows[i].environment);
+        cr_assert_null (config, "row %zu", i);
+        cr_assert (strstr (s_problems, rows[i].what), "row %zu: %s", i, s_problems);
+    }
+    sb_config_t *config = s_make ("", good, good);
+    cr_assert (config);
+    sb_config_destroy (&config);
+}
+
+Test (config, empty_paths_are_filled_in_below_the_state_folder)
+{
+    const char *none[] = {NULL};
+    const char *arguments[] = {"--state-dir", "/somewhere", NULL};
+    sb_config_t *config = s_make ("", arguments, none);
+    cr_assert_str_eq (config->control_file, "/somewhere/control");
+    cr_assert_str_eq (config->audit_file, "/somewhere/audit.jsonl");
+    sb_config_destroy (&config);
+}
+
+Test (config, flags_and_variables_of_no_two_keys_are_the_same)
+{
+    uint32_t count;
+    const sb_config_key_t *keys = sb_config_keys (&count);
+    char left[64], right[64];
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            cr_assert_str_neq (sb_config_flag_name (&keys[i], left, sizeof left),
+                               sb_config_flag_name (&keys[k], right, sizeof right));
+}
+
+Test (config, durations_and_sizes_read_and_format)
+{
+    uint64_t number;
+    char text[32];
+    cr_assert (sb_value_read_duration ("1500", "ms", &number) && number == 1500);
+    cr_assert (sb_value_read_duration ("2 m", "s", &number) && number == 120000);
+    cr_assert (sb_value_read_duration ("2m", "s", &number) && number == 120000);
+    cr_assert_not (sb_value_read_duration ("2 weeks", "s", &number));
+    cr_assert_not (sb_value_read_duration ("-1", "s", &number));
+    cr_assert_not (sb_value_read_duration ("", "s", &number));
+    cr_assert_not (sb_value_read_duration ("99999999999999999999", "s", &number));
+    cr_assert_not (sb_value_read_duration ("18446744073709551615 h", "s", &number));
+    cr_assert (sb_value_read_bytes ("3 MiB", &number) && number == 3 << 20);
+    cr_assert_not (sb_value_read_bytes ("3 MB", &number));
+    cr_assert_str_eq (sb_value_format_duration (90000, text, sizeof text), "90 s");
+    cr_assert_str_eq (sb_value_format_duration (0, text, sizeof text), "0 ms");
+    cr_assert_str_eq (sb_value_format_bytes (1 << 30, text, sizeof text), "1 GiB");
+    cr_assert_str_eq (sb_value_format_bytes (1000, text, sizeof text), "1000 bytes");
+}
+
+Test (config, endpoints_are_read)
+{
+    static const struct {
+        const char *text;
+        bool is_good;
+        bool is_loopback;
+        uint16_t port;
+    } rows[] = {
+        {"tcp://127.0.0.1:5570", true, true, 5570},
+        {"tcp://127.9.9.9:0", true, true, 0},
+        {"tcp://*:5570", true, false, 5570},
+        {"tcp://0.0.0.0:*", true, false, 0},
+        {"tcp://[::1]:80", true, true, 80},
+        {"tcp://[fe80::1]:80", true, false, 80},
+        {"tcp://localhost:1", true, true, 1},
+        {"tcp://eth0:65535", true, false, 65535},
+        {"tcp://eth0:65536", false, false, 0},
+        {"tcp://eth0", false, false, 0},
+        {"tcp://:80", false, false, 0},
+        {"tcp://::1:80", false, false, 0},
+        {"tcp://a b:80", false, false, 0},
+        {"ipc://x", false, false, 0},
+        {"tcp://[zz]:80", false, false, 0},
+        {"tcp://1*:80", false, false, 0},
+        {"", false, false, 0},
+        {"tcp://a:80x", false, false, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        sb_endpoint_t endpoint;
+        cr_assert_eq (sb_value_read_endpoint (rows[i].text, &endpoint), rows[i].is_good, "%s", rows[i].text);
+        if (!rows[i].is_good)
+            continue;
+        cr_assert_eq (endpoint.is_loopback, rows[i].is_loopback, "%s", rows[i].text);
+        cr_assert_eq (endpoint.port, rows[i].port, "%s", rows[i].text);
+    }
+}
