@@ -13,7 +13,7 @@ import re
 import sys
 
 sys.dont_write_bytecode = True
-sys.path.insert (0, os.path.dirname (os.path.abspath (__file__)))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from protocol_tables import (Unreadable, index_rows, plain, read_macro, read_proto, read_tables, tables_with)  # noqa: E402
 
@@ -32,169 +32,169 @@ FILES = {
 OTHER_WORDS = {"ZMQ_ROUTING_ID", "ZMQ_REQ_RELAXED", "ZMQ_REQ_CORRELATE"}
 
 
-def compare (what, left_name, left, right_name, right):
+def compare(what, left_name, left, right_name, right):
     """Complaints about keys on one side only, and about rows that differ."""
     complaints = []
     for key in left:
         if key not in right:
-            complaints.append ("%s %s: in %s, not in %s" % (what, key, left_name, right_name))
+            complaints.append("%s %s: in %s, not in %s" % (what, key, left_name, right_name))
         elif left[key] != right[key]:
-            complaints.append ("%s %s: %s has %s, %s has %s" % (what, key, left_name, left[key], right_name, right[key]))
+            complaints.append("%s %s: %s has %s, %s has %s" % (what, key, left_name, left[key], right_name, right[key]))
     for key in right:
         if key not in left:
-            complaints.append ("%s %s: in %s, not in %s" % (what, key, right_name, left_name))
+            complaints.append("%s %s: in %s, not in %s" % (what, key, right_name, left_name))
     return complaints
 
 
 # ---------------------------------------------------------------- PROTOCOL.md's tables as rows
 
-def documented_schema (text, tables):
+def documented_schema(text, tables):
     """Messages, reserved numbers and enums as PROTOCOL.md has them, in the shape of read_proto."""
     result = {"messages": {}, "reserved": {}, "enums": {}}
     heading = None
-    for line in text.splitlines ():
-        found = re.match (r"^### (Message|Enum) `(\w+)`$", line)
+    for line in text.splitlines():
+        found = re.match(r"^### (Message|Enum) `(\w+)`$", line)
         if found:
             heading = found[2]
             result["messages" if found[1] == "Message" else "enums"][heading] = {}
-        elif line.startswith ("#"):
+        elif line.startswith("#"):
             heading = None
-        elif heading and line.startswith ("Reserved: "):
-            result["reserved"][heading] = line[len ("Reserved: "):].rstrip (".")
-    for under, _, rows, number in tables_with (tables, "field", "number", "type", "oneof"):
-        name = under.partition ("`")[2].rstrip ("`")
+        elif heading and line.startswith("Reserved: "):
+            result["reserved"][heading] = line[len("Reserved: "):].rstrip(".")
+    for under, _, rows, number in tables_with(tables, "field", "number", "type", "oneof"):
+        name = under.partition("`")[2].rstrip("`")
         if name not in result["messages"]:
-            raise Unreadable ("PROTOCOL.md:%d: a table of fields under \"%s\"" % (number, under))
-        fields = [(plain (row[0]), (int (row[1]), row[2], row[3])) for row in rows]
-        result["messages"][name] = index_rows ([(key,) + value for key, value in fields], 1, "field of " + name)
-    for under, _, rows, number in tables_with (tables, "value", "number"):
-        name = under.partition ("`")[2].rstrip ("`")
+            raise Unreadable("PROTOCOL.md:%d: a table of fields under \"%s\"" % (number, under))
+        fields = [(plain(row[0]), (int(row[1]), row[2], row[3])) for row in rows]
+        result["messages"][name] = index_rows([(key,) + value for key, value in fields], 1, "field of " + name)
+    for under, _, rows, number in tables_with(tables, "value", "number"):
+        name = under.partition("`")[2].rstrip("`")
         if name not in result["enums"]:
-            raise Unreadable ("PROTOCOL.md:%d: a table of values under \"%s\"" % (number, under))
-        result["enums"][name] = {plain (row[0]): int (row[1]) for row in rows}
+            raise Unreadable("PROTOCOL.md:%d: a table of values under \"%s\"" % (number, under))
+        result["enums"][name] = {plain(row[0]): int(row[1]) for row in rows}
     return result
 
 
-def documented_rows (tables, keys, *header):
+def documented_rows(tables, keys, *header):
     """The rows of the one table with this header; cells without backticks."""
-    found = tables_with (tables, *header)
-    if len (found) != 1:
-        raise Unreadable ("PROTOCOL.md: %d tables with the header %s, not one" % (len (found), list (header)))
-    return index_rows ([[plain (cell) for cell in row] for row in found[0][2]], keys, header[0])
+    found = tables_with(tables, *header)
+    if len(found) != 1:
+        raise Unreadable("PROTOCOL.md: %d tables with the header %s, not one" % (len(found), list(header)))
+    return index_rows([[plain(cell) for cell in row] for row in found[0][2]], keys, header[0])
 
 
 # ---------------------------------------------------------------- the tables in C as rows
 
-def yes (flag):
+def yes(flag):
     return {"0": "no", "1": "yes"}[flag]
 
 
-def reason_rows (text):
-    rows = read_macro (text, "SB_REASON", 6)
-    return index_rows ([(code, name, kind, yes (failure), words) for name, code, kind, failure, _, words in rows], 1, "reason")
+def reason_rows(text):
+    rows = read_macro(text, "SB_REASON", 6)
+    return index_rows([(code, name, kind, yes(failure), words) for name, code, kind, failure, _, words in rows], 1, "reason")
 
 
-def command_rows (text):
+def command_rows(text):
     about = {"AGENT": "an agent", "NONE": "-"}
-    rows = read_macro (text, "SB_COMMAND", 6)
-    return index_rows ([(name, about[target], role, yes (changes), yes (from_agent), words)
+    rows = read_macro(text, "SB_COMMAND", 6)
+    return index_rows([(name, about[target], role, yes(changes), yes(from_agent), words)
                         for name, target, role, changes, from_agent, words in rows], 1, "command")
 
 
-def parameter_rows (text):
-    rows = read_macro (text, "SB_PARAMETER", 5)
-    return index_rows ([(command, name, kind, yes (required), words) for command, name, kind, required, words in rows],
+def parameter_rows(text):
+    rows = read_macro(text, "SB_PARAMETER", 5)
+    return index_rows([(command, name, kind, yes(required), words) for command, name, kind, required, words in rows],
                        2, "parameter")
 
 
-def event_rows (text):
-    return index_rows (read_macro (text.replace ("\\\n", "\n").replace ("#define SB_EVENT_KINDS", ""), "SB_EVENT_KIND", 3),
+def event_rows(text):
+    return index_rows(read_macro(text.replace("\\\n", "\n").replace("#define SB_EVENT_KINDS", ""), "SB_EVENT_KIND", 3),
                        1, "event")
 
 
-def limit_rows (text):
-    rows = read_macro (text, "SB_CONFIG_KEY", 9)
-    return {row[0]: row[5] for row in rows if row[0].startswith ("limits/")}
+def limit_rows(text):
+    rows = read_macro(text, "SB_CONFIG_KEY", 9)
+    return {row[0]: row[5] for row in rows if row[0].startswith("limits/")}
 
 
 # ---------------------------------------------------------------- comparing
 
-def check_tables (texts, tables):
+def check_tables(texts, tables):
     complaints = []
     sets = [
-        ("reason", 1, ("code", "name", "kind", "failure", "text"), reason_rows (texts["reasons"]), "sb_reasons.def"),
-        ("command", 1, ("command", "about", "role", "changes", "from agents", "does"), command_rows (texts["commands"]), "sb_commands.def"),
-        ("parameter", 2, ("command", "parameter", "kind", "required", "meaning"), parameter_rows (texts["commands"]), "sb_commands.def"),
+        ("reason", 1, ("code", "name", "kind", "failure", "text"), reason_rows(texts["reasons"]), "sb_reasons.def"),
+        ("command", 1, ("command", "about", "role", "changes", "from agents", "does"), command_rows(texts["commands"]), "sb_commands.def"),
+        ("parameter", 2, ("command", "parameter", "kind", "required", "meaning"), parameter_rows(texts["commands"]), "sb_commands.def"),
         ("column", 2, ("command", "column", "kind", "unit", "meaning"),
-         index_rows (read_macro (texts["columns"], "SB_COLUMN", 5), 2, "column"), "sb_columns.def"),
+         index_rows(read_macro(texts["columns"], "SB_COLUMN", 5), 2, "column"), "sb_columns.def"),
         ("counter", 1, ("counter", "unit", "meaning"),
-         index_rows (read_macro (texts["counters"], "SB_COUNTER", 3), 1, "counter"), "sb_counters.def"),
-        ("event", 1, ("event", "severity", "facts"), event_rows (texts["events"]), "events.h"),
+         index_rows(read_macro(texts["counters"], "SB_COUNTER", 3), 1, "counter"), "sb_counters.def"),
+        ("event", 1, ("event", "severity", "facts"), event_rows(texts["events"]), "events.h"),
     ]
     for what, keys, header, rows, source in sets:
-        complaints += compare (what, "PROTOCOL.md", documented_rows (tables, keys, *header), source, rows)
-    limits = {row[2]: row[1] for row in tables_with (tables, "limit", "default", "key")[0][2] if row[2] != "-"}
-    complaints += compare ("limit", "PROTOCOL.md", limits, "config_keys.def", limit_rows (texts["config"]))
-    commands = command_rows (texts["commands"])
-    for command, name in list (parameter_rows (texts["commands"])) + list (documented_rows (tables, 2, "command", "column")):
+        complaints += compare(what, "PROTOCOL.md", documented_rows(tables, keys, *header), source, rows)
+    limits = {row[2]: row[1] for row in tables_with(tables, "limit", "default", "key")[0][2] if row[2] != "-"}
+    complaints += compare("limit", "PROTOCOL.md", limits, "config_keys.def", limit_rows(texts["config"]))
+    commands = command_rows(texts["commands"])
+    for command, name in list(parameter_rows(texts["commands"])) + list(documented_rows(tables, 2, "command", "column")):
         if command not in commands:
-            complaints.append ("%s of %s: there is no such command" % (name, command))
+            complaints.append("%s of %s: there is no such command" % (name, command))
     return complaints
 
 
-def check_schema (texts, tables, schema):
+def check_schema(texts, tables, schema):
     complaints = []
-    documented = documented_schema (texts["md"], tables)
-    enums = dict (schema["enums"])
-    reasons = {number: name for name, number in enums.pop ("Reason", {}).items ()}
+    documented = documented_schema(texts["md"], tables)
+    enums = dict(schema["enums"])
+    reasons = {number: name for name, number in enums.pop("Reason", {}).items()}
     table = {0: "REASON_NONE"}
-    table.update ({int (code): "REASON_" + row[0] for code, row in reason_rows (texts["reasons"]).items ()})
-    complaints += compare ("reason's number", "syncbus.proto", reasons, "sb_reasons.def", table)
+    table.update({int(code): "REASON_" + row[0] for code, row in reason_rows(texts["reasons"]).items()})
+    complaints += compare("reason's number", "syncbus.proto", reasons, "sb_reasons.def", table)
     for kind, left, right in (("message", documented["messages"], schema["messages"]), ("enum", documented["enums"], enums)):
-        for name in sorted (set (left) | set (right)):
+        for name in sorted(set(left) | set(right)):
             if name not in left or name not in right:
                 where = "syncbus.proto" if name not in right else "PROTOCOL.md"
-                complaints.append ("%s %s: not in %s" % (kind, name, where))
+                complaints.append("%s %s: not in %s" % (kind, name, where))
             else:
-                complaints += compare ("%s %s:" % (kind, name), "PROTOCOL.md", left[name], "syncbus.proto", right[name])
-    complaints += compare ("reserved numbers of", "PROTOCOL.md", documented["reserved"], "syncbus.proto", schema["reserved"])
+                complaints += compare("%s %s:" % (kind, name), "PROTOCOL.md", left[name], "syncbus.proto", right[name])
+    complaints += compare("reserved numbers of", "PROTOCOL.md", documented["reserved"], "syncbus.proto", schema["reserved"])
     return complaints
 
 
-def path_exists (schema, path):
+def path_exists(schema, path):
     """True when Message.field.field… leads through messages of the schema."""
-    name, *fields = path.split (".")
+    name, *fields = path.split(".")
     for field in fields:
-        if field not in schema["messages"].get (name, {}):
+        if field not in schema["messages"].get(name, {}):
             return False
-        name = schema["messages"][name][field][1].split ()[-1]
+        name = schema["messages"][name][field][1].split()[-1]
     return True
 
 
-def check_prose (texts, schema):
+def check_prose(texts, schema):
     """Names in backticks: Message, Message.field, ENUM_VALUE, REASON, endpoints aside."""
-    values = {value for enum in schema["enums"].values () for value in enum}
-    values |= {value[len ("REASON_"):] for value in schema["enums"].get ("Reason", {})}
-    known = set (schema["messages"]) | set (schema["enums"]) | values | set (event_rows (texts["events"])) | OTHER_WORDS
+    values = {value for enum in schema["enums"].values() for value in enum}
+    values |= {value[len("REASON_"):] for value in schema["enums"].get("Reason", {})}
+    known = set(schema["messages"]) | set(schema["enums"]) | values | set(event_rows(texts["events"])) | OTHER_WORDS
     complaints = []
-    for number, line in enumerate (texts["md"].splitlines (), 1):
-        for word in re.findall (r"`([^`]+)`", line):
-            if re.match (r"^[A-Z][A-Za-z]+(\.[a-z_0-9]+)+$", word):
-                if not path_exists (schema, word):
-                    complaints.append ("PROTOCOL.md:%d: there is no %s" % (number, word))
-            elif re.match (r"^([A-Z][A-Z_0-9]+|[A-Z][a-z]+([A-Z][a-z]+)*)$", word) and word not in known:
-                complaints.append ("PROTOCOL.md:%d: nothing is called %s" % (number, word))
+    for number, line in enumerate(texts["md"].splitlines(), 1):
+        for word in re.findall(r"`([^`]+)`", line):
+            if re.match(r"^[A-Z][A-Za-z]+(\.[a-z_0-9]+)+$", word):
+                if not path_exists(schema, word):
+                    complaints.append("PROTOCOL.md:%d: there is no %s" % (number, word))
+            elif re.match(r"^([A-Z][A-Z_0-9]+|[A-Z][a-z]+([A-Z][a-z]+)*)$", word) and word not in known:
+                complaints.append("PROTOCOL.md:%d: nothing is called %s" % (number, word))
     return complaints
 
 
-def check (texts):
+def check(texts):
     """All complaints; a source that cannot be read is one."""
     try:
-        schema = read_proto (texts["proto"])
-        tables = read_tables (texts["md"])
-        return check_schema (texts, tables, schema) + check_tables (texts, tables) + check_prose (texts, schema)
+        schema = read_proto(texts["proto"])
+        tables = read_tables(texts["md"])
+        return check_schema(texts, tables, schema) + check_tables(texts, tables) + check_prose(texts, schema)
     except (Unreadable, ValueError, KeyError, IndexError) as error:
-        return ["%s: %s" % (type (error).__name__, error)]
+        return ["%s: %s" % (type(error).__name__, error)]
 
 
 # ---------------------------------------------------------------- the check of the check
@@ -248,31 +248,31 @@ PLANTS = [
 ]
 
 
-def check_itself (texts):
+def check_itself(texts):
     """Complaints about planted differences that were not seen."""
     complaints = []
     for file, before, after in PLANTS:
         if before not in texts[file]:
-            complaints.append ("plant: \"%s\" no longer stands in %s: choose another place" % (before, FILES[file]))
+            complaints.append("plant: \"%s\" no longer stands in %s: choose another place" % (before, FILES[file]))
             continue
-        if not check (dict (texts, **{file: texts[file].replace (before, after, 1)})):
-            complaints.append ("plant: \"%s\" instead of \"%s\" in %s was not seen" % (after, before, FILES[file]))
+        if not check(dict(texts, **{file: texts[file].replace(before, after, 1)})):
+            complaints.append("plant: \"%s\" instead of \"%s\" in %s was not seen" % (after, before, FILES[file]))
     return complaints
 
 
-def main ():
-    source = sys.argv[1] if len (sys.argv) > 1 else os.environ.get ("SB_SOURCE_DIR", ".")
+def main():
+    source = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("SB_SOURCE_DIR", ".")
     texts = {}
-    for key, path in FILES.items ():
-        with open (os.path.join (source, path), encoding="utf-8") as file:
-            texts[key] = file.read ()
-    complaints = check (texts) or check_itself (texts)
+    for key, path in FILES.items():
+        with open(os.path.join(source, path), encoding="utf-8") as file:
+            texts[key] = file.read()
+    complaints = check(texts) or check_itself(texts)
     for complaint in complaints:
-        print (complaint)
+        print(complaint)
     if not complaints:
-        print ("PROTOCOL.md, syncbus.proto and the tables agree; %d planted differences were all seen" % len (PLANTS))
+        print("PROTOCOL.md, syncbus.proto and the tables agree; %d planted differences were all seen" % len(PLANTS))
     return 1 if complaints else 0
 
 
 if __name__ == "__main__":
-    sys.exit (main ())
+    sys.exit(main())

@@ -15,58 +15,58 @@ sys.dont_write_bytecode = True
 
 from node_folder import HERE, node_environment
 
-SCHEMAS = os.path.join (os.environ["SB_SOURCE_DIR"], "schemas")
+SCHEMAS = os.path.join(os.environ["SB_SOURCE_DIR"], "schemas")
 
 
-def read_samples (program):
+def read_samples(program):
     """[(message's name, octets without topic and NUL)]"""
-    lines = subprocess.run ([program], check=True, capture_output=True, text=True).stdout.splitlines ()
+    lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
     samples = []
-    for name, has_topic, octets in (line.split () for line in lines):
-        data = bytes.fromhex (octets)
+    for name, has_topic, octets in (line.split() for line in lines):
+        data = bytes.fromhex(octets)
         if has_topic == "1":
-            topic, nul, data = data.partition (b"\0")
-            assert nul and topic.count (b".") == 2, topic
-        samples.append ((name, data))
-    assert len (samples) >= 20, len (samples)
+            topic, nul, data = data.partition(b"\0")
+            assert nul and topic.count(b".") == 2, topic
+        samples.append((name, data))
+    assert len(samples) >= 20, len(samples)
     return samples
 
 
-def python_decoded (samples):
+def python_decoded(samples):
     """What Python's protobuf makes of the samples, after it wrote the same octets."""
-    with tempfile.TemporaryDirectory () as folder:
-        subprocess.run (["protoc", "--proto_path=" + SCHEMAS, "--python_out=" + folder, "syncbus.proto"], check=True)
-        sys.path.insert (0, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["protoc", "--proto_path=" + SCHEMAS, "--python_out=" + folder, "syncbus.proto"], check=True)
+        sys.path.insert(0, folder)
         import syncbus_pb2
     from google.protobuf.json_format import MessageToDict
     decoded = []
     for name, data in samples:
-        message = getattr (syncbus_pb2, name).FromString (data)
-        assert message.SerializeToString (deterministic=True) == data, "%s came back as other octets" % name
-        decoded.append (MessageToDict (message, preserving_proto_field_name=True))
+        message = getattr(syncbus_pb2, name).FromString(data)
+        assert message.SerializeToString(deterministic=True) == data, "%s came back as other octets" % name
+        decoded.append(MessageToDict(message, preserving_proto_field_name=True))
     return decoded
 
 
-def node_decoded (samples):
+def node_decoded(samples):
     """What protobufjs makes of them; it ends with an error when it writes other octets."""
-    lines = "".join ("%s %s\n" % (name, data.hex ()) for name, data in samples)
-    done = subprocess.run (["node", os.path.join (HERE, "schema_test.js"), os.path.join (SCHEMAS, "syncbus.proto")],
-                           input=lines, env=node_environment (), capture_output=True, text=True, timeout=60)
+    lines = "".join("%s %s\n" % (name, data.hex()) for name, data in samples)
+    done = subprocess.run(["node", os.path.join(HERE, "schema_test.js"), os.path.join(SCHEMAS, "syncbus.proto")],
+                           input=lines, env=node_environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    return [json.loads (line) for line in done.stdout.splitlines ()]
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def main ():
+def main():
     language, program = sys.argv[1:3]
-    samples = read_samples (program)
-    expected = python_decoded (samples)
+    samples = read_samples(program)
+    expected = python_decoded(samples)
     if language == "node":
-        decoded = node_decoded (samples)
-        assert len (decoded) == len (samples)
-        for (name, _), left, right in zip (samples, expected, decoded):
+        decoded = node_decoded(samples)
+        assert len(decoded) == len(samples)
+        for (name, _), left, right in zip(samples, expected, decoded):
             assert left == right, "%s: Python read %s, Node read %s" % (name, left, right)
-    print ("%s reads and writes %d messages as C does" % (language, len (samples)))
+    print("%s reads and writes %d messages as C does" % (language, len(samples)))
 
 
 if __name__ == "__main__":
-    main ()
+    main()
