@@ -9,6 +9,7 @@
 #include "state.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { RING_FIRST = 16 };
@@ -51,7 +52,7 @@ static bool s_has_run (sb_value_kind_t kind)
 
 static size_t s_entry_size (const sb_publication_t *publication)
 {
-    size_t size = sizeof (sb_history_entry_t) + publication->topic.size;
+    size_t size = offsetof (sb_history_entry_t, octets) + publication->topic.size;
     for (uint32_t i = 0; i < publication->update_count; i++) {
         const sb_update_t *update = &publication->updates[i];
         size += sizeof (s_packed_update_t) + update->change_count * sizeof (s_packed_change_t);
