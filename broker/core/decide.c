@@ -283,11 +283,11 @@ void sb_decide_refuse (sb_core_t *self, sb_agent_record_t *agent, uint64_t seque
 {
     assert (sequence == agent->decided_through + 1);
     const sb_reason_info_t *info = sb_reason_info (reason);
+    s_note (self, agent, sequence, reason, field, retry_after_ms); /* first: an ack that it pushes out must not cover it */
     agent->decided_through = sequence;
     agent->refused_total++;
     self->refusals[reason]++;
     s_remember (self, agent, sequence, reason);
-    s_note (self, agent, sequence, reason, field, retry_after_ms);
     if (info->kind != SB_REASON_KIND_CONTENT)
         agent->needs_replacement = true;
     if (info->is_failure)
