@@ -21,6 +21,9 @@
 extern "C" {
 #endif
 
+/* What the shared library exports is what stands from here to the matching pop. */
+#pragma GCC visibility push(default)
+
 typedef struct sb_agent sb_agent_t;
 
 /* ------------------------------------------------------------------ building changes */
@@ -213,6 +216,8 @@ uint64_t sb_agent_refused_count (sb_agent_t *self, sb_reason_t reason);
 const char *sb_reason_name (sb_reason_t reason);
 const char *sb_reason_text (sb_reason_t reason);
 const char *sb_agent_status_name (sb_agent_status_t status);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

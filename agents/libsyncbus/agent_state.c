@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The agent's own state: two chained hash tables, buckets doubled at load 1. Fields hang on their topic
+ * in order of first write, topics in one list; an empty topic is forgotten. Numbers live in the
+ * field itself; texts and bytes in a block of their own, so that overwriting a number costs no memory.
+ */
+#include "agent_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sb_names.h"
+
+typedef struct sb_own_topic sb_own_topic_t;
+typedef struct sb_own_field sb_own_field_t;
+
+/* How many fields a category has. Never freed: an agent writes a handful of categories. */
+typedef struct sb_own_category {
+    struct sb_own_category *next;
+    uint32_t field_count;
+    uint32_t size;
+    char name[SB_CATEGORY_MAX];
+} sb_own_category_t;
+
+struct sb_own_topic {
+    sb_own_topic_t *chained; /* next in its bucket */
+    sb_own_topic_t *next, *previous;
+    sb_own_field_t *first, *last;
+    sb_own_category_t *category;
+    uint64_t hash;
+    uint32_t subject_size;
+    char subject[SB_ID_MAX];
+};
+
+struct sb_own_field {
+    sb_own_field_t *chained;
+    sb_own_field_t *next, *previous; /* within the topic */
+    sb_own_topic_t *topic;
+    uint64_t hash;
+    sb_own_value_t own;
+    uint32_t name_size;
+    char name[];
+};
+
+struct sb_own_state {
+    uint64_t seed;
+    uint32_t max_fields;
+    uint32_t category_limit;
+    uint32_t field_count;
+    uint32_t topic_count;
+    sb_own_topic_t **topics;
+    uint32_t topic_buckets;
+    sb_own_field_t **fields;
+    uint32_t field_buckets;
+    sb_own_category_t *categories;
+    sb_own_topic_t *first, *last;
+    sb_own_topic_t *cursor_topic; /* NULL: at the end */
+    sb_own_field_t *cursor_field; /* NULL: after the topic's last field */
+};
+
+enum { SB_BUCKETS_MIN = 64 };
+
+static uint64_t s_hash (uint64_t hash, sb_text_t text)
+{
+    for (uint32_t i = 0; i < text.size; i++)
+        hash = (hash ^ (uint8_t) text.data[i]) * UINT64_C (1099511628211);
+    hash = (hash ^ text.size) * UINT64_C (0x9E3779B97F4A7C15);
+    return hash ^ (hash >> 29);
+}
+
+sb_own_state_t *sb_own_state_new (uint32_t max_fields, uint64_t seed)
+{
+    sb_own_state_t *self = calloc (1, sizeof *self);
+    if (!self)
+        return NULL;
+    self->seed = seed;
+    self->max_fields = max_fields;
+    self->category_limit = UINT32_MAX;
+    self->topic_buckets = self->field_buckets = SB_BUCKETS_MIN;
+    self->topics = calloc (self->topic_buckets, sizeof *self->topics);
+    self->fields = calloc (self->field_buckets, sizeof *self->fields);
+    if (!self->topics || !self->fields)
+        sb_own_state_destroy (&self);
+    return self;
+}
+
+void sb_own_value_clear (sb_own_value_t *value)
+{
+    free (value->memory);
+    *value = (sb_own_value_t){ 0 };
+}
+
+void sb_own_state_destroy (sb_own_state_t **self_p)
+{
+    if (!self_p || !*self_p)
+        return;
+    sb_own_state_t *self = *self_p;
+    for (sb_own_topic_t *topic = self->first; topic;) {
+        for (sb_own_field_t *field = topic->first; field;) {
+            sb_own_field_t *next = field->next;
+            sb_own_value_clear (&field->own);
+            free (field);
+            field = next;
+        }
+        sb_own_topic_t *next = topic->next;
+        free (topic);
+        topic = next;
+    }
+    while (self->categories) {
+        sb_own_category_t *category = self->categories;
+        self->categories = category->next;
+        free (category);
+    }
+    free (self->topics);
+    free (self->fields);
+    free (self);
+    *self_p = NULL;
+}
+
+void sb_own_state_set_category_limit (sb_own_state_t *self, uint32_t max_fields)
+{
+    self->category_limit = max_fields;
+}
+
+uint32_t sb_own_state_count (const sb_own_state_t *self)
+{
+    return self->field_count;
+}
+
+/* ------------------------------------------------------------------ finding */
+
+static sb_own_category_t *s_find_category (const sb_own_state_t *self, sb_text_t name)
+{
+    sb_own_category_t *category = self->categories;
+    while (category && !sb_text_equal ((sb_text_t){ category->name, category->size }, name))
+        category = category->next;
+    return category;
+}
+
+static sb_own_topic_t *s_find_topic (const sb_own_state_t *self, uint64_t hash, sb_text_t category, sb_text_t subject)
+{
+    sb_own_topic_t *topic = self->topics[hash & (self->topic_buckets - 1)];
+    while (topic && !(topic->hash == hash && sb_text_equal ((sb_text_t){ topic->subject, topic->subject_size }, subject)
+                      && sb_text_equal ((sb_text_t){ topic->category->name, topic->category->size }, category)))
+        topic = topic->chained;
+    return topic;
+}
+
+static uint64_t s_topic_hash (const sb_own_state_t *self, sb_text_t category, sb_text_t subject)
+{
+    return s_hash (s_hash (self->seed, category), subject);
+}
+
+static sb_own_field_t *s_find_field (const sb_own_state_t *self, const sb_own_topic_t *topic, uint64_t hash,
+                                     sb_text_t name)
+{
+    sb_own_field_t *field = self->fields[hash & (self->field_buckets - 1)];
+    while (field && !(field->hash == hash && field->topic == topic
+                      && sb_text_equal ((sb_text_t){ field->name, field->name_size }, name)))
+        field = field->chained;
+    return field;
+}
+
+/* ------------------------------------------------------------------ growing */
+
+static void s_grow_topics (sb_own_state_t *self)
+{
+    uint32_t buckets = self->topic_buckets * 2;
+    sb_own_topic_t **table = calloc (buckets, sizeof *table);
+    if (!table)
+        return; /* longer chains only */
+    for (sb_own_topic_t *topic = self->first; topic; topic = topic->next) {
+        sb_own_topic_t **bucket = &table[topic->hash & (buckets - 1)];
+        topic->chained = *bucket;
+        *bucket = topic;
+    }
+    free (self->topics);
+    self->topics = table;
+    self->topic_buckets = buckets;
+}
+
+static void s_grow_fields (sb_own_state_t *self)
+{
+    uint32_t buckets = self->field_buckets * 2;
+    sb_own_field_t **table = calloc (buckets, sizeof *table);
+    if (!table)
+        return;
+    for (sb_own_topic_t *topic = self->first; topic; topic = topic->next) {
+        for (sb_own_field_t *field = topic->first; field; field = field->next) {
+            sb_own_field_t **bucket = &table[field->hash & (buckets - 1)];
+            field->chained = *bucket;
+            *bucket = field;
+        }
+    }
+    free (self->fields);
+    self->fields = table;
+    self->field_buckets = buckets;
+}
+
+static sb_own_category_t *s_add_category (sb_own_state_t *self, sb_text_t name)
+{
+    sb_own_category_t *category = calloc (1, sizeof *category);
+    if (!category)
+        return NULL;
+    if (name.size)
+        memcpy (category->name, name.data, name.size);
+    category->size = name.size;
+    category->next = self->categories;
+    self->categories = category;
+    return category;
+}
+
+static sb_own_topic_t *s_add_topic (sb_own_state_t *self, uint64_t hash, sb_text_t category, sb_text_t subject)
+{
+    sb_own_category_t *owner = s_find_category (self, category);
+    if (!owner)
+        owner = s_add_category (self, category);
+    sb_own_topic_t *topic = owner ? calloc (1, sizeof *topic) : NULL;
+    if (!topic)
+        return NULL;
+    topic->category = owner;
+    topic->hash = hash;
+    topic->subject_size = subject.size;
+    if (subject.size)
+        memcpy (topic->subject, subject.data, subject.size);
+    sb_own_topic_t **bucket = &self->topics[hash & (self->topic_buckets - 1)];
+    topic->chained = *bucket;
+    *bucket = topic;
+    topic->previous = self->last;
+    *(self->last ? &self->last->next : &self->first) = topic;
+    self->last = topic;
+    if (++self->topic_count > self->topic_buckets)
+        s_grow_topics (self);
+    return topic;
+}
+
+static sb_own_field_t *s_add_field (sb_own_state_t *self, sb_own_topic_t *topic, uint64_t hash, sb_text_t name)
+{
+    sb_own_field_t *field = calloc (1, sizeof *field + name.size);
+    if (!field)
+        return NULL;
+    field->topic = topic;
+    field->hash = hash;
+    field->name_size = name.size;
+    memcpy (field->name, name.data, name.size);
+    sb_own_field_t **bucket = &self->fields[hash & (self->field_buckets - 1)];
+    field->chained = *bucket;
+    *bucket = field;
+    field->previous = topic->last;
+    *(topic->last ? &topic->last->next : &topic->first) = field;
+    topic->last = field;
+    topic->category->field_count++;
+    if (++self->field_count > self->field_buckets)
+        s_grow_fields (self);
+    return field;
+}
+
+/* ------------------------------------------------------------------ removing */
+
+static void s_remove_topic (sb_own_state_t *self, sb_own_topic_t *topic)
+{
+    sb_own_topic_t **link = &self->topics[topic->hash & (self->topic_buckets - 1)];
+    while (*link != topic)
+        link = &(*link)->chained;
+    *link = topic->chained;
+    *(topic->previous ? &topic->previous->next : &self->first) = topic->next;
+    *(topic->next ? &topic->next->previous : &self->last) = topic->previous;
+    self->topic_count--;
+    if (self->cursor_topic == topic) {
+        self->cursor_topic = topic->next;
+        self->cursor_field = topic->next ? topic->next->first : NULL;
+    }
+    free (topic);
+}
+
+static void s_remove_field (sb_own_state_t *self, sb_own_field_t *field)
+{
+    sb_own_topic_t *topic = field->topic;
+    sb_own_field_t **link = &self->fields[field->hash & (self->field_buckets - 1)];
+    while (*link != field)
+        link = &(*link)->chained;
+    *link = field->chained;
+    *(field->previous ? &field->previous->next : &topic->first) = field->next;
+    *(field->next ? &field->next->previous : &topic->last) = field->previous;
+    if (self->cursor_field == field)
+        self->cursor_field = field->next;
+    topic->category->field_count--;
+    self->field_count--;
+    sb_own_value_clear (&field->own);
+    free (field);
+    if (!topic->first)
+        s_remove_topic (self, topic);
+}
+
+/* ------------------------------------------------------------------ writing */
+
+static bool s_copy_value (sb_own_value_t *own, const sb_value_t *value)
+{
+    own->value = *value;
+    own->memory = NULL;
+    sb_text_t *text = value->kind == SB_VALUE_TEXT    ? &own->value.text
+                      : value->kind == SB_VALUE_BYTES ? &own->value.bytes
+                                                      : NULL;
+    if (!text || text->size == 0)
+        return true;
+    own->memory = malloc (text->size);
+    if (!own->memory)
+        return false;
+    memcpy (own->memory, text->data, text->size);
+    text->data = own->memory;
+    return true;
+}
+
+static bool s_write (sb_own_state_t *self, sb_own_topic_t **topic, const sb_delta_t *delta, const sb_change_t *change,
+                     uint64_t writer, sb_own_value_t *before)
+{
+    uint64_t topic_hash = s_topic_hash (self, delta->category, delta->subject);
+    if (!*topic)
+        *topic = s_find_topic (self, topic_hash, delta->category, delta->subject);
+    uint64_t hash = s_hash (topic_hash, change->name);
+    sb_own_field_t *field = *topic ? s_find_field (self, *topic, hash, change->name) : NULL;
+    sb_own_value_t after = { .writer = writer };
+    if (!change->is_delete && !s_copy_value (&after, &change->value))
+        return false;
+    if (!field && !change->is_delete) {
+        if (!*topic)
+            *topic = s_add_topic (self, topic_hash, delta->category, delta->subject);
+        field = *topic ? s_add_field (self, *topic, hash, change->name) : NULL;
+        if (!field) {
+            sb_own_value_clear (&after);
+            return false;
+        }
+    }
+    if (!field)
+        return true;
+    if (before) {
+        *before = field->own;
+        field->own.memory = NULL;
+    } else {
+        sb_own_value_clear (&field->own);
+    }
+    field->own = after;
+    if (change->is_delete) {
+        s_remove_field (self, field);
+        *topic = NULL; /* may be gone with its last field */
+    }
+    return true;
+}
+
+bool sb_own_state_apply (sb_own_state_t *self, const sb_delta_t *delta, uint64_t writer, sb_own_value_t *before)
+{
+    sb_own_topic_t *topic = NULL;
+    for (uint32_t i = 0; i < delta->update.change_count; i++) {
+        if (!s_write (self, &topic, delta, &delta->update.changes[i], writer, before ? &before[i] : NULL))
+            return false;
+    }
+    return true;
+}
+
+bool sb_own_state_restore (sb_own_state_t *self, const sb_delta_t *delta, const sb_change_t *change, uint64_t writer,
+                           sb_own_value_t *before)
+{
+    uint64_t topic_hash = s_topic_hash (self, delta->category, delta->subject);
+    sb_own_topic_t *topic = s_find_topic (self, topic_hash, delta->category, delta->subject);
+    uint64_t hash = s_hash (topic_hash, change->name);
+    sb_own_field_t *field = topic ? s_find_field (self, topic, hash, change->name) : NULL;
+    if (change->is_delete && !field && before->value.kind != SB_VALUE_NONE) {
+        /* The delete left no trace of its writer: what it removed comes back unless it was written anew. */
+        if (!topic)
+            topic = s_add_topic (self, topic_hash, delta->category, delta->subject);
+        field = topic ? s_add_field (self, topic, hash, change->name) : NULL;
+    } else if (!field || field->own.writer != writer) {
+        return false;
+    }
+    if (!field)
+        return false;
+    if (before->value.kind == SB_VALUE_NONE) {
+        s_remove_field (self, field);
+    } else {
+        sb_own_value_clear (&field->own);
+        field->own = *before;
+    }
+    *before = (sb_own_value_t){ 0 };
+    return true;
+}
+
+void sb_own_state_forget_category (sb_own_state_t *self, sb_text_t category)
+{
+    for (sb_own_topic_t *topic = self->first; topic;) {
+        sb_own_topic_t *next = topic->next;
+        if (sb_text_equal ((sb_text_t){ topic->category->name, topic->category->size }, category)) {
+            uint32_t left = 0;
+            for (sb_own_field_t *field = topic->first; field; field = field->next)
+                left++;
+            for (; left > 0; left--)
+                s_remove_field (self, topic->first);
+        }
+        topic = next;
+    }
+}
+
+/* ------------------------------------------------------------------ bounds */
+
+static uint32_t s_new_fields (const sb_own_state_t *self, const sb_delta_t *delta)
+{
+    uint64_t topic_hash = s_topic_hash (self, delta->category, delta->subject);
+    const sb_own_topic_t *topic = s_find_topic (self, topic_hash, delta->category, delta->subject);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < delta->update.change_count; i++) {
+        const sb_change_t *change = &delta->update.changes[i];
+        bool known = topic && s_find_field (self, topic, s_hash (topic_hash, change->name), change->name);
+        count += !known && !change->is_delete;
+    }
+    return count;
+}
+
+/* True when no bound can be reached, even if every change made a new field. */
+static bool s_is_far_from_bounds (const sb_own_state_t *self, const sb_delta_t *deltas, uint32_t count)
+{
+    uint64_t added = 0;
+    for (uint32_t i = 0; i < count; i++)
+        added += deltas[i].update.change_count;
+    if (self->field_count + added > self->max_fields)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const sb_own_category_t *category = s_find_category (self, deltas[i].category);
+        if ((category ? category->field_count : 0) + added > self->category_limit)
+            return false;
+    }
+    return true;
+}
+
+sb_reason_t sb_own_state_check (const sb_own_state_t *self, const sb_delta_t *deltas, uint32_t count)
+{
+    assert (count <= SB_CHANGES_MAX);
+    if (s_is_far_from_bounds (self, deltas, count))
+        return SB_REASON_NONE;
+    uint32_t new_fields[SB_CHANGES_MAX];
+    uint64_t added = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        new_fields[i] = s_new_fields (self, &deltas[i]);
+        added += new_fields[i];
+        const sb_own_category_t *category = s_find_category (self, deltas[i].category);
+        uint64_t in_category = category ? category->field_count : 0;
+        for (uint32_t j = 0; j <= i; j++)
+            in_category += sb_text_equal (deltas[j].category, deltas[i].category) ? new_fields[j] : 0;
+        /* What the broker will make of a delta without category is not known here. */
+        if (deltas[i].category.size && in_category > self->category_limit)
+            return SB_REASON_TOO_MANY_FIELDS;
+    }
+    return self->field_count + added > self->max_fields ? SB_REASON_STORE_FULL : SB_REASON_NONE;
+}
+
+/* ------------------------------------------------------------------ walking */
+
+void sb_own_state_rewind (sb_own_state_t *self)
+{
+    self->cursor_topic = self->first;
+    self->cursor_field = self->first ? self->first->first : NULL;
+}
+
+bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_t *subject, sb_text_t *name,
+                             const sb_value_t **value)
+{
+    while (self->cursor_topic && !self->cursor_field) {
+        self->cursor_topic = self->cursor_topic->next;
+        self->cursor_field = self->cursor_topic ? self->cursor_topic->first : NULL;
+    }
+    if (!self->cursor_topic)
+        return false;
+    sb_own_topic_t *topic = self->cursor_topic;
+    sb_own_field_t *field = self->cursor_field;
+    assert (field->topic == topic);
+    *category = (sb_text_t){ topic->category->name, topic->category->size };
+    *subject = (sb_text_t){ topic->subject, topic->subject_size };
+    *name = (sb_text_t){ field->name, field->name_size };
+    *value = &field->own.value;
+    return true;
+}
+
+void sb_own_state_advance (sb_own_state_t *self)
+{
+    assert (self->cursor_field);
+    self->cursor_field = self->cursor_field->next;
+}
+
+void sb_own_state_visit (const sb_own_state_t *self,
+                         void (*visit) (void *context, sb_text_t category, sb_text_t subject, sb_text_t name,
+                                        const sb_value_t *value),
+                         void *context)
+{
+    for (const sb_own_topic_t *topic = self->first; topic; topic = topic->next) {
+        for (const sb_own_field_t *field = topic->first; field; field = field->next)
+            visit (context, (sb_text_t){ topic->category->name, topic->category->size },
+                   (sb_text_t){ topic->subject, topic->subject_size }, (sb_text_t){ field->name, field->name_size },
+                   &field->own.value);
+    }
+}

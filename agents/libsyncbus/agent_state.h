@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The agent's own state: fields by category, subject and name, kept whole, so that it can be
+ * delivered whole. Two chained hash tables (topics, fields) over doubly linked lists in order of first
+ * write: a write costs two lookups; nothing depends on hash order. A cursor walks it in pieces while
+ * writes go on; what changes behind or before the cursor meanwhile also goes out as a delta.
+ */
+#ifndef SB_AGENT_STATE_H
+#define SB_AGENT_STATE_H
+
+#include "sb_message.h"
+
+typedef struct sb_own_state sb_own_state_t;
+
+/* What a field was before a write: kept until the write is decided, so that a refused one can be taken back. */
+typedef struct {
+    sb_value_t value; /* SB_VALUE_NONE: there was no such field */
+    void *memory;     /* what value's text lives in; owned; may be NULL */
+    uint64_t writer;  /* sequence of the write that made it; 0: none that went out as a delta */
+} sb_own_value_t;
+
+/* Creates an empty state of at most `max_fields` fields, hashed by `seed`. NULL when there is no memory. */
+sb_own_state_t *sb_own_state_new (uint32_t max_fields, uint64_t seed);
+void sb_own_state_destroy (sb_own_state_t **self_p);
+
+/* Fields that one category may have from now on. */
+void sb_own_state_set_category_limit (sb_own_state_t *self, uint32_t max_fields);
+
+/* Whether `deltas` would fit: SB_REASON_NONE, STORE_FULL (max_fields of all), TOO_MANY_FIELDS (of a category). */
+sb_reason_t sb_own_state_check (const sb_own_state_t *self, const sb_delta_t *deltas, uint32_t count);
+
+/* Writes one delta's changes; it passed sb_own_state_check. `before` (one per change, or NULL) gets what was
+ * there, and owns it. False when there is no memory: then the changes before it were made. */
+bool sb_own_state_apply (sb_own_state_t *self, const sb_delta_t *delta, uint64_t writer, sb_own_value_t *before);
+
+/* Puts back what `change` of `delta`'s topic overwrote, when `writer` is still its last writer: takes *before over and
+ * returns true. Otherwise false, and nothing is done. */
+bool sb_own_state_restore (sb_own_state_t *self, const sb_delta_t *delta, const sb_change_t *change, uint64_t writer, sb_own_value_t *before);
+
+/* Frees what *value owns and zeroes it. */
+void sb_own_value_clear (sb_own_value_t *value);
+
+/* Forgets every field of a category. */
+void sb_own_state_forget_category (sb_own_state_t *self, sb_text_t category);
+
+uint32_t sb_own_state_count (const sb_own_state_t *self);
+
+/* Sets the cursor to the first field. */
+void sb_own_state_rewind (sb_own_state_t *self);
+
+/* The field at the cursor; false at the end. All texts borrow until the next write. */
+bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_t *subject, sb_text_t *name, const sb_value_t **value);
+
+/* Moves the cursor on; sb_own_state_at_cursor was true, with no write since. */
+void sb_own_state_advance (sb_own_state_t *self);
+
+/* Calls `visit` for each field in order; the cursor stays where it is. */
+void sb_own_state_visit (const sb_own_state_t *self, void (*visit) (void *context, sb_text_t category, sb_text_t subject, sb_text_t name, const sb_value_t *value), void *context);
+
+#endif

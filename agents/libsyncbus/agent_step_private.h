@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The inside of the step, shared by its files and nobody else:
+ *   agent_step.c       entry, deadline, status, effects
+ *   agent_session.c    connection, registration, backoff, heartbeats
+ *   agent_levels.c     pause, emergency stop, breaker, self-pause
+ *   agent_delivery.c   updates, window, whole state, decisions
+ *   agent_reception.c  publications, gaps, positions
+ *   agent_commands.c   commands to and from this agent
+ */
+#ifndef SB_AGENT_STEP_PRIVATE_H
+#define SB_AGENT_STEP_PRIVATE_H
+
+#include "agent_state.h"
+#include "agent_step.h"
+#include "agent_window.h"
+#include "sb_codec.h"
+#include "sb_reasons.h"
+
+#define SB_NS_PER_MS UINT64_C (1000000)
+
+enum {
+    SB_PREFIXES_MAX = 64 + 36 + 2,     /* interests, or the 36 of "all", and the two levels */
+    SB_INTERESTS_MAX = 64,
+    SB_EVENT_CATEGORIES_MAX = 256,
+    SB_MESSAGE_OVERHEAD_BYTES = 256,   /* kept free in a message of deltas */
+    SB_REPLACE_CHUNKS_PER_STEP = 8,    /* of the whole state, so that a step stays short */
+    SB_REPLACE_RETRY_MIN_MS = 1000,    /* after a whole state was refused for its content or a full broker */
+    SB_REPLACE_RETRY_MAX_MS = 30000
+};
+
+typedef enum {
+    SB_LINK_IDLE,        /* before START */
+    SB_LINK_WAITING,     /* for the end of the backoff */
+    SB_LINK_CONNECTING,  /* for LINK_UP */
+    SB_LINK_REGISTERING, /* for Welcome */
+    SB_LINK_SESSION,
+    SB_LINK_FINISHED     /* for good */
+} sb_link_t;
+
+/* What the broker last said of this agent, and what follows from hearing nothing. */
+typedef struct {
+    bool paused;
+    bool stopped;
+    bool self_paused;
+    uint64_t operator_revision;
+    uint64_t latch_epoch;
+    char (*admitted)[SB_CATEGORY_MAX + 1]; /* categories that the stop leaves open */
+    uint32_t admitted_count;
+    sb_breaker_state_t breaker;
+    uint64_t hold_until_ns;     /* deltas would be refused until then */
+    sb_reason_t hold_reason;
+    uint64_t self_pause_at_ns;  /* UINT64_MAX before the first Welcome */
+    uint64_t control_timeout_ns;
+} sb_levels_t;
+
+/* Where the delivery of the whole state stands. */
+typedef enum { SB_REPLACE_NONE, SB_REPLACE_BEGIN, SB_REPLACE_CHUNKS, SB_REPLACE_DECIDING } sb_replace_phase_t;
+
+typedef struct {
+    sb_replace_phase_t phase;
+    uint64_t sequence;        /* its number in the window; meaningless in NONE */
+    uint32_t chunk_count;
+    uint32_t retry_ms;        /* last wait after a refusal; 0: none */
+    uint64_t retry_at_ns;     /* not before */
+} sb_replace_t;
+
+/* The last that was seen for one merged interest. */
+typedef struct {
+    char prefix[SB_TOPIC_MAX + 2];
+    char interest[SB_TOPIC_MAX + 2];
+    uint32_t prefix_size;
+    uint32_t interest_size;
+    uint64_t sequence;
+    uint64_t category_sequence;
+} sb_position_t;
+
+typedef struct sb_reception sb_reception_t;
+typedef struct sb_requests sb_requests_t;
+
+struct sb_agent_step {
+    /* what it was made with; texts are owned */
+    sb_agent_step_config_t config;
+    sb_text_t prefixes[SB_PREFIXES_MAX];
+    uint32_t prefix_count;
+    uint32_t interest_prefix_count; /* the first ones: of the interests */
+    char *text_memory;
+    char *prefix_memory;
+    uint64_t random;
+
+    /* time */
+    uint64_t now_ns;
+    int64_t unix_ns;
+
+    /* connection */
+    sb_link_t link;
+    uint64_t link_deadline_ns;      /* of the wait that `link` names */
+    uint32_t backoff_attempts;      /* since the last Welcome */
+    bool was_welcome;               /* ever */
+    bool leaving;
+    bool goodbye_said;
+    sb_reason_t final_reason;
+    uint64_t stream_id;
+    uint64_t epoch;
+    char subscribed_endpoint[256];
+    sb_limits_t limits;
+    uint64_t interval_ns;
+    uint64_t beat_at_ns;
+    uint64_t silent_at_ns;          /* the session is given up then */
+    uint64_t lateness_ns;           /* of the TICK being handled */
+
+    sb_levels_t levels;
+    sb_agent_status_t told_status;  /* by the last STATUS effect */
+    sb_reason_t told_reason;
+
+    /* updates */
+    sb_own_state_t *state;
+    sb_window_t *window;
+    sb_replace_t replace;
+    uint64_t send_next;             /* the number that goes out next */
+    uint64_t sent_before;           /* every number below went out at least once */
+    bool state_known;               /* the broker's level */
+    bool dirty;                     /* something was written that no delta carries */
+    uint64_t gap_expected;          /* of the last SEQUENCE_GAP that was obeyed */
+    uint64_t gap_until_ns;
+    char event_categories[SB_EVENT_CATEGORIES_MAX][SB_CATEGORY_MAX + 1];
+    uint32_t event_category_count;
+
+    sb_reception_t *reception;
+    sb_requests_t *requests;
+
+    /* counts */
+    sb_agent_counts_t counts;
+    uint64_t refused_by_reason[SB_REASON_LIMIT];
+    uint64_t progress;
+    uint64_t stopped_deliveries;
+    uint32_t publications_waiting;  /* delivered, not handled */
+    uint32_t commands_waiting;
+    sb_histogram_t processing;      /* since the beat before */
+    uint64_t processing_count;
+    uint64_t processing_sum_ns;
+    uint64_t processing_max_ns;
+    sb_histogram_t delivery;        /* since the beat before */
+    sb_histogram_t delivery_ever;
+    sb_agent_counts_t counts_at_welcome;
+    uint64_t stopped_at_welcome;
+    uint64_t progress_at_welcome;
+    uint64_t processing_count_at_welcome;
+    uint64_t processing_sum_at_welcome;
+
+    /* effects of the event of the I/O side being handled */
+    sb_arena_t *arena;
+    sb_agent_effect_t *effects;
+    uint32_t effect_count;
+    uint32_t effect_capacity;
+    bool wake;
+};
+
+/* ---- agent_step.c */
+
+/* Adds an effect, zeroed but for its kind. Never NULL. */
+sb_agent_effect_t *sb_step_effect (sb_agent_step_t *self, sb_agent_effect_kind_t kind);
+
+/* Memory that lives as long as the effects. Never NULL: its bound is far above what a step may need. */
+void *sb_step_take (sb_agent_step_t *self, size_t size);
+sb_text_t sb_step_copy (sb_agent_step_t *self, sb_text_t text);
+
+/* Adds a SEND of a zeroed message of that kind, and returns it to be filled. */
+sb_agent_message_t *sb_step_send (sb_agent_step_t *self, sb_agent_message_kind_t kind);
+
+/* Adds a LOG; `text` is static. */
+void sb_step_log (sb_agent_step_t *self, sb_severity_t severity, const char *text, sb_text_t detail);
+
+/* a + b, at most UINT64_MAX. */
+uint64_t sb_step_after (uint64_t time_ns, uint64_t wait_ns);
+
+/* ---- agent_session.c */
+void sb_session_start (sb_agent_step_t *self);
+void sb_session_link_up (sb_agent_step_t *self);
+void sb_session_lost (sb_agent_step_t *self, const char *why, sb_text_t detail);
+void sb_session_message (sb_agent_step_t *self, const sb_broker_message_t *message);
+void sb_session_tick (sb_agent_step_t *self);
+void sb_session_say_goodbye (sb_agent_step_t *self);
+
+/* ---- agent_levels.c */
+void sb_levels_init (sb_levels_t *self);
+void sb_levels_fini (sb_levels_t *self);
+void sb_levels_operator (sb_agent_step_t *self, const sb_operator_state_t *state, bool is_welcome);
+void sb_levels_latch (sb_agent_step_t *self, const sb_latch_t *latch, bool is_welcome);
+void sb_levels_breaker (sb_agent_step_t *self, const sb_breaker_status_t *breaker);
+void sb_levels_heard (sb_agent_step_t *self);
+void sb_levels_tick (sb_agent_step_t *self);
+uint64_t sb_levels_deadline (const sb_agent_step_t *self);
+/* Holds deltas back for a while, after a refusal of kind ADMISSION. */
+void sb_levels_hold (sb_agent_step_t *self, sb_reason_t reason, uint32_t retry_after_ms);
+/* Why a delta of that category would not be accepted now; SB_REASON_NONE when it would. */
+sb_reason_t sb_levels_blocked (const sb_agent_step_t *self, sb_text_t category);
+/* pause, resume (is_latch false), emergency_stop, emergency_clear (true). */
+void sb_levels_command (sb_agent_step_t *self, const sb_agent_command_t *command, bool is_latch, bool is_set);
+void sb_levels_control (sb_agent_step_t *self, const sb_publication_t *publication);
+
+/* ---- agent_delivery.c */
+void sb_delivery_update (sb_agent_step_t *self, const sb_delta_t *deltas, uint32_t count, sb_agent_effects_t *answer);
+void sb_delivery_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome);
+void sb_delivery_state_known (sb_agent_step_t *self, bool state_known);
+void sb_delivery_decided (sb_agent_step_t *self, uint64_t decided_through, const sb_refusal_t *refused, uint32_t refused_count);
+void sb_delivery_go_back (sb_agent_step_t *self, uint64_t expected_sequence);
+void sb_delivery_wait_for_replacement (sb_agent_step_t *self, uint64_t expected_sequence);
+void sb_delivery_session_lost (sb_agent_step_t *self);
+/* Sends what may be sent now. */
+void sb_delivery_flush (sb_agent_step_t *self);
+bool sb_delivery_has_work (const sb_agent_step_t *self);
+uint64_t sb_delivery_deadline (const sb_agent_step_t *self);
+
+/* ---- agent_reception.c */
+sb_reception_t *sb_reception_new (uint64_t seed);
+void sb_reception_destroy (sb_reception_t **self_p);
+void sb_reception_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome);
+void sb_reception_publication (sb_agent_step_t *self, const sb_publication_t *publication);
+/* The positions, in memory that lives as long as the effects. */
+const sb_interest_position_t *sb_reception_seen (sb_agent_step_t *self, uint32_t *count);
+
+/* ---- agent_commands.c */
+sb_requests_t *sb_requests_new (void);
+void sb_requests_destroy (sb_requests_t **self_p);
+void sb_commands_received (sb_agent_step_t *self, const sb_agent_command_t *command);
+void sb_commands_answer (sb_agent_step_t *self, const sb_command_result_t *result);
+void sb_commands_request (sb_agent_step_t *self, uint64_t token, const sb_command_request_t *request, sb_agent_effects_t *answer);
+void sb_commands_cancel (sb_agent_step_t *self, uint64_t token);
+void sb_commands_reply (sb_agent_step_t *self, const sb_command_reply_t *reply);
+void sb_commands_flush (sb_agent_step_t *self);
+bool sb_commands_has_work (const sb_agent_step_t *self);
+/* A new session: requests without a reply are sent again under their id. */
+void sb_commands_welcome (sb_agent_step_t *self);
+/* There will be no session any more: open requests are answered so. */
+void sb_commands_finish (sb_agent_step_t *self);
+
+#endif
