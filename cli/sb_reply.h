@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * A command's answer on paper: as one JSON document, or as tables and blocks for people.
+ */
+#ifndef SB_REPLY_H
+#define SB_REPLY_H
+
+#include <stdio.h>
+
+#include "sb_json.h"
+#include "sb_pages.h"
+
+/* Writes all pages as one object: command, code, message, sequence, stream_id, epoch, records, fields,
+ * publications, next_cursor. Every member is always there. */
+void sb_reply_json (const char *command, const sb_pages_t *pages, sb_json_t *json);
+
+/* Prints for people: the message, then records (several alike as a table, one alone as a block of lines), fields,
+ * publications. */
+void sb_reply_print (const char *command, const sb_pages_t *pages, FILE *stream, bool has_colour);
+
+/* Prints one publication as a line: time, topic, quality when it is not OK, changes. An event as time, agent,
+ * kind, what happened. */
+void sb_reply_print_publication (const sb_publication_t *publication, FILE *stream, bool has_colour);
+
+/* "PAUSED: message or the table's text", for stderr. `text` has SB_DISPLAY_SIZE octets. Returns it. */
+const char *sb_reply_refusal (sb_reason_t reason, sb_text_t message, char *text);
+
+#endif

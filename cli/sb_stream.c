@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The reading end of the publish endpoint. The monitor is read over its own PAIR, by the same poll: an actor
+ * thread (zmonitor) would only pass the same events on.
+ */
+#include "sb_stream.h"
+
+#include <assert.h>
+#include <czmq.h>
+
+#include "sb_names.h"
+
+static const char s_all[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+struct sb_stream {
+    zsock_t *subscriber;
+    zsock_t *monitor;  /* PAIR */
+    bool is_connected; /* handshake done, not lost since */
+};
+
+sb_stream_t *sb_stream_new (void)
+{
+    static uint32_t count = 0;
+    char address[64];
+    sb_stream_t *self = calloc (1, sizeof (*self));
+    assert (self);
+    self->subscriber = zsock_new (ZMQ_SUB);
+    self->monitor = zsock_new (ZMQ_PAIR);
+    assert (self->subscriber && self->monitor);
+    zsock_set_linger (self->subscriber, 0);
+    zsock_set_sndhwm (self->subscriber, 0);
+    zsock_set_rcvhwm (self->subscriber, 100000);
+    zsock_set_reconnect_ivl_max (self->subscriber, 5000);
+    snprintf (address, sizeof (address), "inproc://sb-stream-%u", count++);
+    int result = zmq_socket_monitor (zsock_resolve (self->subscriber), address,
+                                     ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+    assert (result == 0);
+    result = zsock_connect (self->monitor, "%s", address);
+    assert (result == 0);
+    return self;
+}
+
+void sb_stream_destroy (sb_stream_t **self_p)
+{
+    if (!self_p || !*self_p)
+        return;
+    zmq_socket_monitor (zsock_resolve ((*self_p)->subscriber), NULL, 0);
+    zsock_destroy (&(*self_p)->subscriber);
+    zsock_destroy (&(*self_p)->monitor);
+    free (*self_p);
+    *self_p = NULL;
+}
+
+static void s_set_subscription (sb_stream_t *self, const void *prefix, size_t size)
+{
+    int result = zmq_setsockopt (zsock_resolve (self->subscriber), ZMQ_SUBSCRIBE, prefix, size);
+    assert (result == 0);
+}
+
+bool sb_stream_subscribe (sb_stream_t *self, const char *topic)
+{
+    sb_text_t category;
+    sb_text_t agent_id;
+    sb_text_t subject;
+    sb_text_t interest = sb_text (topic);
+    char prefix[SB_TOPIC_MAX + 1];
+    if (!sb_name_is_interest (interest))
+        return false;
+    if (sb_topic_split (interest, &category, &agent_id, &subject) && subject.size) {
+        /* With its NUL: spot:BTC is not spot:BTCUSDT. */
+        s_set_subscription (self, topic, strlen (topic) + 1);
+        return true;
+    }
+    uint32_t size = sb_interest_prefix (interest, prefix);
+    if (size) {
+        s_set_subscription (self, prefix, size);
+        return true;
+    }
+    for (const char *first = s_all; *first; first++)
+        s_set_subscription (self, first, 1);
+    return true;
+}
+
+bool sb_stream_connect (sb_stream_t *self, const char *endpoint)
+{
+    return zsock_connect (self->subscriber, "%s", endpoint) == 0;
+}
+
+/* One event of the monitor; false when it changes nothing. */
+static bool s_read_monitor (sb_stream_t *self, sb_stream_outcome_t *outcome)
+{
+    zmsg_t *message = zmsg_recv (self->monitor);
+    if (!message)
+        return false;
+    uint16_t event;
+    memcpy (&event, zframe_data (zmsg_first (message)), sizeof (event));
+    zmsg_destroy (&message);
+    bool is_connected = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    *outcome = is_connected ? SB_STREAM_CONNECTED : SB_STREAM_LOST;
+    bool has_changed = is_connected != self->is_connected;
+    self->is_connected = is_connected;
+    return has_changed;
+}
+
+static sb_stream_outcome_t s_read_publication (sb_stream_t *self, sb_arena_t *arena, sb_publication_t *publication)
+{
+    zmq_msg_t frame;
+    zmq_msg_init (&frame);
+    int size = zmq_msg_recv (&frame, zsock_resolve (self->subscriber), 0);
+    sb_fault_t fault = {.reason = SB_REASON_MALFORMED};
+    if (size >= 0)
+        fault = sb_decode_publication (arena, zmq_msg_data (&frame), (size_t) size, SB_STREAM_FRAME_BYTES, publication);
+    zmq_msg_close (&frame);
+    if (size < 0)
+        return SB_STREAM_INTERRUPTED;
+    return fault.reason == SB_REASON_NONE ? SB_STREAM_PUBLICATION : SB_STREAM_BAD_FRAME;
+}
+
+sb_stream_outcome_t sb_stream_next (sb_stream_t *self, int wait_ms, sb_arena_t *arena, sb_publication_t *publication)
+{
+    int64_t deadline_ms = zclock_mono () + wait_ms;
+    zmq_pollitem_t items[] = {{.socket = zsock_resolve (self->monitor), .events = ZMQ_POLLIN},
+                              {.socket = zsock_resolve (self->subscriber), .events = ZMQ_POLLIN}};
+    for (;;) {
+        int64_t left_ms = wait_ms < 0 ? -1 : deadline_ms - zclock_mono ();
+        sb_stream_outcome_t outcome;
+        int ready = zmq_poll (items, 2, wait_ms >= 0 && left_ms < 0 ? 0 : (long) left_ms);
+        if (ready < 0 || zsys_interrupted)
+            return SB_STREAM_INTERRUPTED;
+        if ((items[0].revents & ZMQ_POLLIN) && s_read_monitor (self, &outcome))
+            return outcome;
+        if (items[1].revents & ZMQ_POLLIN)
+            return s_read_publication (self, arena, publication);
+        if (ready == 0)
+            return SB_STREAM_QUIET;
+    }
+}
