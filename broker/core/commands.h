@@ -26,10 +26,6 @@ void sb_commands_from_agent (sb_core_t *core, sb_agent_record_t *agent, const sb
 /* SB_EVENT_STORED: replies that waited for the store leave. */
 void sb_commands_stored (sb_core_t *core, bool durable);
 
-/* The agent's session ended: what waits for its answer fails when its deadline comes, not sooner (it may be back). An agent
- * that asked itself gets no reply any more. */
-void sb_commands_session_lost (sb_core_t *core, sb_agent_record_t *agent);
-
 /* The agent's record is being given up: what waits for it is answered now. */
 void sb_commands_agent_forgotten (sb_core_t *core, sb_agent_record_t *agent);
 

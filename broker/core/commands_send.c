@@ -269,13 +269,6 @@ void sb_commands_delay (sb_core_t *core, uint64_t lateness_ns)
     sb_pending_delay (&core->control->pending, lateness_ns);
 }
 
-void sb_commands_session_lost (sb_core_t *core, sb_agent_record_t *agent)
-{
-    /* Its failure deadlines are of a session that is over; sb_commands_tick sees that by the session's number. */
-    (void) core;
-    (void) agent;
-}
-
 void sb_commands_agent_forgotten (sb_core_t *core, sb_agent_record_t *agent)
 {
     sb_pending_t *pending = &core->control->pending;

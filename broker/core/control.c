@@ -156,18 +156,15 @@ void sb_control_goodbye (sb_core_t *core, sb_agent_record_t *agent)
     uint64_t silence_ns = core->now_ns - agent->liveness.heard_ns;
     if (sb_liveness_goodbye (&agent->liveness, core->now_ns))
         s_liveness_changed (core, agent, from, silence_ns);
-    sb_control_session_lost (core, agent, false);
+    sb_control_session_lost (core, agent);
 }
 
-void sb_control_session_lost (sb_core_t *core, sb_agent_record_t *agent, bool is_dead)
+void sb_control_session_lost (sb_core_t *core, sb_agent_record_t *agent)
 {
     sb_receipt_lost (&agent->operator_state.receipt);
     sb_receipt_lost (&agent->operator_state.latch_receipt);
-    sb_commands_session_lost (core, agent);
-    sb_liveness_state_t from = agent->liveness.state;
-    uint64_t silence_ns = core->now_ns - agent->liveness.heard_ns;
-    if (is_dead && sb_liveness_lost (&agent->liveness, core->now_ns))
-        s_liveness_changed (core, agent, from, silence_ns);
+    if (sb_liveness_unmute (&agent->liveness))
+        sb_events_mute (core, agent);
 }
 
 /* ------------------------------------------------------------------ breaker */
@@ -279,7 +276,7 @@ static void s_expire_liveness (sb_core_t *core, sb_agent_record_t *agent)
         case SB_LIVENESS_CHANGED:
             if (agent->liveness.state == SB_LIVENESS_DEAD) {
                 sb_core_end_session (core, agent, SB_REASON_NONE);
-                sb_control_session_lost (core, agent, false);
+                sb_control_session_lost (core, agent);
             }
             s_liveness_changed (core, agent, from, silence_ns);
             break;

@@ -34,8 +34,9 @@ void sb_control_heartbeat (sb_core_t *core, sb_agent_record_t *agent, const sb_h
 /* The agent said goodbye; its session is closed after this. */
 void sb_control_goodbye (sb_core_t *core, sb_agent_record_t *agent);
 
-/* The agent's session ended without its word: a send refused (`is_dead`), or displaced by a newer one that follows. */
-void sb_control_session_lost (sb_core_t *core, sb_agent_record_t *agent, bool is_dead);
+/* The agent's session ended: a send was refused, or a newer one follows, or it is DEAD. What it was handed counts as not delivered.
+ * Its liveness goes on by silence alone: it may be back at once. */
+void sb_control_session_lost (sb_core_t *core, sb_agent_record_t *agent);
 
 /* Lays a failure to the agent; `cause` is a static text ("SEQUENCE_GAP", "MUTE" …) for the event. */
 void sb_control_failure (sb_core_t *core, sb_agent_record_t *agent, const char *cause);

@@ -100,11 +100,6 @@ bool sb_liveness_goodbye (sb_liveness_t *self, uint64_t now_ns)
     return s_enter (self, SB_LIVENESS_OFFLINE, now_ns);
 }
 
-bool sb_liveness_lost (sb_liveness_t *self, uint64_t now_ns)
-{
-    return self->state != SB_LIVENESS_OFFLINE && s_enter (self, SB_LIVENESS_DEAD, now_ns);
-}
-
 /* When silence alone changes the state next; UINT64_MAX: never. */
 static uint64_t s_silence_deadline (const sb_liveness_t *self)
 {

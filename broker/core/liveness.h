@@ -67,14 +67,11 @@ bool sb_liveness_heard (sb_liveness_t *self, uint64_t now_ns);
  * the clock stands. Returns true when that ended MUTE. */
 bool sb_liveness_beat (sb_liveness_t *self, uint64_t progress, uint32_t queue_depth, bool is_judged, uint64_t timeout_ns, uint64_t now_ns);
 
-/* Pause or stop began: MUTE ends, its clock starts anew at the first beat after return. Returns true when that ended MUTE. */
+/* Pause or stop began, or its session ended: MUTE ends, its clock starts anew at the first beat after return. Returns true when that ended MUTE. */
 bool sb_liveness_unmute (sb_liveness_t *self);
 
 /* A clean exit: OFFLINE. Returns true when the state changed. */
 bool sb_liveness_goodbye (sb_liveness_t *self, uint64_t now_ns);
-
-/* Its session is gone for certain (the ROUTER refused it): DEAD unless OFFLINE. Returns true when the state changed. */
-bool sb_liveness_lost (sb_liveness_t *self, uint64_t now_ns);
 
 /* Does one thing that is due at `now_ns`; call until SB_LIVENESS_NOTHING. `timeout_ns` is timeout_per_agent. */
 sb_liveness_outcome_t sb_liveness_expire (sb_liveness_t *self, uint64_t timeout_ns, uint64_t now_ns);

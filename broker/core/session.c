@@ -104,7 +104,7 @@ static void s_take_new_instance (sb_core_t *self, sb_agent_record_t *agent, uint
         sb_core_counter_add (self, SB_COUNTER_displacements, 1);
         sb_events_duplicate_id (self, agent, registration->instance_id, agent->instance_id, SB_REASON_DISPLACED);
         sb_core_end_session (self, agent, agent->peer == peer ? SB_REASON_NONE : SB_REASON_DISPLACED);
-        sb_control_session_lost (self, agent, false);
+        sb_control_session_lost (self, agent);
     }
     sb_decide_drop_runs (self, agent);
     agent->instance_id = registration->instance_id;
@@ -206,7 +206,7 @@ static void s_register (sb_core_t *self, uint64_t peer, const sb_registration_t 
         s_take_new_instance (self, agent, peer, registration);
     else if (agent->peer && agent->peer != peer) {
         sb_core_end_session (self, agent, SB_REASON_NONE);
-        sb_control_session_lost (self, agent, false);
+        sb_control_session_lost (self, agent);
     }
     bool is_bound = sb_registry_bind_peer (self, agent, peer);
     assert (is_bound);
@@ -316,7 +316,7 @@ void sb_session_peer_lost (sb_core_t *self, uint64_t peer)
         return;
     sb_core_counter_add (self, SB_COUNTER_sessions_lost, 1);
     sb_core_end_session (self, agent, SB_REASON_NONE);
-    sb_control_session_lost (self, agent, true);
+    sb_control_session_lost (self, agent);
     sb_core_request_quality (self, agent);
     sb_core_schedule (self, agent, sb_control_deadline (agent));
 }
