@@ -13,7 +13,7 @@
 
 enum {
     DUE_MAX = 4096,         /* agents judged in one step */
-    WORK_MAX = 8,           /* slices done in one step */
+    WORK_MAX = 64,          /* slices done in one step, as long as they make fewer than SB_SLICE effects */
     LATE_MIN_MS = 50        /* half of the shortest heartbeat interval */
 };
 
@@ -205,7 +205,8 @@ static void s_work_slice (sb_core_t *self, sb_agent_record_t *agent)
 
 static void s_work (sb_core_t *self)
 {
-    for (uint32_t i = 0; i < WORK_MAX && self->work_first; i++)
+    uint32_t before = self->effect_count;
+    for (uint32_t i = 0; i < WORK_MAX && self->work_first && self->effect_count - before < SB_SLICE; i++)
         s_work_slice (self, s_next_work (self));
 }
 
