@@ -14,7 +14,7 @@ const SCHEMAS = process.env.SYNCBUS_SCHEMAS || path.join(__dirname, "../../schem
 async function main(topic = "market_data.", endpoint = "tcp://127.0.0.1:5571", count = "0") {
   const root = await new protobuf.Root().load(path.join(SCHEMAS, "syncbus.proto"), { keepCase: true });
   const Publication = root.lookupType("syncbus.v1.Publication");
-  const socket = new zmq.Subscriber({ sendHighWaterMark: 0 }); // else subscriptions may be lost while it is not connected
+  const socket = new zmq.Subscriber();
   socket.connect(endpoint);
   socket.subscribe(topic);
   let left = Number(count);
