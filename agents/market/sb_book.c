@@ -6,36 +6,44 @@
 
 #include <string.h>
 
-static sb_best_t *s_venue (sb_book_t *self, uint64_t venue)
+/* Place of a venue, -1: no room. */
+static int s_venue (sb_book_t *self, uint64_t venue)
 {
     for (uint32_t i = 0; i < self->venue_count; i++)
         if (self->venues[i] == venue)
-            return &self->quotes[i];
+            return (int) i;
     if (self->venue_count == SB_VENUES_MAX)
-        return NULL;
+        return -1;
     self->venues[self->venue_count] = venue;
-    sb_best_t *quote = &self->quotes[self->venue_count++];
-    memset (quote, 0, sizeof *quote);
-    return quote;
+    memset (&self->quotes[self->venue_count], 0, sizeof self->quotes[0]);
+    return (int) self->venue_count++;
 }
 
-bool sb_book_set_bid (sb_book_t *self, uint64_t venue, double price, double size)
+bool sb_book_set_bid (sb_book_t *self, uint64_t venue, double price, double size, int64_t time_ns, int64_t stale_ns)
 {
-    sb_best_t *quote = s_venue (self, venue);
-    if (!quote)
+    int place = s_venue (self, venue);
+    if (place < 0)
         return false;
-    quote->bid = size > 0 ? price : 0;
-    quote->bid_size = size;
+    self->quotes[place].bid = price;
+    self->quotes[place].bid_size = size;
+    self->bid_times_ns[place] = time_ns;
+    for (uint32_t i = 0; i < self->venue_count && size > 0; i++)
+        if (self->quotes[i].ask <= price && time_ns - self->ask_times_ns[i] >= stale_ns)
+            self->quotes[i].ask_size = 0;
     return true;
 }
 
-bool sb_book_set_ask (sb_book_t *self, uint64_t venue, double price, double size)
+bool sb_book_set_ask (sb_book_t *self, uint64_t venue, double price, double size, int64_t time_ns, int64_t stale_ns)
 {
-    sb_best_t *quote = s_venue (self, venue);
-    if (!quote)
+    int place = s_venue (self, venue);
+    if (place < 0)
         return false;
-    quote->ask = size > 0 ? price : 0;
-    quote->ask_size = size;
+    self->quotes[place].ask = price;
+    self->quotes[place].ask_size = size;
+    self->ask_times_ns[place] = time_ns;
+    for (uint32_t i = 0; i < self->venue_count && size > 0; i++)
+        if (self->quotes[i].bid >= price && time_ns - self->bid_times_ns[i] >= stale_ns)
+            self->quotes[i].bid_size = 0;
     return true;
 }
 

@@ -153,6 +153,7 @@ static const struct {
     {"bar_stamp", s_read_stamp, offsetof (sb_layout_t, bar_stamp_is_end)},
     {"lag", s_read_duration, offsetof (sb_layout_t, lag_ns)},
     {"max_age", s_read_duration, offsetof (sb_layout_t, max_age_ns)},
+    {"quote_stale", s_read_duration, offsetof (sb_layout_t, quote_stale_ns)},
     {"book_reset", s_read_duration, offsetof (sb_layout_t, book_reset_ns)},
     {"market", s_read_id, offsetof (sb_layout_t, market)},
     {"symbol", s_read_id, offsetof (sb_layout_t, symbol)},
@@ -325,6 +326,7 @@ bool sb_layout_parse (sb_layout_t *self, const char *name, sb_text_t text, char 
     self->has_header = true;
     self->price_divisor = 1;
     self->jump_confirmations = 3;
+    self->quote_stale_ns = SB_SECOND_NS;
     self->periods = (sb_indicator_periods_t) {.sma = 20, .ema = 20, .rsi = 14, .volatility = 60, .vwap = true};
     reading_t reading = {self, error, error_size, 0};
     if (!sb_zpl_read (text, s_visit, &reading, error, error_size))

@@ -103,6 +103,7 @@ typedef struct {
     bool bar_stamp_is_end;
     int64_t lag_ns;             /* from the row's time until anybody could know it */
     int64_t max_age_ns;         /* a context row older than this is not joined; 0: none is too old */
+    int64_t quote_stale_ns;     /* a venue's quote this old goes when a newer one locks or crosses it */
     int64_t book_reset_ns;      /* a silence this long empties the rebuilt book; 0: never */
     char market[SB_ID_MAX + 1];
     char symbol[SB_ID_MAX + 1];

@@ -51,9 +51,9 @@ static sb_best_t s_best_after (const sb_layout_t *layout, sb_subject_t *subject,
     if (layout->kind == SB_LAYOUT_SIDED_QUOTE) {
         uint64_t venue = sb_octets_hash (row->venue.data, row->venue.size);
         if (row->has_bid)
-            sb_book_set_bid (&subject->book, venue, row->bid, row->bid_size);
+            sb_book_set_bid (&subject->book, venue, row->bid, row->bid_size, row->time_ns, layout->quote_stale_ns);
         if (row->has_ask)
-            sb_book_set_ask (&subject->book, venue, row->ask, row->ask_size);
+            sb_book_set_ask (&subject->book, venue, row->ask, row->ask_size, row->time_ns, layout->quote_stale_ns);
         return sb_book_best (&subject->book);
     }
     sb_best_t best = subject->best;
@@ -70,6 +70,10 @@ static sb_best_t s_best_after (const sb_layout_t *layout, sb_subject_t *subject,
 
 static sb_rejection_t s_judge_quote (const sb_layout_t *layout, sb_subject_t *subject, const sb_row_t *row, bool *is_unchanged)
 {
+    bool is_sided = layout->kind == SB_LAYOUT_SIDED_QUOTE;
+    /* A stub quote, far from the market, must not get into the book: it would drop the whole other side. */
+    if (is_sided && !row->is_suspicious && s_jumps (layout, subject, row->has_bid ? row->bid : row->ask))
+        return SB_REJECTION_JUMP;
     sb_best_t best = s_best_after (layout, subject, row);
     bool has_both = best.bid > 0 && best.ask > 0;
     if (has_both && best.bid > best.ask && !layout->allow_crossed)
@@ -77,7 +81,7 @@ static sb_rejection_t s_judge_quote (const sb_layout_t *layout, sb_subject_t *su
     *is_unchanged = sb_best_equal (&best, &subject->best);
     if (*is_unchanged)
         return SB_REJECTION_NONE;
-    bool is_judged = has_both && !row->has_trade && !row->is_suspicious;
+    bool is_judged = has_both && !is_sided && !row->has_trade && !row->is_suspicious;
     if (is_judged && s_jumps (layout, subject, (best.bid + best.ask) / 2))
         return SB_REJECTION_JUMP;
     subject->best = best;

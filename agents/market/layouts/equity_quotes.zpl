@@ -9,6 +9,7 @@ time_format = unix_ms
 session_zone = America/New_York
 price_divisor = 10000
 book_reset = 4h
+quote_stale = 1s
 jump_percent = 25
 roles
     time = ts_utc_ms
