@@ -24,7 +24,8 @@ typedef struct {
 typedef enum {
     S_RUNNING,
     S_PAUSED,    /* by us */
-    S_OVERRIDDEN /* by us, and resumed by somebody else: left alone until within limits */
+    S_RESUMED,   /* by us, after the cool-down: not judged before it executes again */
+    S_OVERRIDDEN /* paused by us, and resumed by somebody else: left alone until within limits */
 } s_standing_t;
 
 typedef struct {
@@ -126,7 +127,7 @@ static void s_judge (const sb_risk_t *self, s_trader_t *trader)
             trader->limit = (sb_risk_limit_t)i;
         }
     now->breaches += trader->in_breach && !was_in_breach;
-    if (trader->standing == S_OVERRIDDEN && !trader->in_breach)
+    if ((trader->standing == S_OVERRIDDEN || trader->standing == S_RESUMED) && !trader->in_breach)
         trader->standing = S_RUNNING;
 }
 
@@ -185,6 +186,8 @@ bool sb_risk_execute (sb_risk_t *self, sb_text_t trader_name, sb_text_t subject,
     trader->now.executions++;
     if (trader->standing == S_PAUSED && monotonic_ns >= trader->paused_ns + S_OVERRIDE_NS)
         trader->standing = S_OVERRIDDEN;
+    if (trader->standing == S_RESUMED)
+        trader->standing = S_RUNNING;
     s_judge (self, trader);
     trader->is_due = true;
     return true;
@@ -306,7 +309,7 @@ void sb_risk_done (sb_risk_t *self, const sb_risk_decision_t *decision, bool was
             trader->standing = S_PAUSED;
             trader->paused_ns = monotonic_ns;
         } else {
-            trader->standing = S_RUNNING;
+            trader->standing = S_RESUMED;
             trader->now.peak_equity = trader->now.equity;
             s_judge (self, trader);
             trader->is_due = true;

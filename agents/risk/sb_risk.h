@@ -7,7 +7,7 @@
  * drawdown = 1 - equity / peak equity, concentration = largest |position| * mark / gross. A trader beyond a limit is to
  * be paused, once: when it executes again 2 s or more after that, somebody has resumed it, and it is left alone until
  * it has kept all limits again: an operator has the last word. With resume_after_ms a pause of ours ends by itself; the
- * drawdown then counts from the equity of that moment.
+ * drawdown then counts from the equity of that moment, and its next execution decides whether it is paused again.
  * Cost: a price costs one lookup for each trader; an execution is proportional to that trader's positions.
  */
 #ifndef SB_RISK_H

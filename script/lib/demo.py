@@ -117,6 +117,8 @@ def broker_of(status, health):
              "stopped")
     broker = {name: first.get(name, 0) for name in names}
     broker["refusals"] = {row["reason"]: row["refused"] for row in records if row.get("record") == "refusal"}
+    broker["categories"] = {row["category"]: row["category_sequence"] for row in records
+                            if row.get("record") == "category"}
     broker["health_score"] = system.get("health_score")
     for name in ("merge_p50_ns", "merge_p99_ns", "end_to_end_p50_ns", "end_to_end_p99_ns"):
         broker[name] = system.get(name)
@@ -266,6 +268,7 @@ def print_summary(summary):
     print(f"           rejected: {counts(rows['rejected'])}; refused: {counts(rows['refused'])}")
     print(f"broker     deltas {number(broker['deltas'])}, accepted {number(broker['deltas_accepted'])},"
           f" publications {number(broker['publications'])}, refusals: {counts(broker['refusals'])}")
+    print(f"           publications by category: {counts(broker['categories'])}")
     print(f"latency    row read to risk reaction: p50 {number(latency['reaction_p50_us'])} us,"
           f" p99 {number(latency['reaction_p99_us'])} us, over {number(latency['reactions'])} reactions")
     print(f"drops      {counts(summary['drops'])}")

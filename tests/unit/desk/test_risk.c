@@ -183,6 +183,25 @@ Test (risk, its_own_pause_ends_after_the_cooldown_and_drawdown_counts_anew)
     sb_risk_destroy (&risk);
 }
 
+Test (risk, a_trader_resumed_beyond_its_limit_may_act_once_before_it_is_paused_again)
+{
+    sb_risk_options_t options = s_options ();
+    options.max_gross = 1000;
+    options.resume_after_ms = 1000;
+    sb_risk_t *risk = sb_risk_new (&options);
+    sb_risk_decision_t decision;
+    s_execute (risk, "t", "a:A", 20, 100, 0, 0);
+    cr_assert (sb_risk_decide (risk, 0, &decision));
+    sb_risk_done (risk, &decision, true, 0);
+    cr_assert (sb_risk_decide (risk, S_SECOND, &decision));
+    sb_risk_done (risk, &decision, true, S_SECOND);
+    cr_assert_not (sb_risk_decide (risk, 9 * S_SECOND, &decision), "it must be able to reduce");
+    s_execute (risk, "t", "a:A", 15, 100, 0, 10 * S_SECOND);
+    cr_assert (sb_risk_decide (risk, 10 * S_SECOND, &decision));
+    cr_assert (decision.is_pause);
+    sb_risk_destroy (&risk);
+}
+
 Test (risk, without_resume_after_a_pause_lasts)
 {
     sb_risk_options_t options = s_options ();
