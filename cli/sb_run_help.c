@@ -76,6 +76,7 @@ static void s_print_overview (void)
     }
     const char *target;
     const char *alias;
+    s_print_heading ("Other names");
     for (uint32_t i = 0; (alias = sb_catalog_alias_at (i, &target)) != NULL; i++) {
         char text[SB_DISPLAY_SIZE];
         int at = printf ("  %s", alias);
@@ -129,8 +130,8 @@ static void s_print_command (const sb_catalog_command_t *command)
 {
     const sb_catalog_parameter_t *row;
     const sb_catalog_example_t *example;
-    printf ("%s: ", command->name);
-    s_print_wrapped (command->help, (uint32_t) strlen (command->name) + 3, (uint32_t) strlen (command->name) + 2);
+    printf ("%s:", command->name);
+    s_print_wrapped (command->help, (uint32_t) strlen (command->name) + 2, (uint32_t) strlen (command->name) + 1);
     putchar ('\n');
     s_print_synopsis (command);
     if (sb_catalog_parameter_at (command, 0))
