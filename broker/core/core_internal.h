@@ -324,6 +324,7 @@ struct sb_core {
     sb_histogram_t merges;              /* the shell's, see SB_EVENT_TICK */
     uint64_t cut_connections;           /* by the shell's word */
     uint64_t publish_refused;           /* by the shell's word */
+    uint64_t log_lines_lost;            /* by the shell's word */
 };
 
 /* ------------------------------------------------------------------ scratch memory and effects (effects.c) */

@@ -172,6 +172,7 @@ typedef struct {
             const uint64_t *merge_buckets; /* SB_HISTOGRAM_BUCKETS of them */
             uint64_t cut_connections;      /* in all: cut by libzmq for their size */
             uint64_t publish_refused;      /* in all: frames that the PUB socket did not take */
+            uint64_t log_lines_lost;       /* in all: lines of log and audit log that could not be written */
         } tick;
         const sb_core_config_t *reload; /* limits that only a restart can change are left as they are */
     };

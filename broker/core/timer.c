@@ -13,7 +13,7 @@
 
 enum {
     DUE_MAX = 4096,         /* agents judged in one step */
-    WORK_MAX = 64,          /* slices done in one step, as long as they make fewer than SB_SLICE effects */
+    WORK_MAX = 64,          /* slices done in one step, as long as they made fewer than SB_SLICE / 4 effects */
     LATE_MIN_MS = 50        /* half of the shortest heartbeat interval */
 };
 
@@ -206,7 +206,7 @@ static void s_work_slice (sb_core_t *self, sb_agent_record_t *agent)
 static void s_work (sb_core_t *self)
 {
     uint32_t before = self->effect_count;
-    for (uint32_t i = 0; i < WORK_MAX && self->work_first && self->effect_count - before < SB_SLICE; i++)
+    for (uint32_t i = 0; i < WORK_MAX && self->work_first && self->effect_count - before < SB_SLICE / 4; i++)
         s_work_slice (self, s_next_work (self));
 }
 
@@ -277,6 +277,7 @@ static void s_take_measures (sb_core_t *self, const sb_event_t *event)
         sb_histogram_merge (&self->merges, event->tick.merge_buckets, SB_HISTOGRAM_BUCKETS);
     self->cut_connections = event->tick.cut_connections;
     self->publish_refused = event->tick.publish_refused;
+    self->log_lines_lost = event->tick.log_lines_lost;
 }
 
 /* A whole tick: everything that is done once a tick interval. */
