@@ -237,9 +237,9 @@ void sb_decode_delta (sb_decoder_t *self, const Syncbus__V1__Delta *source, bool
     }
     delta->subject = subject;
     if (source->n_changes == 0)
-        s_fault (self, delta, SB_REASON_NO_CHANGES, delta->category);
+        s_fault (self, delta, SB_REASON_NO_CHANGES, sb_text (""));
     else if (source->n_changes > SB_CHANGES_MAX)
-        s_fault (self, delta, SB_REASON_TOO_MANY_CHANGES, delta->category);
+        s_fault (self, delta, SB_REASON_TOO_MANY_CHANGES, sb_text (""));
     else
         s_decode_changes (self, source, is_whole_state, delta);
 }

@@ -187,12 +187,24 @@ def check_prose(texts, schema):
     return complaints
 
 
+def check_histogram(tables):
+    """The bounds that are written out follow the formula above them."""
+    bounds = [0] + [250 * (4 + quarter) << octave for octave in range(27) for quarter in range(4)] + [1000 << 27, None]
+    complaints = []
+    for bucket, low, high in tables_with(tables, "bucket", "from", "up to")[0][2]:
+        ends = ["-" if end is None else "%d ns" % end for end in bounds[int(bucket):int(bucket) + 2]]
+        if [low, high] != ends:
+            complaints.append("bucket %s: PROTOCOL.md has %s, the formula gives %s" % (bucket, [low, high], ends))
+    return complaints
+
+
 def check(texts):
     """All complaints; a source that cannot be read is one."""
     try:
         schema = read_proto(texts["proto"])
         tables = read_tables(texts["md"])
-        return check_schema(texts, tables, schema) + check_tables(texts, tables) + check_prose(texts, schema)
+        return (check_schema(texts, tables, schema) + check_tables(texts, tables) + check_prose(texts, schema)
+                + check_histogram(tables))
     except (Unreadable, ValueError, KeyError, IndexError) as error:
         return ["%s: %s" % (type(error).__name__, error)]
 
@@ -231,6 +243,7 @@ PLANTS = [
     ("md", "`Welcome.state_known`", "`Welcome.state_sure`"),
     ("md", "`OperatorState.paused`", "`OperatorStates.paused`"),
     ("md", "`SEQUENCE_GAP`", "`SEQUENCE_HOLE`"),
+    ("md", "| 41 | 1024000 ns |", "| 41 | 1000000 ns |"),
     ("md", "| 256 KiB | limits/message_bytes |", "| 128 KiB | limits/message_bytes |"),
     ("md", "| `deltas_accepted` |", "| `deltas_taken` |"),
     ("md", "| `LIVENESS` | INFO |", "| `LIVENESS` | ERROR |"),

@@ -24,7 +24,7 @@ def subscriber_command(language):
     """-> (arguments, environment)"""
     if language == "node":
         return ["node", os.path.join(EXAMPLES, "subscriber.js")], node_environment()
-    return ["/usr/bin/python3", os.path.join(EXAMPLES, "subscriber.py")], dict(os.environ)
+    return [sys.executable, os.path.join(EXAMPLES, "subscriber.py")], dict(os.environ)
 
 
 def wait_while_publishing(subscriber, broker):

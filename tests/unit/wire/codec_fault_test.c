@@ -266,7 +266,7 @@ Test (faults, first_offending_change_is_named)
 
 Test (faults, number_of_changes)
 {
-    s_expect_delta_fault (s_delta (2, "a", 1, NULL), SB_REASON_NO_CHANGES, "a");
+    s_expect_delta_fault (s_delta (2, "a", 1, NULL), SB_REASON_NO_CHANGES, "");
     octets_t *delta = s_delta (2, "a", 1, NULL);
     octets_t *change = s_change ("p", 1, s_integer (1));
     for (int i = 0; i < SB_CHANGES_MAX; i++)
@@ -276,7 +276,7 @@ Test (faults, number_of_changes)
     cr_expect_eq (message.batch.deltas[0].fault, SB_REASON_NONE);
     cr_expect_eq (message.batch.deltas[0].update.change_count, SB_CHANGES_MAX);
     s_child (delta, 6, change);
-    s_expect_delta_fault (delta, SB_REASON_TOO_MANY_CHANGES, "a");
+    s_expect_delta_fault (delta, SB_REASON_TOO_MANY_CHANGES, "");
 }
 
 Test (faults, delete_is_no_part_of_a_whole_state)
