@@ -262,7 +262,7 @@ Test (quality, many_topics_change_in_slices)
     for (; sb_core_deadline (h.core) <= h.now_ns; steps++) {
         harness_forget (&h);
         harness_tick (&h);
-        cr_assert_leq (harness_times (&h, "STALE OFFLINE\n"), 512);
+        cr_assert_leq (harness_times (&h, "STALE OFFLINE\n"), 640);
     }
     cr_assert_geq (steps, 4);
     harness_stop (&h);
