@@ -71,6 +71,7 @@ static void s_raise_descriptor_limit (sb_reactor_t *self)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit (RLIMIT_NOFILE, &limit) != 0)
         getrlimit (RLIMIT_NOFILE, &limit);
+    self->configured_agents = self->config->core.max_agents;
     self->descriptor_limit = limit.rlim_cur > 1 << 24 ? 1 << 24 : (uint32_t)limit.rlim_cur;
     const uint32_t usable =
         self->descriptor_limit > DESCRIPTORS_OF_OURS ? self->descriptor_limit - DESCRIPTORS_OF_OURS : 0;
@@ -296,9 +297,11 @@ static void s_reload (sb_reactor_t *self)
         return;
     }
     free (problems);
-    config->core.max_agents = self->config->core.max_agents;
+    const uint32_t borne_agents = self->config->core.max_agents;
+    self->config->core.max_agents = self->configured_agents;
     sb_log_reload (self->log, config);
     s_keep_unreloadable (self, config);
+    config->core.max_agents = borne_agents;
     s_fill_core_config (self, config);
     sb_event_t event = {.kind = SB_EVENT_RELOAD};
     event.reload = &config->core;

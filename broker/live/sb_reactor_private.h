@@ -53,6 +53,7 @@ struct sb_reactor {
     uint64_t replies_undelivered; /* in all: the asker had gone, or does not read */
 
     uint32_t descriptor_limit;
+    uint32_t configured_agents; /* limits/agents, before it was lowered to what the descriptors bear */
     bool is_short_of_descriptors;
     uint64_t next_housekeeping_ns;
 };

@@ -235,11 +235,36 @@ bool sb_process_says (const sb_process_t *self, const char *text, int timeout_ms
 
 /* ---------------------------------------------------------------- scenes */
 
+enum { SCENES_MAX = 8 };
+
+static sb_scene_t *s_scenes[SCENES_MAX]; /* not destroyed yet */
+
+/* A test that fails leaves in the middle: what it has started goes when its process exits. */
+static void s_destroy_scenes (void)
+{
+    for (int i = 0; i < SCENES_MAX; i++)
+        sb_scene_destroy (&(sb_scene_t *){s_scenes[i]});
+}
+
+static void s_replace_scene (sb_scene_t *old, sb_scene_t *new)
+{
+    int place = 0;
+    while (place < SCENES_MAX && s_scenes[place] != old)
+        place++;
+    cr_assert (place < SCENES_MAX, "too many scenes");
+    s_scenes[place] = new;
+}
+
 sb_scene_t *sb_scene_new (void)
 {
+    static bool is_registered;
+    if (!is_registered)
+        atexit (s_destroy_scenes);
+    is_registered = true;
     sb_scene_t *self = calloc (1, sizeof *self);
     snprintf (self->directory, sizeof self->directory, "/tmp/sb-test-XXXXXX");
     cr_assert (mkdtemp (self->directory), "cannot make a folder under /tmp: %s", strerror (errno));
+    s_replace_scene (NULL, self);
     return self;
 }
 
@@ -256,6 +281,7 @@ void sb_scene_destroy (sb_scene_t **self_p)
     if (!self_p || !*self_p)
         return;
     sb_scene_t *self = *self_p;
+    s_replace_scene (self, NULL);
     sb_process_destroy (&self->broker);
     nftw (self->directory, s_remove, 16, FTW_DEPTH | FTW_PHYS);
     for (uint32_t i = 0; i < self->path_count; i++)

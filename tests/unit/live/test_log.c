@@ -152,7 +152,7 @@ Test (log, the_audit_log_has_every_field_and_holds_nothing_back)
         20);
 }
 
-Test (log, a_full_disk_costs_lines_which_are_counted_and_said_once, .init = s_setup)
+Test (log, a_full_disk_costs_lines_which_are_counted_and_said_once)
 {
     cr_redirect_stderr ();
     sb_line_file_t *file = sb_line_file_new ("/dev/full", "log", "%lu lost\n");

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * syncbusd as a process: start, signals, configuration, what it does when disk or ports are taken, and that an
+ * emergency stop outlives it.
+ */
+#include "broker_stage.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+TestSuite (broker_process, .timeout = 90);
+
+/* Runs syncbusd until it ends by itself; its output is in *output, to be freed. */
+static int s_run (sb_scene_t *scene, const char *const *arguments, char **output)
+{
+    sb_process_t *process = sb_process_start ("syncbusd", arguments, sb_scene_path (scene, "run.out"));
+    int exit_code = sb_process_wait (process, SB_PATIENCE_MS);
+    *output = sb_process_output (process);
+    sb_process_destroy (&process);
+    return exit_code;
+}
+
+static int s_count_lines (const char *text)
+{
+    int count = 0;
+    for (; *text; text++)
+        count += *text == '\n';
+    return count;
+}
+
+Test (broker_process, a_second_broker_on_the_same_endpoints_says_who_holds_them)
+{
+    sb_stage_t stage = sb_stage_begin (NULL);
+    const char *const arguments[] = {"--ingress",   sb_scene_ingress (stage.scene),
+                                     "--publish",   "tcp://127.0.0.1:*",
+                                     "--command",   "tcp://127.0.0.1:*",
+                                     "--state-dir", sb_scene_path (stage.scene, "other"),
+                                     NULL};
+    char *output, holder[64];
+    snprintf (holder, sizeof holder, "syncbusd (pid %d)", (int)sb_process_pid (sb_scene_broker (stage.scene)));
+    cr_assert_eq (s_run (stage.scene, arguments, &output), 1, "%s", output);
+    cr_assert (strstr (output, holder), "%s", output);
+    cr_assert (strstr (output, "cannot bind ingress"), "%s", output);
+    free (output);
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, a_second_broker_on_the_same_state_says_who_holds_it)
+{
+    sb_stage_t stage = sb_stage_begin (NULL);
+    char *directory = strdup (sb_scene_path (stage.scene, "ready"));
+    *strrchr (directory, '/') = '\0';
+    const char *const arguments[] = {"--ingress",         "tcp://127.0.0.1:*", "--publish",
+                                     "tcp://127.0.0.1:*", "--command",         "tcp://127.0.0.1:*",
+                                     "--state-dir",       directory,           NULL};
+    char *output, holder[64];
+    snprintf (holder, sizeof holder, "pid %d", (int)sb_process_pid (sb_scene_broker (stage.scene)));
+    cr_assert_eq (s_run (stage.scene, arguments, &output), 1, "%s", output);
+    cr_assert (strstr (output, holder) && strstr (output, "--state-dir"), "%s", output);
+    free (output);
+    free (directory);
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, an_unreadable_configuration_is_one_sentence_and_exit_code_2)
+{
+    sb_scene_t *scene = sb_scene_new ();
+    char *output;
+    const char *const missing[] = {"--config", sb_scene_path (scene, "missing.conf"), NULL};
+    cr_assert_eq (s_run (scene, missing, &output), 2);
+    cr_assert (strstr (output, "cannot read the configuration") && strstr (output, "No such file"), "%s", output);
+    cr_assert_eq (s_count_lines (output), 1, "%s", output);
+    free (output);
+    sb_file_write (sb_scene_path (scene, "bad.conf"), "breaker\n    probes = 3\n    probs = 3\n");
+    const char *const bad[] = {"--config", sb_scene_path (scene, "bad.conf"), NULL};
+    cr_assert_eq (s_run (scene, bad, &output), 2);
+    cr_assert (strstr (output, "bad.conf:3: breaker/probs: unknown key; did you mean breaker/probes?"), "%s", output);
+    free (output);
+    const char *const checked[] = {"--check-config", sb_scene_path (scene, "bad.conf"), NULL};
+    cr_assert_eq (s_run (scene, checked, &output), 2);
+    cr_assert (strstr (output, "bad.conf:3: "), "%s", output);
+    free (output);
+    sb_scene_destroy (&scene);
+}
+
+Test (broker_process, what_print_config_prints_check_config_finds_good)
+{
+    sb_scene_t *scene = sb_scene_new ();
+    const char *const print[] = {"--print-config", NULL};
+    const char *const check[] = {"--check-config", sb_scene_path (scene, "all.conf"), NULL};
+    char *output;
+    cr_assert_eq (s_run (scene, print, &output), 0);
+    sb_file_write (sb_scene_path (scene, "all.conf"), output);
+    free (output);
+    cr_assert_eq (s_run (scene, check, &output), 0, "%s", output);
+    free (output);
+    sb_scene_destroy (&scene);
+}
+
+Test (broker_process, an_address_that_is_not_ours_is_one_sentence)
+{
+    sb_scene_t *scene = sb_scene_new ();
+    const char *const arguments[] = {"--ingress", "tcp://192.0.2.1:5570", "--state-dir", sb_scene_path (scene, "state"),
+                                     NULL};
+    char *output;
+    cr_assert_eq (s_run (scene, arguments, &output), 1);
+    cr_assert (strstr (output, "this machine has no such address"), "%s", output);
+    free (output);
+    sb_scene_destroy (&scene);
+}
+
+static void s_assert_goodbye (int signal_number)
+{
+    sb_stage_t stage = sb_stage_begin (NULL);
+    sb_peer_t *other = sb_peer_join (sb_scene_ingress (stage.scene), "other", 1);
+    sb_process_signal (sb_scene_broker (stage.scene), signal_number);
+    sb_peer_t *const peers[] = {stage.good, other};
+    for (int i = 0; i < 2; i++) {
+        const sb_broker_message_t *message = sb_peer_await (peers[i], SB_BROKER_MESSAGE_GOODBYE);
+        cr_assert (message, "agent %d heard no goodbye", i);
+        cr_assert_eq (message->goodbye.reason, SB_REASON_BROKER_STOPPING);
+    }
+    cr_assert_eq (sb_process_wait (sb_scene_broker (stage.scene), SB_PATIENCE_MS), 0);
+    cr_assert_neq (access (sb_scene_path (stage.scene, "ready"), F_OK), 0, "the ready file goes with the broker");
+    sb_peer_destroy (&other);
+    sb_peer_destroy (&stage.good);
+    sb_commander_destroy (&stage.commander);
+    sb_scene_destroy (&stage.scene);
+}
+
+Test (broker_process, sigterm_says_goodbye_to_every_agent)
+{
+    s_assert_goodbye (SIGTERM);
+}
+
+Test (broker_process, sigint_says_goodbye_to_every_agent)
+{
+    s_assert_goodbye (SIGINT);
+}
+
+Test (broker_process, sighup_applies_what_it_can_says_what_it_cannot_and_keeps_the_old_on_a_bad_file)
+{
+    sb_scene_t *unused = sb_scene_new ();
+    const char *path = sb_scene_path (unused, "syncbusd.conf");
+    const char *const arguments[] = {"--config", path, NULL};
+    sb_file_write (path, "emergency_stop\n    admit = \"\"\n");
+    sb_stage_t stage = sb_stage_begin (arguments);
+    sb_process_t *broker = sb_scene_broker (stage.scene);
+
+    sb_file_write (path, "emergency_stop\n    admit = market_data\nlimits\n    agents = 7\n");
+    sb_process_signal (broker, SIGHUP);
+    cr_assert (sb_process_says (broker, "RELOAD: limits/agents can only be changed by a restart", SB_PATIENCE_MS));
+    cr_assert (sb_process_says (broker, "the configuration was reloaded", SB_PATIENCE_MS));
+    const sb_command_reply_t *reply = sb_commander_do (stage.commander, "emergency_stop", NULL);
+    cr_assert_eq (reply->code, SB_REASON_NONE);
+    cr_assert_eq (sb_stage_good_delta (&stage), SB_REASON_NONE, "market_data is admitted now");
+
+    sb_file_write (path, "emergency_stop\n    admit = NONSENSE\n");
+    sb_process_signal (broker, SIGHUP);
+    cr_assert (sb_process_says (broker, "syncbusd.conf:2: emergency_stop/admit", SB_PATIENCE_MS));
+    cr_assert (sb_process_says (broker, "the old one stays in force", SB_PATIENCE_MS));
+    sb_scene_destroy (&unused);
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, sighup_opens_a_rotated_log_anew)
+{
+    sb_scene_t *folder = sb_scene_new ();
+    const char *path = sb_scene_path (folder, "log");
+    const char *const arguments[] = {"--log-file", path, "--log-format", "json", NULL};
+    sb_stage_t stage = sb_stage_begin (arguments);
+    cr_assert_eq (rename (path, sb_scene_path (folder, "log.1")), 0);
+    sb_process_signal (sb_scene_broker (stage.scene), SIGHUP);
+    while (access (path, F_OK) != 0)
+        cr_assert_eq (sb_commander_do (stage.commander, "status", NULL)->code, SB_REASON_NONE);
+    sb_stage_end (&stage);
+    char *text = sb_file_read (path);
+    cr_assert (strstr (text, "\"event\":\"RELOAD\""), "%s", text);
+    free (text);
+    sb_scene_destroy (&folder);
+}
+
+Test (broker_process, a_full_disk_for_log_and_audit_stops_nothing)
+{
+    static const char *const arguments[] = {"--log-file", "/dev/full", "--audit-file", "/dev/full", NULL};
+    sb_stage_t stage = sb_stage_begin (arguments);
+    cr_assert_eq (sb_commander_do (stage.commander, "pause_agent", "good")->code, SB_REASON_NONE);
+    cr_assert_eq (sb_stage_good_delta (&stage), SB_REASON_PAUSED);
+    cr_assert_eq (sb_commander_do (stage.commander, "resume_agent", "good")->code, SB_REASON_NONE);
+    sb_process_t *broker = sb_scene_broker (stage.scene);
+    cr_assert (
+        sb_process_says (broker, "the log /dev/full cannot be written: No space left on device", SB_PATIENCE_MS));
+    cr_assert (sb_process_says (broker, "the audit log /dev/full cannot be written", SB_PATIENCE_MS));
+    sb_stage_await_status (&stage, "log_lines_lost", 3);
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, every_command_is_in_the_audit_log)
+{
+    sb_stage_t stage = sb_stage_begin (NULL);
+    cr_assert_eq (sb_commander_do (stage.commander, "pause_agent", "good")->code, SB_REASON_NONE);
+    cr_assert_eq (sb_commander_do (stage.commander, "resume_agent", "good")->code, SB_REASON_NONE);
+    cr_assert_eq (sb_commander_do (stage.commander, "pause_agent", "nobody")->code, SB_REASON_UNKNOWN_AGENT);
+    char *text = sb_file_read (sb_scene_path (stage.scene, "audit.jsonl"));
+    cr_assert (text);
+    cr_assert (strstr (text, "\"command\":\"pause_agent\",\"agent\":\"good\",\"issuer\":\"test\""), "%s", text);
+    cr_assert (strstr (text, "\"command\":\"resume_agent\""), "%s", text);
+    cr_assert (strstr (text, "\"code\":\"UNKNOWN_AGENT\""), "%s", text);
+    free (text);
+    sb_stage_end (&stage);
+}
+
+/* Kills the broker and starts it again on the same ports and state; the good agent joins again as the instance it was.
+ */
+static void s_kill_and_restart (sb_stage_t *stage)
+{
+    sb_process_signal (sb_scene_broker (stage->scene), SIGKILL);
+    cr_assert_eq (sb_process_wait (sb_scene_broker (stage->scene), SB_PATIENCE_MS), 128 + SIGKILL);
+    sb_peer_destroy (&stage->good);
+    sb_scene_restart_broker (stage->scene, NULL);
+    stage->good = sb_peer_join (sb_scene_ingress (stage->scene), "good", 2);
+    stage->good_sequence = 0;
+}
+
+static void s_clear (sb_stage_t *stage, int64_t latch_epoch)
+{
+    const sb_parameter_t parameter = {.name = sb_text ("latch_epoch"),
+                                      .value = {.kind = SB_VALUE_INTEGER, .integer = latch_epoch}};
+    sb_command_request_t request = sb_commander_request ("emergency_clear", NULL);
+    request.parameters = &parameter;
+    request.parameter_count = 1;
+    cr_assert_eq (sb_commander_ask (stage->commander, &request)->code, SB_REASON_NONE);
+}
+
+Test (broker_process, killed_right_after_the_reply_it_comes_back_stopped_and_paused)
+{
+    sb_stage_t stage = sb_stage_begin (NULL);
+    const int64_t epoch = sb_stage_status (&stage, "epoch");
+    cr_assert_eq (sb_commander_do (stage.commander, "pause_agent", "good")->code, SB_REASON_NONE);
+    cr_assert_eq (sb_commander_do (stage.commander, "emergency_stop", NULL)->code, SB_REASON_NONE);
+    s_kill_and_restart (&stage);
+    cr_assert_eq (sb_stage_good_delta (&stage), SB_REASON_EMERGENCY_STOPPED);
+    cr_assert_eq (sb_stage_status (&stage, "epoch"), epoch + 1);
+    s_clear (&stage, sb_stage_status (&stage, "latch_epoch"));
+    cr_assert_eq (sb_stage_good_delta (&stage), SB_REASON_PAUSED, "clearing leaves the paused paused");
+    cr_assert_eq (sb_commander_do (stage.commander, "resume_agent", "good")->code, SB_REASON_NONE);
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, a_damaged_control_state_starts_stopped_and_says_what_to_do)
+{
+    sb_stage_t stage = sb_stage_begin (NULL);
+    sb_file_write (sb_scene_path (stage.scene, "control"), "syncbus-control 1\nepoch 1");
+    s_kill_and_restart (&stage);
+    cr_assert (
+        sb_process_says (sb_scene_broker (stage.scene), "syncbus emergency_clear --latch-epoch", SB_PATIENCE_MS));
+    cr_assert_eq (sb_stage_good_delta (&stage), SB_REASON_EMERGENCY_STOPPED);
+    s_clear (&stage, sb_stage_status (&stage, "latch_epoch"));
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, held_up_for_longer_than_agents_may_be_silent_it_declares_nobody_dead)
+{
+    enum { BEATS = 40 };
+    const struct timespec pause = {.tv_nsec = 100 * 1000000L};
+    sb_stage_t stage = sb_stage_begin (NULL);
+    sb_peer_t *beating = sb_peer_new (sb_scene_ingress (stage.scene), NULL);
+    sb_peer_send (beating, &(sb_agent_message_t){.kind = SB_AGENT_MESSAGE_REGISTRATION,
+                                                 .registration = {.protocol = SB_PROTOCOL,
+                                                                  .agent_id = sb_text ("beating"),
+                                                                  .instance_id = 1,
+                                                                  .next_sequence = 1,
+                                                                  .heartbeat_interval_ms = 100}});
+    cr_assert (sb_peer_await (beating, SB_BROKER_MESSAGE_WELCOME));
+    sb_peer_send_heartbeat (beating);
+    cr_assert (sb_peer_await (beating, SB_BROKER_MESSAGE_HEARTBEAT_ACK));
+    sb_process_signal (sb_scene_broker (stage.scene), SIGSTOP);
+    for (int i = 0; i < BEATS; i++) {
+        nanosleep (&pause, NULL);
+        sb_peer_send_heartbeat (beating);
+    }
+    sb_process_signal (sb_scene_broker (stage.scene), SIGCONT);
+    sb_peer_send_heartbeat (beating);
+    sb_text_t liveness = sb_stage_agent (&stage, "beating", "liveness");
+    cr_assert (sb_text_equal (liveness, sb_text ("LIVE")), "%.*s", (int)liveness.size, liveness.data);
+    cr_assert_eq (sb_stage_status (&stage, "mistaken_suspects"), 0);
+    cr_assert_eq (sb_stage_status (&stage, "agents_dead"), 0);
+    sb_peer_destroy (&beating);
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, what_agents_send_reaches_subscribers)
+{
+    sb_stage_t stage = sb_stage_begin (NULL);
+    sb_subscriber_t *subscriber = sb_subscriber_new (sb_scene_publish (stage.scene), "market_data.good.");
+    const sb_publication_t *publication = NULL;
+    for (int i = 0; i < 200 && !publication; i++) {
+        cr_assert_eq (sb_stage_good_delta (&stage), SB_REASON_NONE);
+        publication = sb_subscriber_receive (subscriber, 50);
+    }
+    cr_assert (publication, "nothing came");
+    cr_assert (sb_text_equal (publication->topic, sb_text ("market_data.good.BTC")));
+    cr_assert_eq (publication->update_count, 1);
+    cr_assert (sb_text_equal (publication->updates[0].changes[0].name, sb_text ("price")));
+    sb_subscriber_destroy (&subscriber);
+    sb_stage_end (&stage);
+}
