@@ -431,6 +431,7 @@ static void s_summarize (sb_desk_t *self, int code)
     SB_ROW (delivery_p50_ns);
     SB_ROW (delivery_p99_ns);
 #undef SB_ROW
+    sb_summary_integer (summary, "waiting", counts.received - counts.processed - counts.failed);
     sb_summary_integer (summary, "gaps", self->gaps);
     sb_summary_integer (summary, "stale_topics", self->stale_topics);
     for (int reason = 1; reason < SB_REASON_LIMIT; reason++) {
@@ -477,8 +478,12 @@ static int s_run (sb_desk_t *self)
     int code = SB_EXIT_USAGE;
     if (s_connect (self, error, sizeof error)) {
         code = s_loop (self);
-        if (code == SB_EXIT_DONE && self->was_connected && sb_agent_wait_decided (self->agent, S_LINGER_MS))
+        if (code == SB_EXIT_DONE && self->was_connected) {
+            /* What waits may lead to more to send; what comes meanwhile is left, and shows as waiting. */
+            sb_agent_dispatch (self->agent, 0);
+            sb_agent_wait_decided (self->agent, S_LINGER_MS);
             sb_agent_dispatch (self->agent, S_ROUND_HANDLERS);
+        }
         s_summarize (self, code);
         sb_agent_destroy (&self->agent, S_LINGER_MS);
     } else

@@ -170,14 +170,16 @@ def check_agents(problems, agents, programs):
     for agent in agents:
         if not agent["is_healthy"]:
             problems.append(f"{agent['agent_id']} is not healthy: {agent['liveness']}, breaker {agent['breaker']}")
+        handled = (agent["processed"] or 0) + (agent["failed"] or 0)
+        if agent["received"] != handled:
+            problems.append(f"{agent['agent_id']}: received {agent['received']} publications, handled {handled}")
     for name, program in programs.items():
         if not program:
             problems.append(f"{name} left no summary")
             continue
         check_refusals(problems, name, group(program, "refused"))
-        handled = program["processed"] + program["failed"]
-        if program["received"] != handled:
-            problems.append(f"{name}: received {program['received']} publications, handled {handled}")
+        if program["failed"]:
+            problems.append(f"{name}: {program['failed']} publications could not be handled")
         decided = program["updates_accepted"] + program["updates_refused"]
         if program["undecided"] or program["updates_sent"] != decided:
             problems.append(f"{name}: sent {program['updates_sent']} updates, {decided} were decided")
