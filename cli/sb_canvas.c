@@ -158,7 +158,7 @@ static uint32_t s_line_width (const sb_canvas_t *self, uint32_t line)
 void sb_canvas_print (const sb_canvas_t *self, FILE *stream, bool is_utf8, bool has_colour)
 {
     char text[256];
-    sb_mark_t mark;
+    sb_mark_t mark = SB_MARK_PLAIN;
     for (uint32_t line = 0; line < self->height; line++) {
         uint32_t end = s_line_width (self, line);
         uint32_t cells;

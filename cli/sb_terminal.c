@@ -104,7 +104,7 @@ static void s_draw (terminal_t *self)
 
 static void s_say (terminal_t *self, bool is_bad, const char *text)
 {
-    snprintf (self->view.message, sizeof (self->view.message), "%s", text);
+    snprintf (self->view.message, sizeof (self->view.message), "%.*s", (int) sizeof (self->view.message) - 1, text);
     self->view.message_is_bad = is_bad;
 }
 
