@@ -42,29 +42,35 @@ enum { SB_ARENA_FACTOR = 64 };
 /* Each decoder reads `size` octets at `data`, fills *message, and returns a fault of SB_REASON_NONE, or
  *   TOO_LARGE  size > max_bytes (itself at most UINT32_MAX)
  *   MALFORMED  no such message, an empty request or reply, a body of no known kind, an enum's number that the schema
- *              does not name, bad UTF-8 or NUL in a text outside a delta, no delta or more than SB_CHANGES_MAX of them in a
- *              batch, more topics than that in a chunk, more buckets than a histogram has, the arena is full
- * and then leaves *message zeroed. A delta's bad content is its `fault`; such a delta has no changes. A parameter whose value
- * is not finite, out of range, or of no known kind has SB_VALUE_NONE.
- * What *message points to lives in the arena (texts NUL-terminated) until its reset; nothing points into `data`. */
-sb_fault_t sb_decode_agent_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes, sb_agent_message_t *message);
-sb_fault_t sb_decode_broker_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes, sb_broker_message_t *message);
-sb_fault_t sb_decode_command_request (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes, sb_command_request_t *request);
-sb_fault_t sb_decode_command_reply (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes, sb_command_reply_t *reply);
+ *              does not name, bad UTF-8 or NUL in a text outside a delta, no delta or more than SB_CHANGES_MAX of them
+ * in a batch, more topics than that in a chunk, more buckets than a histogram has, the arena is full and then leaves
+ * *message zeroed. A delta's bad content is its `fault`; such a delta has no changes. A parameter whose value is not
+ * finite, out of range, or of no known kind has SB_VALUE_NONE. What *message points to lives in the arena (texts
+ * NUL-terminated) until its reset; nothing points into `data`. */
+sb_fault_t sb_decode_agent_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                    sb_agent_message_t *message);
+sb_fault_t sb_decode_broker_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                     sb_broker_message_t *message);
+sb_fault_t sb_decode_command_request (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                      sb_command_request_t *request);
+sb_fault_t sb_decode_command_reply (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                    sb_command_reply_t *reply);
 
 /* Reads a whole frame of the PUB socket: topic, NUL, Publication. MALFORMED also without a NUL. */
-sb_fault_t sb_decode_publication (sb_arena_t *arena, const void *frame, size_t size, size_t max_bytes, sb_publication_t *publication);
+sb_fault_t sb_decode_publication (sb_arena_t *arena, const void *frame, size_t size, size_t max_bytes,
+                                  sb_publication_t *publication);
 
 /* Each encoder has two steps: sb_encode_… gives the exact octets, 0 when the arena is full, then sb_encoding_write puts
  * exactly that many at `data`. The arena holds the work of the first step for the second: no reset in between, and
- * bytes values and a publication's topic are borrowed until then. A request or reply with nothing set at all has no octets, and is
- * not a message. Texts are taken to be UTF-8 without NUL. */
+ * bytes values and a publication's topic are borrowed until then. A request or reply with nothing set at all has no
+ * octets, and is not a message. Texts are taken to be UTF-8 without NUL. */
 typedef struct sb_encoding sb_encoding_t;
 size_t sb_encode_agent_message (sb_arena_t *arena, const sb_agent_message_t *message, sb_encoding_t **encoding);
 size_t sb_encode_broker_message (sb_arena_t *arena, const sb_broker_message_t *message, sb_encoding_t **encoding);
 size_t sb_encode_command_request (sb_arena_t *arena, const sb_command_request_t *request, sb_encoding_t **encoding);
 size_t sb_encode_command_reply (sb_arena_t *arena, const sb_command_reply_t *reply, sb_encoding_t **encoding);
-size_t sb_encode_publication (sb_arena_t *arena, const sb_publication_t *publication, sb_encoding_t **encoding); /* whole frame */
+size_t sb_encode_publication (sb_arena_t *arena, const sb_publication_t *publication,
+                              sb_encoding_t **encoding); /* whole frame */
 void sb_encoding_write (const sb_encoding_t *encoding, void *data);
 
 #endif

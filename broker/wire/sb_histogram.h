@@ -30,8 +30,8 @@ void sb_histogram_merge (sb_histogram_t *self, const uint64_t *buckets, uint32_t
 /* Number of durations counted. */
 uint64_t sb_histogram_count (const sb_histogram_t *self);
 
-/* Upper bound, in ns, of the bucket that holds the quantile (0.0 to 1.0; beyond: the nearer one; NaN: 0.0); for the last
- * bucket, which has none, its lower bound. 0 when nothing was counted. */
+/* Upper bound, in ns, of the bucket that holds the quantile (0.0 to 1.0; beyond: the nearer one; NaN: 0.0); for the
+ * last bucket, which has none, its lower bound. 0 when nothing was counted. */
 uint64_t sb_histogram_quantile_ns (const sb_histogram_t *self, double quantile);
 
 #endif

@@ -112,7 +112,8 @@ class Agent:
         raise AssertionError("no %s within %d s, only %s" % (body, DEADLINE_S, passed))
 
     def register(self, **fields):
-        self.send("registration", protocol=1, agent_id=self.agent_id, instance_id=self.instance_id, next_sequence=1, **fields)
+        self.send("registration", protocol=1, agent_id=self.agent_id, instance_id=self.instance_id,
+                  next_sequence=1, **fields)
         return self.receive("welcome")
 
     def change(self, name, **kind):

@@ -15,7 +15,8 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from protocol_tables import (Unreadable, index_rows, plain, read_macro, read_proto, read_tables, tables_with)  # noqa: E402
+from protocol_tables import (  # noqa: E402
+    Unreadable, index_rows, plain, read_macro, read_proto, read_tables, tables_with)
 
 FILES = {
     "md": "schemas/PROTOCOL.md",
@@ -91,7 +92,8 @@ def yes(flag):
 
 def reason_rows(text):
     rows = read_macro(text, "SB_REASON", 6)
-    return index_rows([(code, name, kind, yes(failure), words) for name, code, kind, failure, _, words in rows], 1, "reason")
+    return index_rows([(code, name, kind, yes(failure), words)
+                       for name, code, kind, failure, _, words in rows], 1, "reason")
 
 
 def command_rows(text):
@@ -123,8 +125,10 @@ def check_tables(texts, tables):
     complaints = []
     sets = [
         ("reason", 1, ("code", "name", "kind", "failure", "text"), reason_rows(texts["reasons"]), "sb_reasons.def"),
-        ("command", 1, ("command", "about", "role", "changes", "from agents", "does"), command_rows(texts["commands"]), "sb_commands.def"),
-        ("parameter", 2, ("command", "parameter", "kind", "required", "meaning"), parameter_rows(texts["commands"]), "sb_commands.def"),
+        ("command", 1, ("command", "about", "role", "changes", "from agents", "does"),
+         command_rows(texts["commands"]), "sb_commands.def"),
+        ("parameter", 2, ("command", "parameter", "kind", "required", "meaning"),
+         parameter_rows(texts["commands"]), "sb_commands.def"),
         ("column", 2, ("command", "column", "kind", "unit", "meaning"),
          index_rows(read_macro(texts["columns"], "SB_COLUMN", 5), 2, "column"), "sb_columns.def"),
         ("counter", 1, ("counter", "unit", "meaning"),
@@ -136,7 +140,8 @@ def check_tables(texts, tables):
     limits = {row[2]: row[1] for row in tables_with(tables, "limit", "default", "key")[0][2] if row[2] != "-"}
     complaints += compare("limit", "PROTOCOL.md", limits, "config_keys.def", limit_rows(texts["config"]))
     commands = command_rows(texts["commands"])
-    for command, name in list(parameter_rows(texts["commands"])) + list(documented_rows(tables, 2, "command", "column")):
+    columns = documented_rows(tables, 2, "command", "column")
+    for command, name in list(parameter_rows(texts["commands"])) + list(columns):
         if command not in commands:
             complaints.append("%s of %s: there is no such command" % (name, command))
     return complaints
@@ -150,14 +155,16 @@ def check_schema(texts, tables, schema):
     table = {0: "REASON_NONE"}
     table.update({int(code): "REASON_" + row[0] for code, row in reason_rows(texts["reasons"]).items()})
     complaints += compare("reason's number", "syncbus.proto", reasons, "sb_reasons.def", table)
-    for kind, left, right in (("message", documented["messages"], schema["messages"]), ("enum", documented["enums"], enums)):
+    for kind, left, right in (("message", documented["messages"], schema["messages"]),
+                              ("enum", documented["enums"], enums)):
         for name in sorted(set(left) | set(right)):
             if name not in left or name not in right:
                 where = "syncbus.proto" if name not in right else "PROTOCOL.md"
                 complaints.append("%s %s: not in %s" % (kind, name, where))
             else:
                 complaints += compare("%s %s:" % (kind, name), "PROTOCOL.md", left[name], "syncbus.proto", right[name])
-    complaints += compare("reserved numbers of", "PROTOCOL.md", documented["reserved"], "syncbus.proto", schema["reserved"])
+    complaints += compare("reserved numbers of", "PROTOCOL.md", documented["reserved"],
+                          "syncbus.proto", schema["reserved"])
     return complaints
 
 

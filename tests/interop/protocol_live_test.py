@@ -54,15 +54,18 @@ def delta_is_published_and_decided_and_a_repeat_is_answered_the_same(schema, bro
     agent = Agent(schema, broker, "one")
     agent.register()
     fields = dict(category="market_data", subject="spot:A", origin_unix_ns=5, event_unix_ns=6)
-    agent.send("delta", sequence=1, changes=[agent.change("price", decimal=schema.Decimal(unscaled=6425, exponent=-2))], **fields)
+    price = agent.change("price", decimal=schema.Decimal(unscaled=6425, exponent=-2))
+    agent.send("delta", sequence=1, changes=[price], **fields)
     assert agent.receive("ack").decided_through == 1
     publication = subscriber.receive("market_data.one.spot:A")
-    assert publication.agent_id == "one" and publication.topic_sequence == 1 and publication.quality == schema.QUALITY_OK
+    assert publication.agent_id == "one" and publication.topic_sequence == 1
+    assert publication.quality == schema.QUALITY_OK
     assert publication.updates[0].sequence == 1 and publication.updates[0].origin_unix_ns == 5
     assert publication.updates[0].changes[0].value.decimal.unscaled == 6425
     agent.send("delta", sequence=2, changes=[agent.change("price", number=float("nan"))], **fields)
     ack = agent.receive("ack")
-    assert ack.decided_through == 2 and ack.refused[0].reason == schema.REASON_NOT_FINITE and ack.refused[0].field == "price"
+    assert ack.decided_through == 2
+    assert ack.refused[0].reason == schema.REASON_NOT_FINITE and ack.refused[0].field == "price"
     agent.send("delta", sequence=2, changes=[agent.change("price", number=1)], **fields)
     repeated = agent.receive("ack")
     assert repeated.decided_through == 2 and repeated.refused[0].reason == schema.REASON_NOT_FINITE
@@ -76,7 +79,8 @@ def batch_is_judged_delta_by_delta_and_neighbours_are_published_together(schema,
     subscriber.receive("_beat..")
     agent = Agent(schema, broker, "batcher")
     agent.register()
-    deltas = [schema.Delta(sequence=number, category="market_data", subject=subject, changes=[agent.change(name, integer=number)])
+    deltas = [schema.Delta(sequence=number, category="market_data", subject=subject,
+                           changes=[agent.change(name, integer=number)])
               for number, subject, name in ((1, "a", "x"), (2, "a", "x"), (3, "b", "bad name"), (4, "b", "x"))]
     agent.send("batch", deltas=deltas)
     ack = agent.receive("ack")
@@ -91,18 +95,21 @@ def whole_state_replaces_and_deletes_what_is_not_named(schema, broker):
     subscriber.receive("_beat..")
     agent = Agent(schema, broker, "whole")
     agent.register()
-    agent.send("delta", sequence=1, category="macro", changes=[agent.change("a", integer=1), agent.change("b", integer=2)])
+    agent.send("delta", sequence=1, category="macro",
+               changes=[agent.change("a", integer=1), agent.change("b", integer=2)])
     agent.receive("ack")
     subscriber.receive("macro.whole.")
     agent.send("replace_begin", sequence=2)
-    agent.send("replace_chunk", sequence=2, topics=[schema.Delta(category="macro", changes=[agent.change("b", integer=3)])])
+    state = schema.Delta(category="macro", changes=[agent.change("b", integer=3)])
+    agent.send("replace_chunk", sequence=2, topics=[state])
     agent.send("replace_end", sequence=2, chunk_count=1)
     assert agent.receive("ack").decided_through == 2
     changed = {}
     while len(changed) < 2:
         publication = subscriber.receive("macro.whole.")
         assert publication.cause == schema.CAUSE_REPLACED
-        changed.update((change.name, change.WhichOneof("kind")) for update in publication.updates for change in update.changes)
+        changed.update((change.name, change.WhichOneof("kind"))
+                       for update in publication.updates for change in update.changes)
     assert changed == {"a": "delete", "b": "value"}
     agent.send("heartbeat", decided_through=2)
     beat = agent.receive("heartbeat_ack")
@@ -141,7 +148,8 @@ def levels_carry_the_fields_that_are_documented(schema, broker):
     subscriber = Subscriber(schema, broker, "_beat.", "_control.", "_health.")
     counters = {plain(row[0]) for row in documented(("counter", "unit"))}
     for topic in ("_beat..", "_control..", "_health.."):
-        fields = {plain(name) for row in documented(("topic", "field")) if plain(row[0]) == topic for name in row[1].split(", ")}
+        fields = {plain(name) for row in documented(("topic", "field")) if plain(row[0]) == topic
+                  for name in row[1].split(", ")}
         publication = subscriber.receive(topic)
         sent = {change.name for change in publication.updates[0].changes}
         assert publication.sequence == 0 and publication.agent_id == "_broker"
@@ -155,7 +163,8 @@ def ask(schema, broker, command, **fields):
     socket = zmq.Context.instance().socket(zmq.REQ)
     socket.linger = 0
     socket.connect(broker.command)
-    request = schema.CommandRequest(command_id="test/%s" % command, command=command, issuer="test", timeout_ms=5000, protocol=1)
+    request = schema.CommandRequest(command_id="test/" + command, command=command, issuer="test",
+                                    timeout_ms=5000, protocol=1)
     for name, value in fields.items():
         setattr(request, name, value)
     socket.send(request.SerializeToString())
@@ -204,7 +213,8 @@ def main():
                     print("ok   " + claim.__name__, flush=True)
                 except AssertionError as error:
                     failures += 1
-                    print("FAIL %s: %s (line %d)" % (claim.__name__, error, error.__traceback__.tb_next.tb_lineno), flush=True)
+                    line = error.__traceback__.tb_next.tb_lineno
+                    print("FAIL %s: %s (line %d)" % (claim.__name__, error, line), flush=True)
             assert broker.process.poll() is None, "the broker has ended"
     return 1 if failures else 0
 

@@ -21,7 +21,8 @@ OPEN = re.compile(r"^(message|enum|oneof) ([A-Za-z_]+) \{(\})?$")
 
 
 def read_proto(text):
-    """-> {"messages": {name: {field: (number, type, oneof)}}, "reserved": {name: text}, "enums": {name: {value: number}}}"""
+    """-> {"messages": {name: {field: (number, type, oneof)}}, "reserved": {name: text},
+        "enums": {name: {value: number}}}"""
     result = {"messages": {}, "reserved": {}, "enums": {}}
     kind = name = oneof = None
     for number, raw in enumerate(text.splitlines(), 1):
@@ -67,7 +68,8 @@ def read_macro(text, macro, columns):
             part = ARGUMENT.match(text, at)
             if not part:
                 raise Unreadable("%s: %s" % (macro, text[call.start():call.start() + 60]))
-            arguments.append("".join(re.findall(r'"((?:[^"\\]|\\.)*)"', part[1])) if part[1].startswith('"') else part[1].strip())
+            pieces = re.findall(r'"((?:[^"\\]|\\.)*)"', part[1])
+            arguments.append("".join(pieces) if pieces or part[1].startswith('"') else part[1].strip())
             at = part.end()
             if part[2] == ")":
                 break
@@ -119,7 +121,8 @@ def read_tables(text):
                 tables.append((heading, header, [], number))
             elif not all(re.match(r"^:?-+:?$", cell) for cell in cells):
                 if len(cells) != len(header):
-                    raise Unreadable("PROTOCOL.md:%d: %d cells under a header of %d" % (number, len(cells), len(header)))
+                    raise Unreadable("PROTOCOL.md:%d: %d cells under a header of %d"
+                                     % (number, len(cells), len(header)))
                 tables[-1][2].append(cells)
         else:
             header = None

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// Reads lines "MESSAGE HEX" on standard input, decodes each with protobufjs, encodes it again(the octets must be the same) and
-// prints it as a JSON line. The one argument is the schema.
+// Reads lines "MESSAGE HEX" on standard input, decodes each with protobufjs, encodes it again (the octets must be
+// the same) and prints it as a JSON line. The one argument is the schema.
 "use strict";
 const fs = require("fs");
 const protobuf = require("protobufjs");

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """The schema in other languages: compiles for Python, loads in Node, and both read and write what C wrote.
 
-Usage: schema_test.py python|node WRITE_SAMPLES. WRITE_SAMPLES prints every message of the schema as the C codec writes it. Each is
-decoded and encoded again; the octets must be the same. In Node what was decoded must also be what Python decoded.
+Usage: schema_test.py python|node WRITE_SAMPLES. WRITE_SAMPLES prints every message of the schema as the C codec
+writes it. Each is decoded and encoded again; the octets must be the same. In Node what was decoded
+must also be what Python decoded.
 """
 import json
 import os

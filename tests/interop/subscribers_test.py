@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """A plain subscriber in another language receives and decodes what an agent in C publishes over a real broker.
 
-Usage: subscribers_test.py python|node. Starts syncbusd on free ports, the example subscriber of that language, and the C
-library's example publisher until the subscriber has had enough; then looks at every line that it printed.
+Usage: subscribers_test.py python|node. Starts syncbusd on free ports, the example subscriber of that language,
+and the C library's example publisher until the subscriber has had enough; then looks at every line that it printed.
 """
 import json
 import os
@@ -29,7 +29,8 @@ def subscriber_command(language):
 
 def wait_while_publishing(subscriber, broker):
     """Publishes until the subscriber ends, which it does after COUNT publications."""
-    publisher = subprocess.Popen([program("agents", "examples", "example_publisher"), broker.ingress], stdout=subprocess.DEVNULL)
+    example = program("agents", "examples", "example_publisher")
+    publisher = subprocess.Popen([example, broker.ingress], stdout=subprocess.DEVNULL)
     try:
         code = subscriber.wait(3 * DEADLINE_S)
     except subprocess.TimeoutExpired:
