@@ -10,10 +10,12 @@ import json
 import pathlib
 import subprocess
 import sys
+import textwrap
 import time
 
 LIVE_SECONDS = 20
 SETTLE_SECONDS = 120
+WIDTH = 80
 DESK = ("scanner", "trader", "risk", "trainer")
 # Refusals that an operator or a limit asked for, as the broker's events and audit log tell.
 EXPLAINED = {"PAUSED", "EMERGENCY_STOPPED", "ISOLATED"}
@@ -260,35 +262,40 @@ def print_table(rows, columns):
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
+def say(title, text):
+    print(textwrap.fill(text, WIDTH, initial_indent=f"{title:<11}", subsequent_indent=" " * 11,
+                        break_long_words=False, break_on_hyphens=False))
+
+
 def print_summary(summary):
     rows, broker, latency = summary["rows"], summary["broker"], summary["latency"]
     trading, risk, training = summary["trading"], summary["risk"], summary["training"]
     print(f"\n{summary['input']}, pace {summary['pace']}, {summary['seconds']} s\n")
-    print(f"rows       read {number(rows['read'])} = published {number(rows['published'])}"
-          f" + rejected {number(sum(rows['rejected'].values()))} + unchanged {number(rows['unchanged'])}"
-          f" + refused {number(sum(rows['refused'].values()))} + pending {number(rows['pending'])}")
-    print(f"           rejected: {counts(rows['rejected'])}; refused: {counts(rows['refused'])}")
-    print(f"broker     deltas {number(broker['deltas'])}, accepted {number(broker['deltas_accepted'])},"
-          f" publications {number(broker['publications'])}, refusals: {counts(broker['refusals'])}")
-    print(f"           publications by category: {counts(broker['categories'])}")
-    print(f"latency    row read to risk reaction: p50 {number(latency['reaction_p50_us'])} us,"
-          f" p99 {number(latency['reaction_p99_us'])} us, over {number(latency['reactions'])} reactions")
-    print(f"drops      {counts(summary['drops'])}")
-    print(f"trading    trades {number(trading['trades'])}, pnl {number(trading['pnl'])} (realized"
-          f" {number(trading['realized_pnl'])}, unrealized {number(trading['unrealized_pnl'])},"
-          f" fees {number(trading['fees'])}), positions {number(trading['positions'])}")
-    print(f"risk       executions {number(risk['executions'])}, gross {number(risk['gross_exposure'])},"
-          f" drawdown {(risk['drawdown'] or 0):.4%}, breaches {number(risk['breaches'])}, pauses {number(risk['pauses'])}")
-    print(f"trainer    closings {number(training['closings'])}, hit rate {(training['hit_rate'] or 0):.1%},"
-          f" weights: {', '.join(f'{name} {value:.3f}' for name, value in training['weights'].items())}")
+    say("rows", f"read {number(rows['read'])} = published {number(rows['published'])}"
+        f" + rejected {number(sum(rows['rejected'].values()))} + unchanged {number(rows['unchanged'])}"
+        f" + refused {number(sum(rows['refused'].values()))} + pending {number(rows['pending'])}")
+    say("", f"rejected: {counts(rows['rejected'])}; refused: {counts(rows['refused'])}")
+    say("broker", f"deltas {number(broker['deltas'])}, accepted {number(broker['deltas_accepted'])},"
+        f" publications {number(broker['publications'])}; refusals: {counts(broker['refusals'])}")
+    say("", f"publications by category: {counts(broker['categories'])}")
+    say("latency", f"row read to risk reaction: p50 {number(latency['reaction_p50_us'])} us,"
+        f" p99 {number(latency['reaction_p99_us'])} us, over {number(latency['reactions'])} reactions")
+    say("drops", counts(summary["drops"]))
+    say("trading", f"trades {number(trading['trades'])}, pnl {number(trading['pnl'])} (realized"
+        f" {number(trading['realized_pnl'])}, unrealized {number(trading['unrealized_pnl'])},"
+        f" fees {number(trading['fees'])}), positions {number(trading['positions'])}")
+    say("risk", f"executions {number(risk['executions'])}, gross {number(risk['gross_exposure'])},"
+        f" drawdown {(risk['drawdown'] or 0):.4%}, breaches {number(risk['breaches'])},"
+        f" pauses {number(risk['pauses'])}")
+    say("trainer", f"closings {number(training['closings'])}, hit rate {(training['hit_rate'] or 0):.1%},"
+        f" weights: {', '.join(f'{name} {value:.3f}' for name, value in training['weights'].items())}")
     print()
     print_table(summary["agents"], {"agent": "agent_id", "liveness": "liveness", "healthy": "is_healthy",
-                                    "breaker": "breaker", "status": "status", "signal": "last_signal", "pnl": "pnl",
-                                    "sent": "accepted", "refused": "refused", "received": "received",
-                                    "handled": "processed", "drops": "drops", "backlog": "backlog"})
+                                    "breaker": "breaker", "pnl": "pnl", "sent": "accepted", "refused": "refused",
+                                    "received": "received", "drops": "drops"})
     print()
     for problem in summary["problems"]:
-        print(f"PROBLEM    {problem}")
+        say("PROBLEM", problem)
     print("all counts add up, every agent is healthy" if summary["ok"] else "this does not add up: see above")
 
 
