@@ -27,7 +27,7 @@ static const sb_change_t *s_find_twice (sb_core_t *self, const sb_change_t *chan
         capacity *= 2;
     uint32_t *places = sb_core_take (self, capacity * sizeof *places);
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t place = (uint32_t) sb_hash (self->hash_key, changes[i].name.data, changes[i].name.size);
+        uint32_t place = (uint32_t)sb_hash (self->hash_key, changes[i].name.data, changes[i].name.size);
         for (place &= capacity - 1; places[place]; place = (place + 1) & (capacity - 1))
             if (sb_text_equal (changes[places[place] - 1].name, changes[i].name))
                 return &changes[i];
@@ -44,6 +44,8 @@ static sb_reason_t s_check_content (sb_core_t *self, const sb_delta_t *delta, sb
     if (delta->fault != SB_REASON_NONE)
         return delta->fault;
     *field = (sb_text_t){NULL, 0};
+    if (delta->category.size && delta->category.data[0] == '_')
+        return SB_REASON_BAD_CATEGORY; /* the broker's own */
     if (update->change_count == 0)
         return SB_REASON_NO_CHANGES;
     if (update->change_count > self->config.max_changes)

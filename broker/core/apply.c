@@ -41,12 +41,29 @@ static uint32_t s_parts_max (const sb_core_t *self, uint32_t changes)
     return changes < categories ? changes : categories;
 }
 
+/* Finds the part's category and topic. Most deltas go where the agent's last one went, at least to its category. */
+static void s_find_topic (sb_core_t *self, const sb_agent_record_t *agent, sb_text_t subject, sb_part_t *part)
+{
+    const sb_topic_t *recent = agent->recent_topic ? sb_topic_at (self, agent->recent_topic) : NULL;
+    if (recent && sb_text_equal (sb_category_text (sb_category_at (self, recent->category)), part->category)) {
+        part->category_slot = recent->category;
+        if (sb_text_equal (sb_topic_subject (recent), subject)) {
+            part->topic_slot = agent->recent_topic;
+            return;
+        }
+    } else
+        part->category_slot = sb_find_category (self, part->category);
+    if (part->category_slot)
+        part->topic_slot = sb_find_topic (self, agent->slot, part->category_slot, subject);
+}
+
 uint32_t sb_apply_split (sb_core_t *self, const sb_agent_record_t *agent, const sb_delta_t *delta, sb_part_t **parts)
 {
     const sb_update_t *update = &delta->update;
     uint32_t count = 0;
     bool is_given = delta->category.size > 0;
-    *parts = sb_scratch_take (&self->scratch, (is_given ? 1 : s_parts_max (self, update->change_count)) * sizeof **parts);
+    *parts =
+        sb_scratch_take (&self->scratch, (is_given ? 1 : s_parts_max (self, update->change_count)) * sizeof **parts);
     for (uint32_t i = 0; i < update->change_count; i++) {
         const sb_change_t *change = &update->changes[i];
         sb_part_t *part = *parts;
@@ -56,12 +73,8 @@ uint32_t sb_apply_split (sb_core_t *self, const sb_agent_record_t *agent, const 
         }
         part->changes[part->change_count++] = change;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        sb_part_t *part = &(*parts)[i];
-        part->category_slot = sb_find_category (self, part->category);
-        if (part->category_slot)
-            part->topic_slot = sb_find_topic (self, agent->slot, part->category_slot, delta->subject);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        s_find_topic (self, agent, delta->subject, &(*parts)[i]);
     return count;
 }
 
@@ -231,6 +244,7 @@ sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_
     }
     for (uint32_t i = 0; i < count; i++) {
         s_commit_part (self, agent, &delta->update, &parts[i], writes);
+        agent->recent_topic = parts[i].topic_slot;
         writes += parts[i].change_count;
     }
     return SB_REASON_NONE;

@@ -11,7 +11,7 @@
 
 enum { SLAB_BYTES = 64 * 1024, CLASS_SIZE_MAX = 8192, CLASS_COUNT = 4 + 4 * 7 };
 
-_Static_assert ((int) CLASS_COUNT == (int) SB_BLOB_CLASSES, "classes end at CLASS_SIZE_MAX");
+_Static_assert((int)CLASS_COUNT == (int)SB_BLOB_CLASSES, "classes end at CLASS_SIZE_MAX");
 
 /* An empty run that may be handed out any number of times. */
 static char s_empty_run[1];
@@ -20,20 +20,20 @@ static char s_empty_run[1];
 static uint32_t s_class_of (size_t size, size_t *class_size)
 {
     if (size <= 64) {
-        uint32_t number = (uint32_t) ((size + 15) / 16);
+        uint32_t number = (uint32_t)((size + 15) / 16);
         *class_size = number * 16;
         return number - 1;
     }
-    uint32_t octave = 63 - (uint32_t) __builtin_clzll (size - 1); /* 2^octave < size <= 2^(octave + 1) */
-    size_t step = (size_t) 1 << (octave - 2);
-    size_t quarter = (size - ((size_t) 1 << octave) + step - 1) / step; /* 1 to 4 */
-    *class_size = ((size_t) 1 << octave) + quarter * step;
-    return 4 + (octave - 6) * 4 + (uint32_t) quarter - 1;
+    uint32_t octave = 63 - (uint32_t)__builtin_clzll (size - 1); /* 2^octave < size <= 2^(octave + 1) */
+    size_t step = (size_t)1 << (octave - 2);
+    size_t quarter = (size - ((size_t)1 << octave) + step - 1) / step; /* 1 to 4 */
+    *class_size = ((size_t)1 << octave) + quarter * step;
+    return 4 + (octave - 6) * 4 + (uint32_t)quarter - 1;
 }
 
 static size_t s_large_size (size_t size)
 {
-    return (size + 4095) & ~(size_t) 4095;
+    return (size + 4095) & ~(size_t)4095;
 }
 
 void sb_blob_init (sb_blob_t *self, sb_memory_t *memory, uint64_t limit_bytes)
@@ -45,7 +45,7 @@ void sb_blob_fini (sb_blob_t *self)
 {
     while (self->slabs) {
         void *slab = self->slabs;
-        self->slabs = *(void **) slab;
+        self->slabs = *(void **)slab;
         sb_memory_give (self->memory, slab, SLAB_BYTES);
         self->taken_bytes -= SLAB_BYTES;
     }
@@ -69,11 +69,11 @@ static bool s_add_slab (sb_blob_t *self, uint32_t class, size_t class_size)
     char *slab = s_take_memory (self, SLAB_BYTES);
     if (!slab)
         return false;
-    *(void **) slab = self->slabs;
+    *(void **)slab = self->slabs;
     self->slabs = slab;
     size_t count = (SLAB_BYTES - 16) / class_size;
     for (size_t i = count; i > 0; i--) {
-        void **run = (void **) (slab + 16 + (i - 1) * class_size);
+        void **run = (void **)(slab + 16 + (i - 1) * class_size);
         *run = self->free_heads[class];
         self->free_heads[class] = run;
     }
@@ -115,7 +115,7 @@ void sb_blob_give (sb_blob_t *self, void *run, size_t size)
     }
     size_t class_size;
     uint32_t class = s_class_of (size, &class_size);
-    *(void **) run = self->free_heads[class];
+    *(void **)run = self->free_heads[class];
     self->free_heads[class] = run;
 }
 

@@ -15,12 +15,12 @@
 enum { SB_BLOB_CLASSES = 32 };
 
 typedef struct {
-    sb_memory_t *memory;           /* where slabs come from; borrowed */
-    uint64_t limit_bytes;          /* at most so much in slabs and large runs */
-    uint64_t taken_bytes;          /* in slabs and large runs now */
-    uint64_t used_bytes;           /* handed out now, rounded up to classes */
+    sb_memory_t *memory;               /* where slabs come from; borrowed */
+    uint64_t limit_bytes;              /* at most so much in slabs and large runs */
+    uint64_t taken_bytes;              /* in slabs and large runs now */
+    uint64_t used_bytes;               /* handed out now, rounded up to classes */
     void *free_heads[SB_BLOB_CLASSES]; /* free runs of each class; each points to the next */
-    void *slabs;                   /* every slab taken; each points to the next */
+    void *slabs;                       /* every slab taken; each points to the next */
 } sb_blob_t;
 
 /* Readies an empty store. Cannot fail. */

@@ -10,7 +10,13 @@
 #include <assert.h>
 #include <string.h>
 
-enum { AGENTS_SLAB_LOG2 = 4, CATEGORIES_SLAB_LOG2 = 3, LINKS_SLAB_LOG2 = 8, TOPICS_SLAB_LOG2 = 8, FIELDS_SLAB_LOG2 = 10 };
+enum {
+    AGENTS_SLAB_LOG2 = 4,
+    CATEGORIES_SLAB_LOG2 = 3,
+    LINKS_SLAB_LOG2 = 8,
+    TOPICS_SLAB_LOG2 = 8,
+    FIELDS_SLAB_LOG2 = 10
+};
 
 /* Records of agents at most: the broker, the limit, those on their way out. */
 static uint32_t s_agents_limit (const sb_core_config_t *config)
@@ -29,7 +35,7 @@ static bool s_make_broker (sb_core_t *self)
     sb_agent_record_t *broker = sb_agent_at (self, slot);
     broker->slot = slot;
     memcpy (broker->id, name.data, name.size);
-    broker->id_size = (uint8_t) name.size;
+    broker->id_size = (uint8_t)name.size;
     uint32_t category = sb_make_category (self, sb_text ("_event"), &reason);
     return category && sb_make_topic (self, slot, category, (sb_text_t){NULL, 0}, &reason);
 }

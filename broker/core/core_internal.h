@@ -25,8 +25,8 @@
 #include "liveness.h" /* sb_liveness_t: plain struct, embedded in the agent */
 #include "operator.h" /* sb_operator_t: plain struct, embedded in the agent */
 
-#define SB_NEVER UINT64_MAX /* a deadline that does not come */
-#define SB_MS UINT64_C (1000000) /* nanoseconds of a millisecond */
+#define SB_NEVER UINT64_MAX         /* a deadline that does not come */
+#define SB_MS    UINT64_C (1000000) /* nanoseconds of a millisecond */
 
 enum {
     SB_INSTANCES_REMEMBERED = 8, /* former instances of an agent that are refused */
@@ -36,7 +36,8 @@ enum {
     SB_NOTES_MAX = 1024,         /* refusals that wait for the next ack, all agents */
     SB_NOTES_AGENT_MAX = 64,     /* the same, of one agent */
     SB_SLICE = 512,              /* topics or fields handled in one slice of longer work */
-    SB_SCAN_MAX = 20000          /* slots looked at for one page of a reply */
+    SB_SCAN_MAX = 20000,         /* slots looked at for one page of a reply */
+    SB_PAGE_BYTES = 128 * 1024   /* octets of a page at most, unless its first item alone is larger */
 };
 
 typedef enum {
@@ -66,28 +67,28 @@ typedef struct {
 
 /* One field of a topic; also, before it is applied, one field of a staged replacement. */
 typedef struct {
-    char *name;                /* in core->values */
-    uint64_t sequence;         /* of the publication that last changed it */
-    int64_t changed_unix_ns;   /* when that was */
-    sb_stored_value_t value;   /* what it is */
-    uint32_t topic;            /* slot; 0 in a slot that is free or staged */
-    uint32_t next;             /* in the topic's list, or in the stage's */
-    uint32_t previous;         /* in the topic's list; the topic of a staged field */
-    uint32_t mark;             /* the agent's replacement that named it last */
-    uint8_t name_size;         /* octets of name */
+    char *name;              /* in core->values */
+    uint64_t sequence;       /* of the publication that last changed it */
+    int64_t changed_unix_ns; /* when that was */
+    sb_stored_value_t value; /* what it is */
+    uint32_t topic;          /* slot; 0 in a slot that is free or staged */
+    uint32_t next;           /* in the topic's list, or in the stage's */
+    uint32_t previous;       /* in the topic's list; the topic of a staged field */
+    uint32_t mark;           /* the agent's replacement that named it last */
+    uint8_t name_size;       /* octets of name */
 } sb_field_t;
 
 /* category.agent.subject: what subscribers know. Lives as long as its agent's record. */
 typedef struct {
-    char *text;               /* the topic, in core->values */
-    uint64_t topic_sequence;  /* of its last publication */
-    sb_head_t head;           /* its last publication */
-    uint32_t agent;           /* slot */
-    uint32_t category;        /* slot */
-    uint32_t link;            /* slot of (agent, category) */
-    uint32_t next_of_agent;   /* slot, in order of making */
-    uint32_t first_field;     /* slot */
-    uint32_t last_field;      /* slot */
+    char *text;              /* the topic, in core->values */
+    uint64_t topic_sequence; /* of its last publication */
+    sb_head_t head;          /* its last publication */
+    uint32_t agent;          /* slot */
+    uint32_t category;       /* slot */
+    uint32_t link;           /* slot of (agent, category) */
+    uint32_t next_of_agent;  /* slot, in order of making */
+    uint32_t first_field;    /* slot */
+    uint32_t last_field;     /* slot */
     uint32_t field_count;
     uint32_t walk;            /* the agent's quality walk that it has seen; see quality.c */
     uint8_t text_size;        /* octets of text */
@@ -124,8 +125,8 @@ typedef struct {
     uint32_t category;
     uint32_t next_of_agent; /* slot */
     uint32_t field_count;
-    uint32_t staged_count;  /* fields of a replacement that is being delivered */
-    sb_head_t head;         /* last publication of the agent in the category */
+    uint32_t staged_count; /* fields of a replacement that is being delivered */
+    sb_head_t head;        /* last publication of the agent in the category */
 } sb_link_t;
 
 /* An interest that is neither category, agent nor topic: its head is kept by comparing. */
@@ -156,7 +157,7 @@ typedef struct {
 /* A refusal that waits for the next ack. */
 typedef struct {
     uint64_t sequence;
-    uint32_t next;  /* index + 1 of the agent's next */
+    uint32_t next; /* index + 1 of the agent's next */
     uint32_t retry_after_ms;
     uint16_t reason;
     uint8_t field_size;
@@ -171,57 +172,57 @@ typedef struct {
     uint32_t chunk_count; /* chunks taken */
     uint32_t first;       /* slot of the first staged field, in order of arrival */
     uint32_t last;
-    uint32_t field_count; /* staged fields */
-    uint32_t topic;       /* slot that the sweep comes to next */
-    uint64_t sequence;    /* the number that it uses up */
-    uint64_t instance_id; /* whose it is */
-    uint32_t walk;        /* the agent's last quality walk when its application began */
-    uint8_t field_size;   /* of the fault's field */
+    uint32_t field_count;          /* staged fields */
+    uint32_t topic;                /* slot that the sweep comes to next */
+    uint64_t sequence;             /* the number that it uses up */
+    uint64_t instance_id;          /* whose it is */
+    uint32_t walk;                 /* the agent's last quality walk when its application began */
+    uint8_t field_size;            /* of the fault's field */
     char field[SB_FIELD_NAME_MAX]; /* the fault's field */
 } sb_stage_t;
 
 /* Everything about one agent. */
 typedef struct sb_agent_record {
-    uint32_t slot; /* its own; 0: the record is free */
+    uint32_t slot;          /* its own; 0: the record is free */
     char id[SB_ID_MAX + 1]; /* NUL-terminated */
     uint8_t id_size;
 
     /* session (session.c) */
-    uint64_t peer;                                         /* the connection; 0: no session */
-    uint64_t session_id;                                   /* 0: never had one */
-    uint64_t instance_id;                                  /* current or last; 0: none yet */
-    uint64_t past_instances[SB_INSTANCES_REMEMBERED];      /* displaced ones, the newest first; 0: none */
-    uint64_t decided_through;                              /* of instance_id */
-    sb_refused_run_t *refused_runs;                        /* of instance_id, ascending, in core->values; may be NULL */
+    uint64_t peer;                                    /* the connection; 0: no session */
+    uint64_t session_id;                              /* 0: never had one */
+    uint64_t instance_id;                             /* current or last; 0: none yet */
+    uint64_t past_instances[SB_INSTANCES_REMEMBERED]; /* displaced ones, the newest first; 0: none */
+    uint64_t decided_through;                         /* of instance_id */
+    sb_refused_run_t *refused_runs;                   /* of instance_id, ascending, in core->values; may be NULL */
     uint32_t refused_count;
     uint32_t refused_capacity;
-    bool in_gap;                                           /* a sequence gap was counted and not yet left */
-    bool needs_replacement;                                /* the broker's copy of its state is not whole */
-    bool ack_pending;                                      /* it is in the list of agents to be acked */
-    uint32_t ack_next;                                     /* slot, in that list */
-    uint32_t first_note;                                   /* index + 1 in core->notes */
+    bool in_gap;            /* a sequence gap was counted and not yet left */
+    bool needs_replacement; /* the broker's copy of its state is not whole */
+    bool ack_pending;       /* it is in the list of agents to be acked */
+    uint32_t ack_next;      /* slot, in that list */
+    uint32_t first_note;    /* index + 1 in core->notes */
     uint32_t last_note;
     uint32_t note_count;
     uint32_t heartbeat_interval_ms;
-    char *profile;                                         /* interests, labels, publishes: one run in core->values */
+    char *profile; /* interests, labels, publishes: one run in core->values */
     uint32_t profile_size;
-    sb_interest_t *interests;                              /* in profile */
+    sb_interest_t *interests; /* in profile */
     uint32_t interest_count;
-    sb_label_t *labels;                                    /* in profile */
+    sb_label_t *labels; /* in profile */
     uint32_t label_count;
-    sb_text_t *publishes;                                  /* in profile */
+    sb_text_t *publishes; /* in profile */
     uint32_t publish_count;
-    int64_t registered_unix_ns;                            /* last registration; 0: none since the start */
+    int64_t registered_unix_ns; /* last registration; 0: none since the start */
 
     /* what it did (admission.c, heartbeat.c) */
-    uint64_t accepted_count;      /* deltas accepted */
-    uint64_t refused_total;       /* deltas refused, repeats left out */
-    uint64_t failure_total;       /* failures laid to it */
-    int64_t last_update_unix_ns;  /* its last accepted delta; 0: none */
-    sb_heartbeat_t beat;          /* its last heartbeat; pointers NULL */
-    int64_t beat_unix_ns;         /* when that came; 0: none in this session */
-    uint64_t backlog;             /* publications of its interests that it has not seen, at that beat */
-    bool is_behind;               /* the backlog was reported as long */
+    uint64_t accepted_count;     /* deltas accepted */
+    uint64_t refused_total;      /* deltas refused, repeats left out */
+    uint64_t failure_total;      /* failures laid to it */
+    int64_t last_update_unix_ns; /* its last accepted delta; 0: none */
+    sb_heartbeat_t beat;         /* its last heartbeat; pointers NULL */
+    int64_t beat_unix_ns;        /* when that came; 0: none in this session */
+    uint64_t backlog;            /* publications of its interests that it has not seen, at that beat */
+    bool is_behind;              /* the backlog was reported as long */
 
     /* control */
     sb_breaker_t breaker;
@@ -233,7 +234,8 @@ typedef struct sb_agent_record {
     uint32_t first_topic; /* slot */
     uint32_t last_topic;
     uint32_t topic_count;
-    uint32_t first_link; /* slot */
+    uint32_t recent_topic; /* slot that it wrote to last: spares hashing; 0: none */
+    uint32_t first_link;   /* slot */
     uint32_t field_count;
     uint32_t stale_topics; /* state topics whose quality is not OK */
     uint8_t held_quality;  /* what sb_control_quality said last: sb_quality_t */
@@ -245,13 +247,14 @@ typedef struct sb_agent_record {
     uint32_t replace_mark; /* number of its last replacement */
     sb_stage_t stage;      /* state NONE: none is being delivered or applied */
     bool is_leaving;       /* its record is being given up, in slices */
+    bool is_evicted;       /* for room, not for age */
     uint32_t leave_topic;  /* slot that giving up comes to next */
 
     /* longer work, timers (core.c, timer.c) */
-    bool in_work;          /* it is in the list of agents with work left over */
-    uint32_t work_next;    /* slot, in that list */
-    uint32_t heap_place;   /* index + 1 in core->heap; 0: none */
-    uint64_t deadline_ns;  /* when sb_control_expire wants to be called; SB_NEVER: not */
+    bool in_work;         /* it is in the list of agents with work left over */
+    uint32_t work_next;   /* slot, in that list */
+    uint32_t heap_place;  /* index + 1 in core->heap; 0: none */
+    uint64_t deadline_ns; /* when sb_control_expire wants to be called; SB_NEVER: not */
 } sb_agent_record_t;
 
 typedef struct {
@@ -266,9 +269,9 @@ struct sb_core {
     sb_core_identity_t identity;
     uint64_t hash_key[2];
     sb_memory_t memory;
-    uint64_t now_ns;        /* of the event in hand */
+    uint64_t now_ns; /* of the event in hand */
     int64_t now_unix_ns;
-    uint64_t started_ns;    /* when it was made */
+    uint64_t started_ns; /* when it was made */
     int64_t started_unix_ns;
     bool is_shutting_down;
 
@@ -277,16 +280,16 @@ struct sb_core {
     sb_pool_t links;
     sb_pool_t topics;
     sb_pool_t fields;
-    sb_blob_t values;        /* names, values, profiles, stages */
+    sb_blob_t values; /* names, values, profiles, stages */
     sb_blob_t history;
-    uint32_t state_topics;   /* topics that are not the broker's */
-    uint32_t leaving_count;  /* agents whose records are being given up */
-    sb_index_t agent_index;  /* by id */
-    sb_index_t peer_index;   /* by connection */
+    uint32_t state_topics;  /* topics that are not the broker's */
+    uint32_t leaving_count; /* agents whose records are being given up */
+    sb_index_t agent_index; /* by id */
+    sb_index_t peer_index;  /* by connection */
     sb_index_t category_index;
-    sb_index_t link_index;   /* by agent and category */
-    sb_index_t topic_index;  /* by agent, category and subject */
-    sb_index_t field_index;  /* by topic and name */
+    sb_index_t link_index;  /* by agent and category */
+    sb_index_t topic_index; /* by agent, category and subject */
+    sb_index_t field_index; /* by topic and name */
 
     sb_scratch_t scratch;
     sb_effect_t *effects; /* in scratch */
@@ -294,12 +297,12 @@ struct sb_core {
     uint32_t effect_capacity;
     struct sb_publication_builder *open; /* the publication that updates are being added to, or NULL; publish.c */
 
-    uint64_t sequence;    /* global head */
+    uint64_t sequence;     /* global head */
     sb_head_t public_head; /* last publication outside the broker's categories */
     uint64_t next_session_id;
 
     sb_watch_t watches[SB_WATCHES_MAX];
-    sb_note_t *notes; /* SB_NOTES_MAX of them */
+    sb_note_t *notes;   /* SB_NOTES_MAX of them */
     uint32_t free_note; /* index + 1 */
     uint32_t ack_first; /* slots: agents to be acked, in order */
     uint32_t ack_last;
@@ -315,8 +318,9 @@ struct sb_core {
     bool health_unfinished;   /* sb_health_tick left work over */
 
     sb_stop_latch_t latch;
-    struct sb_control *control; /* pending commands, reply memory, health: made and destroyed by sb_control_new, _destroy */
-    uint64_t message_number;    /* of the AgentMessage in hand; counted up with each */
+    struct sb_control
+        *control; /* pending commands, reply memory, health: made and destroyed by sb_control_new, _destroy */
+    uint64_t message_number; /* of the AgentMessage in hand; counted up with each */
 
     uint64_t counters[SB_COUNTER_LIMIT];
     uint64_t refusals[SB_REASON_LIMIT]; /* of any kind, by reason */
@@ -345,7 +349,8 @@ void sb_core_emit_send (sb_core_t *self, uint64_t peer, const sb_broker_message_
 void sb_core_emit_publish (sb_core_t *self, const sb_publication_t *publication);
 void sb_core_emit_reply (sb_core_t *self, uint64_t token, const sb_command_reply_t *reply); /* token never 0 */
 void sb_core_emit_audit (sb_core_t *self, const sb_audit_t *audit);
-void sb_core_emit_log (sb_core_t *self, sb_severity_t severity, const char *event, sb_text_t agent_id, sb_reason_t reason, sb_text_t text);
+void sb_core_emit_log (sb_core_t *self, sb_severity_t severity, const char *event, sb_text_t agent_id,
+                       sb_reason_t reason, sb_text_t text);
 
 /* Sends a Refusal about no delta (of a message, a registration), with the reason's own text, and counts it. */
 void sb_core_refuse (sb_core_t *self, uint64_t peer, sb_reason_t reason);
@@ -387,25 +392,28 @@ bool sb_core_state_known (const sb_core_t *self, const sb_agent_record_t *agent)
 /* ------------------------------------------------------------------ publications (publish.c) */
 
 /* Publishes a numbered event `_event.<agent or _broker>.<kind>` with one update of these changes (copied). */
-void sb_core_publish_event (sb_core_t *self, sb_agent_record_t *agent, const char *kind, const sb_change_t *changes, uint32_t count);
+void sb_core_publish_event (sb_core_t *self, sb_agent_record_t *agent, const char *kind, const sb_change_t *changes,
+                            uint32_t count);
 
 /* Publishes a level, not numbered: topic `<category>.<agent or nothing>.`; category "_beat", "_control", "_health". */
-void sb_core_publish_level (sb_core_t *self, const char *category, const sb_agent_record_t *agent, const sb_change_t *changes, uint32_t count);
+void sb_core_publish_level (sb_core_t *self, const char *category, const sb_agent_record_t *agent,
+                            const sb_change_t *changes, uint32_t count);
 
 /* ------------------------------------------------------------------ quality (quality.c) */
 
-/* What sb_control_quality says of the agent may have changed: compares, and where its topics are worth something else now,
- * changes them in slices. They come back to OK by writes alone, after the last cause is gone. Idempotent, O(1). */
+/* What sb_control_quality says of the agent may have changed: compares, and where its topics are worth something else
+ * now, changes them in slices. They come back to OK by writes alone, after the last cause is gone. Idempotent, O(1). */
 void sb_core_request_quality (sb_core_t *self, sb_agent_record_t *agent);
 
-/* The same for every agent (emergency stop set or cleared). Topics of admitted categories are left alone by a stop. O(agents). */
+/* The same for every agent (emergency stop set or cleared). Topics of admitted categories are left alone by a stop.
+ * O(agents). */
 void sb_core_request_quality_all (sb_core_t *self);
 
 /* ------------------------------------------------------------------ timers (timer.c) */
 
-/* Asks for sb_control_expire at `deadline_ns` (SB_NEVER: not at all). The state engine does so after each call of control.h that takes
- * an agent; only code that moves a deadline by other ways (a command's handler) calls it itself. Each call replaces the one before. O(log agents) when earlier
- * than before, O(1) when later. */
+/* Asks for sb_control_expire at `deadline_ns` (SB_NEVER: not at all). The state engine does so after each call of
+ * control.h that takes an agent; only code that moves a deadline by other ways (a command's handler) calls it itself.
+ * Each call replaces the one before. O(log agents) when earlier than before, O(1) when later. */
 void sb_core_schedule (sb_core_t *self, sb_agent_record_t *agent, uint64_t deadline_ns);
 
 /* ------------------------------------------------------------------ reading (read.c) */
@@ -418,12 +426,15 @@ typedef struct {
     bool is_subject_set;
 } sb_topic_filter_t;
 
-/* Up to `limit` fields that match, in order of slot from *cursor (0: from the start), in scratch memory. *cursor becomes where
- * to go on, 0 at the end. Looks at SB_SCAN_MAX slots at most: a page may be short, even empty, and not the last. */
-uint32_t sb_core_read_fields (sb_core_t *self, const sb_topic_filter_t *filter, uint64_t *cursor, uint32_t limit, const sb_state_field_t **fields);
+/* Up to `limit` fields that match, in order of slot from *cursor (0: from the start), in scratch memory. *cursor
+ * becomes where to go on, 0 at the end. Looks at SB_SCAN_MAX slots, gives SB_PAGE_BYTES at most: a page may be short,
+ * even empty, and not the last. */
+uint32_t sb_core_read_fields (sb_core_t *self, const sb_topic_filter_t *filter, uint64_t *cursor, uint32_t limit,
+                              const sb_state_field_t **fields);
 
 /* One field, or NULL; the value as sb_core_value gives it. */
-const sb_field_t *sb_core_find_field (const sb_core_t *self, const sb_agent_record_t *agent, sb_text_t category, sb_text_t subject, sb_text_t name);
+const sb_field_t *sb_core_find_field (const sb_core_t *self, const sb_agent_record_t *agent, sb_text_t category,
+                                      sb_text_t subject, sb_text_t name);
 
 /* A stored value as a value; texts borrow until the field is next written. */
 sb_value_t sb_core_value (const sb_stored_value_t *stored);
@@ -436,12 +447,14 @@ sb_category_t *sb_core_next_category (const sb_core_t *self, uint32_t slot);
 uint32_t sb_core_category_slot (const sb_core_t *self, const sb_category_t *category);
 
 /* The category_sequence after which the last `last` publications that match begin: to be given as *after. */
-uint64_t sb_core_history_start (const sb_core_t *self, const sb_category_t *category, const sb_topic_filter_t *filter, uint32_t last);
+uint64_t sb_core_history_start (const sb_core_t *self, const sb_category_t *category, const sb_topic_filter_t *filter,
+                                uint32_t last);
 
-/* Up to `limit` publications of the category that match and have a category_sequence above *after, oldest first, in scratch
- * memory. *after becomes where to go on; false when that was the end. Looks at SB_SCAN_MAX at most. */
-bool sb_core_read_history (sb_core_t *self, const sb_category_t *category, const sb_topic_filter_t *filter, uint64_t *after, uint32_t limit,
-                           const sb_publication_t *const **publications, uint32_t *count);
+/* Up to `limit` publications of the category that match and have a category_sequence above *after, oldest first, in
+ * scratch memory. *after becomes where to go on; false when that was the end. Bounded like sb_core_read_fields. */
+bool sb_core_read_history (sb_core_t *self, const sb_category_t *category, const sb_topic_filter_t *filter,
+                           uint64_t *after, uint32_t limit, const sb_publication_t *const **publications,
+                           uint32_t *count);
 
 /* The head of an interest of an agent. */
 sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *interest);

@@ -21,7 +21,8 @@ static void s_drop_oldest_run (sb_agent_record_t *agent)
     memmove (agent->refused_runs, agent->refused_runs + 1, agent->refused_count * sizeof *agent->refused_runs);
 }
 
-/* Doubles the room for runs within max_unacked, or drops the oldest half where that cannot be. False when there is no room at all. */
+/* Doubles the room for runs within max_unacked, or drops the oldest half where that cannot be. False when there is no
+ * room at all. */
 static bool s_make_run_room (sb_core_t *self, sb_agent_record_t *agent)
 {
     if (agent->refused_count < agent->refused_capacity)
@@ -50,7 +51,7 @@ static void s_remember (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequ
 {
     if (agent->refused_count) {
         sb_refused_run_t *last = &agent->refused_runs[agent->refused_count - 1];
-        if (last->reason == (uint16_t) reason && last->last + 1 == sequence) {
+        if (last->reason == (uint16_t)reason && last->last + 1 == sequence) {
             last->last = sequence;
             return;
         }
@@ -58,7 +59,7 @@ static void s_remember (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequ
     if (agent->refused_count && sequence - agent->refused_runs[0].last > UINT64_C (4) * self->config.max_unacked)
         s_drop_oldest_run (agent);
     if (s_make_run_room (self, agent))
-        agent->refused_runs[agent->refused_count++] = (sb_refused_run_t){sequence, sequence, (uint16_t) reason};
+        agent->refused_runs[agent->refused_count++] = (sb_refused_run_t){sequence, sequence, (uint16_t)reason};
 }
 
 void sb_decide_drop_runs (sb_core_t *self, sb_agent_record_t *agent)
@@ -88,7 +89,7 @@ static sb_reason_t s_first_decision (const sb_agent_record_t *agent, uint64_t se
     uint32_t number = s_run_from (agent, sequence);
     if (number == agent->refused_count || agent->refused_runs[number].first > sequence)
         return SB_REASON_NONE;
-    return (sb_reason_t) agent->refused_runs[number].reason;
+    return (sb_reason_t)agent->refused_runs[number].reason;
 }
 
 /* How long to wait before a delta has a chance, as of now. */
@@ -108,7 +109,7 @@ uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, ui
     uint32_t limit = self->config.max_unacked;
     for (uint32_t i = from; i < agent->refused_count; i++) {
         uint64_t length = agent->refused_runs[i].last - agent->refused_runs[i].first + 1;
-        count = length > limit - count ? limit : count + (uint32_t) length;
+        count = length > limit - count ? limit : count + (uint32_t)length;
     }
     sb_refusal_t *items = sb_core_take (self, count * sizeof *items);
     uint32_t left = count; /* filled from the newest backwards: the last max_unacked count */
@@ -116,7 +117,7 @@ uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, ui
         const sb_refused_run_t *run = &agent->refused_runs[i - 1];
         for (uint64_t sequence = run->last; sequence >= run->first && sequence > above && left > 0; sequence--) {
             sb_refusal_t *item = &items[--left];
-            item->reason = (sb_reason_t) run->reason;
+            item->reason = (sb_reason_t)run->reason;
             item->sequence = sequence;
             item->retry_after_ms = s_retry_after_ms (self, agent, item->reason);
         }
@@ -158,7 +159,7 @@ static void s_emit_ack (sb_core_t *self, sb_agent_record_t *agent)
     for (uint32_t number = agent->first_note; number; number = self->notes[number - 1].next) {
         const sb_note_t *note = &self->notes[number - 1];
         sb_refusal_t *refusal = &refused[count++];
-        refusal->reason = (sb_reason_t) note->reason;
+        refusal->reason = (sb_reason_t)note->reason;
         refusal->text = sb_text (sb_reason_info (refusal->reason)->text);
         refusal->sequence = note->sequence;
         refusal->field = sb_core_copy (self, (sb_text_t){note->field, note->field_size});
@@ -196,9 +197,9 @@ static void s_note (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence
     self->free_note = note->next;
     note->next = 0;
     note->sequence = sequence;
-    note->reason = (uint16_t) reason;
+    note->reason = (uint16_t)reason;
     note->retry_after_ms = retry_after_ms;
-    note->field_size = (uint8_t) (field.size > SB_FIELD_NAME_MAX ? SB_FIELD_NAME_MAX : field.size);
+    note->field_size = (uint8_t)(field.size > SB_FIELD_NAME_MAX ? SB_FIELD_NAME_MAX : field.size);
     if (note->field_size)
         memcpy (note->field, field.data, note->field_size);
     if (agent->last_note)
@@ -213,8 +214,8 @@ static void s_note (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence
 /* ---- decisions */
 
 /* Tells the agent, once a message, that its sequence decides nothing. */
-static void s_tell (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_reason_t reason,
-                    uint64_t expected, sb_message_state_t *state)
+static void s_tell (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_reason_t reason, uint64_t expected,
+                    sb_message_state_t *state)
 {
     self->refusals[reason]++;
     if (state->told == reason)
@@ -283,7 +284,8 @@ void sb_decide_refuse (sb_core_t *self, sb_agent_record_t *agent, uint64_t seque
 {
     assert (sequence == agent->decided_through + 1);
     const sb_reason_info_t *info = sb_reason_info (reason);
-    s_note (self, agent, sequence, reason, field, retry_after_ms); /* first: an ack that it pushes out must not cover it */
+    s_note (self, agent, sequence, reason, field,
+            retry_after_ms); /* first: an ack that it pushes out must not cover it */
     agent->decided_through = sequence;
     agent->refused_total++;
     self->refusals[reason]++;
@@ -297,8 +299,8 @@ void sb_decide_refuse (sb_core_t *self, sb_agent_record_t *agent, uint64_t seque
     if (message->logged == reason)
         return;
     message->logged = reason;
-    sb_text_t text = sb_core_format (self, "delta %llu refused%s%.*s: %s", (unsigned long long) sequence,
-                                     field.size ? ", field " : "", (int) field.size, field.size ? field.data : "",
-                                     info->text);
+    sb_text_t text =
+        sb_core_format (self, "delta %llu refused%s%.*s: %s", (unsigned long long)sequence,
+                        field.size ? ", field " : "", (int)field.size, field.size ? field.data : "", info->text);
     sb_core_emit_log (self, info->severity, "REFUSED", sb_core_agent_id (agent), reason, text);
 }

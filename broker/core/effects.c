@@ -32,9 +32,9 @@ sb_text_t sb_core_format (sb_core_t *self, const char *format, ...)
     va_end (arguments);
     if (size < 0)
         size = 0;
-    if ((size_t) size >= sizeof line)
-        size = (int) sizeof line - 1;
-    return sb_core_copy (self, (sb_text_t){line, (uint32_t) size});
+    if ((size_t)size >= sizeof line)
+        size = (int)sizeof line - 1;
+    return sb_core_copy (self, (sb_text_t){line, (uint32_t)size});
 }
 
 /* The next place in the list of effects. */

@@ -76,20 +76,20 @@ static char *s_put_change (char *to, const sb_change_t *change)
     s_packed_change_t packed;
     memset (&packed, 0, sizeof packed);
     const sb_value_t *value = &change->value;
-    packed.name_size = (uint8_t) change->name.size;
-    packed.kind = (uint8_t) value->kind;
+    packed.name_size = (uint8_t)change->name.size;
+    packed.kind = (uint8_t)value->kind;
     packed.is_delete = change->is_delete;
     if (s_has_run (value->kind))
         packed.size = value->text.size;
     else if (value->kind == SB_VALUE_NUMBER)
         memcpy (&packed.word, &value->number, sizeof packed.word);
     else if (value->kind == SB_VALUE_INTEGER)
-        packed.word = (uint64_t) value->integer;
+        packed.word = (uint64_t)value->integer;
     else if (value->kind == SB_VALUE_BOOLEAN)
         packed.word = value->boolean;
     else if (value->kind == SB_VALUE_DECIMAL) {
-        packed.word = (uint64_t) value->decimal.unscaled;
-        packed.exponent = (int8_t) value->decimal.exponent;
+        packed.word = (uint64_t)value->decimal.unscaled;
+        packed.exponent = (int8_t)value->decimal.exponent;
     }
     to = s_put (to, &packed, sizeof packed);
     to = s_put (to, change->name.data, change->name.size);
@@ -103,11 +103,11 @@ static void s_pack (sb_history_entry_t *entry, const sb_publication_t *publicati
     entry->topic_sequence = publication->topic_sequence;
     entry->broker_unix_ns = publication->broker_unix_ns;
     entry->update_count = publication->update_count;
-    entry->topic_size = (uint8_t) publication->topic.size;
-    entry->agent_start = (uint8_t) (publication->agent_id.data - publication->topic.data);
-    entry->agent_size = (uint8_t) publication->agent_id.size;
-    entry->quality = (uint8_t) publication->quality;
-    entry->cause = (uint8_t) publication->cause;
+    entry->topic_size = (uint8_t)publication->topic.size;
+    entry->agent_start = (uint8_t)(publication->agent_id.data - publication->topic.data);
+    entry->agent_size = (uint8_t)publication->agent_id.size;
+    entry->quality = (uint8_t)publication->quality;
+    entry->cause = (uint8_t)publication->cause;
     char *to = s_put (entry->octets, publication->topic.data, publication->topic.size);
     for (uint32_t i = 0; i < publication->update_count; i++) {
         const sb_update_t *update = &publication->updates[i];
@@ -121,7 +121,7 @@ static void s_pack (sb_history_entry_t *entry, const sb_publication_t *publicati
         for (uint32_t j = 0; j < update->change_count; j++)
             to = s_put_change (to, &update->changes[j]);
     }
-    assert (to == (char *) entry + entry->size);
+    assert (to == (char *)entry + entry->size);
 }
 
 static sb_history_entry_t **s_place (const sb_category_t *category, uint32_t number)
@@ -197,7 +197,7 @@ void sb_history_add (sb_core_t *self, sb_category_t *category, const sb_publicat
         sb_core_counter_add (self, SB_COUNTER_history_lost, 1);
         return;
     }
-    entry->size = (uint32_t) size;
+    entry->size = (uint32_t)size;
     s_pack (entry, publication);
     *s_place (category, category->ring_count++) = entry;
     category->history_updates += s_weight (entry);
@@ -222,17 +222,17 @@ static const char *s_get_change (sb_core_t *self, const char *from, sb_change_t 
     from += packed.name_size;
     change->is_delete = packed.is_delete;
     sb_value_t *value = &change->value;
-    value->kind = (sb_value_kind_t) packed.kind;
+    value->kind = (sb_value_kind_t)packed.kind;
     if (s_has_run (value->kind))
         value->text = sb_core_copy (self, (sb_text_t){from, packed.size});
     else if (value->kind == SB_VALUE_NUMBER)
         memcpy (&value->number, &packed.word, sizeof value->number);
     else if (value->kind == SB_VALUE_INTEGER)
-        value->integer = (int64_t) packed.word;
+        value->integer = (int64_t)packed.word;
     else if (value->kind == SB_VALUE_BOOLEAN)
         value->boolean = packed.word != 0;
     else if (value->kind == SB_VALUE_DECIMAL) {
-        value->decimal.unscaled = (int64_t) packed.word;
+        value->decimal.unscaled = (int64_t)packed.word;
         value->decimal.exponent = packed.exponent;
     }
     return from + packed.size;
@@ -249,8 +249,8 @@ static const sb_publication_t *s_unpack (sb_core_t *self, const sb_history_entry
     publication->topic_sequence = entry->topic_sequence;
     publication->agent_id = (sb_text_t){publication->topic.data + entry->agent_start, entry->agent_size};
     publication->broker_unix_ns = entry->broker_unix_ns;
-    publication->quality = (sb_quality_t) entry->quality;
-    publication->cause = (sb_cause_t) entry->cause;
+    publication->quality = (sb_quality_t)entry->quality;
+    publication->cause = (sb_cause_t)entry->cause;
     sb_update_t *updates = sb_core_take (self, entry->update_count * sizeof *updates);
     publication->updates = updates;
     publication->update_count = entry->update_count;
@@ -259,8 +259,8 @@ static const sb_publication_t *s_unpack (sb_core_t *self, const sb_history_entry
         s_packed_update_t packed;
         from = s_get (from, &packed, sizeof packed);
         sb_change_t *changes = sb_core_take (self, packed.change_count * sizeof *changes);
-        updates[i] = (sb_update_t){packed.sequence, packed.event_unix_ns, packed.origin_unix_ns, changes,
-                                   packed.change_count};
+        updates[i] =
+            (sb_update_t){packed.sequence, packed.event_unix_ns, packed.origin_unix_ns, changes, packed.change_count};
         for (uint32_t j = 0; j < packed.change_count; j++)
             from = s_get_change (self, from, &changes[j]);
     }
@@ -280,7 +280,7 @@ static bool s_matches (const sb_history_entry_t *entry, const sb_topic_filter_t 
 uint64_t sb_core_history_start (const sb_core_t *self, const sb_category_t *category, const sb_topic_filter_t *filter,
                                 uint32_t last)
 {
-    (void) self;
+    (void)self;
     uint64_t head = category->head.category_sequence;
     for (uint32_t i = 0; i < category->ring_count && last > 0; i++)
         if (s_matches (*s_place (category, category->ring_count - 1 - i), filter) && --last == 0)
@@ -298,10 +298,15 @@ bool sb_core_read_history (sb_core_t *self, const sb_category_t *category, const
         *after = oldest;
     const sb_publication_t **found = sb_core_take (self, limit * sizeof *found);
     *count = 0;
+    size_t bytes = 0;
     for (uint32_t looked = 0; looked < SB_SCAN_MAX && *count < limit && *after < head; looked++) {
-        const sb_history_entry_t *entry = *s_place (category, (uint32_t) (*after - oldest));
-        if (s_matches (entry, filter))
+        const sb_history_entry_t *entry = *s_place (category, (uint32_t)(*after - oldest));
+        if (s_matches (entry, filter)) {
+            bytes += entry->size;
+            if (*count > 0 && bytes > SB_PAGE_BYTES)
+                break;
             found[(*count)++] = s_unpack (self, entry);
+        }
         ++*after;
     }
     *publications = found;

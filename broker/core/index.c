@@ -30,7 +30,7 @@ void sb_index_fini (sb_index_t *self)
 /* The 32 bits kept; the place in the table comes from their lower part. */
 static uint32_t s_kept (uint64_t hash)
 {
-    return (uint32_t) (hash >> 32);
+    return (uint32_t)(hash >> 32);
 }
 
 static uint32_t s_table_find (const sb_index_table_t *table, uint32_t kept, sb_index_match_t match, const void *owner,
@@ -119,12 +119,12 @@ static uint32_t s_capacity_for (uint64_t entries)
     while (capacity / 4 * 3 < entries)
         capacity *= 2;
     assert (capacity <= UINT32_C (1) << 31);
-    return (uint32_t) capacity;
+    return (uint32_t)capacity;
 }
 
 bool sb_index_reserve (sb_index_t *self, uint32_t more)
 {
-    uint64_t entries = (uint64_t) self->current.count + self->older.count + more;
+    uint64_t entries = (uint64_t)self->current.count + self->older.count + more;
     if (self->current.capacity / 4 * UINT64_C (3) >= entries)
         return true;
     uint32_t capacity = s_capacity_for (entries > self->current.capacity ? entries : self->current.capacity);
@@ -149,7 +149,8 @@ void sb_index_insert (sb_index_t *self, uint64_t hash, uint32_t slot)
 
 void sb_index_remove (sb_index_t *self, uint64_t hash, uint32_t slot)
 {
-    bool found = s_table_remove (&self->current, s_kept (hash), slot) || s_table_remove (&self->older, s_kept (hash), slot);
+    bool found =
+        s_table_remove (&self->current, s_kept (hash), slot) || s_table_remove (&self->older, s_kept (hash), slot);
     assert (found);
 }
 
@@ -182,9 +183,9 @@ uint64_t sb_hash (const uint64_t key[2], const void *data, size_t size)
         s_sip_round (v);
         v[0] ^= word;
     }
-    uint64_t last = (uint64_t) size << 56;
+    uint64_t last = (uint64_t)size << 56;
     for (size_t i = 0; i < left; i++)
-        last |= (uint64_t) octets[i] << (8 * i);
+        last |= (uint64_t)octets[i] << (8 * i);
     v[3] ^= last;
     s_sip_round (v);
     v[0] ^= last;

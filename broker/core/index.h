@@ -40,7 +40,8 @@ void sb_index_init (sb_index_t *self, sb_memory_t *memory);
 void sb_index_fini (sb_index_t *self);
 
 /* The slot whose item matches `key`, or 0. */
-uint32_t sb_index_find (const sb_index_t *self, uint64_t hash, sb_index_match_t match, const void *owner, const void *key);
+uint32_t sb_index_find (const sb_index_t *self, uint64_t hash, sb_index_match_t match, const void *owner,
+                        const void *key);
 
 /* Makes sure that `more` insertions cannot fail. False when there is no memory for that. */
 bool sb_index_reserve (sb_index_t *self, uint32_t more);

@@ -73,7 +73,7 @@ static bool s_category_of (sb_text_t prefix, sb_text_t *category)
     const char *dot = prefix.size ? memchr (prefix.data, '.', prefix.size) : NULL;
     if (!dot)
         return false;
-    *category = (sb_text_t){prefix.data, (uint32_t) (dot - prefix.data)};
+    *category = (sb_text_t){prefix.data, (uint32_t)(dot - prefix.data)};
     return true;
 }
 
@@ -168,7 +168,7 @@ typedef struct {
 static void *s_place (s_room_t *room, size_t size)
 {
     void *place = room->next;
-    room->next += (size + 7) & ~(size_t) 7;
+    room->next += (size + 7) & ~(size_t)7;
     return place;
 }
 
@@ -184,7 +184,7 @@ static size_t s_text_room (const sb_text_t *texts, uint32_t count)
 {
     size_t room = 0;
     for (uint32_t i = 0; i < count; i++)
-        room += (texts[i].size + 7u) & ~(size_t) 7;
+        room += (texts[i].size + 7u) & ~(size_t)7;
     return room;
 }
 
@@ -209,7 +209,7 @@ bool sb_interest_adopt (sb_core_t *self, sb_agent_record_t *agent, const sb_regi
     sb_interest_release (self, agent);
     s_room_t room = {profile};
     agent->profile = profile;
-    agent->profile_size = (uint32_t) size;
+    agent->profile_size = (uint32_t)size;
     agent->interests = s_place (&room, count * sizeof *agent->interests);
     agent->interest_count = count;
     agent->labels = s_place (&room, registration->label_count * sizeof *agent->labels);
@@ -266,8 +266,8 @@ sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *int
     const char *dot = memchr (agent_id.data, '.', agent_id.size);
     if (!dot)
         return s_none;
-    sb_text_t subject = {dot + 1, agent_id.size - (uint32_t) (dot + 1 - agent_id.data)};
-    agent_id.size = (uint32_t) (dot - agent_id.data);
+    sb_text_t subject = {dot + 1, agent_id.size - (uint32_t)(dot + 1 - agent_id.data)};
+    agent_id.size = (uint32_t)(dot - agent_id.data);
     uint32_t agent = sb_find_agent (self, agent_id);
     if (!agent)
         return s_none;

@@ -28,14 +28,14 @@ void sb_memory_give (sb_memory_t *self, void *memory, size_t size)
 
 static size_t s_slab_bytes (const sb_pool_t *self)
 {
-    return (size_t) self->item_size << self->slab_items_log2;
+    return (size_t)self->item_size << self->slab_items_log2;
 }
 
 bool sb_pool_init (sb_pool_t *self, sb_memory_t *memory, size_t item_size, uint32_t slab_items_log2, uint32_t limit)
 {
     assert (limit > 0);
     *self = (sb_pool_t){.memory = memory, .slab_items_log2 = slab_items_log2, .limit = limit};
-    self->item_size = (uint32_t) ((item_size + 15) & ~(size_t) 15);
+    self->item_size = (uint32_t)((item_size + 15) & ~(size_t)15);
     self->slab_limit = ((limit - 1) >> slab_items_log2) + 1;
     self->slabs = sb_memory_take (memory, self->slab_limit * sizeof *self->slabs);
     return self->slabs != NULL;

@@ -24,15 +24,15 @@ void *sb_memory_take (sb_memory_t *self, size_t size);
 void sb_memory_give (sb_memory_t *self, void *memory, size_t size);
 
 typedef struct {
-    sb_memory_t *memory;     /* where slabs come from; borrowed */
-    unsigned char **slabs;   /* slab_limit of them, NULL when not taken yet */
-    uint32_t item_size;      /* octets, a multiple of 16 */
+    sb_memory_t *memory;      /* where slabs come from; borrowed */
+    unsigned char **slabs;    /* slab_limit of them, NULL when not taken yet */
+    uint32_t item_size;       /* octets, a multiple of 16 */
     uint32_t slab_items_log2; /* items of a slab, as a power of two */
-    uint32_t slab_limit;     /* slabs at most */
-    uint32_t limit;          /* items at most */
-    uint32_t high;           /* slots ever handed out: 1 to high */
-    uint32_t used;           /* items taken now */
-    uint32_t free_head;      /* first free slot below high; its first 4 octets name the next */
+    uint32_t slab_limit;      /* slabs at most */
+    uint32_t limit;           /* items at most */
+    uint32_t high;            /* slots ever handed out: 1 to high */
+    uint32_t used;            /* items taken now */
+    uint32_t free_head;       /* first free slot below high; its first 4 octets name the next */
 } sb_pool_t;
 
 /* Readies a pool of at most `limit` items of `item_size` octets. False when there is no memory for its slab table. */
@@ -52,7 +52,7 @@ static inline void *sb_pool_at (const sb_pool_t *self, uint32_t slot)
 {
     uint32_t place = slot - 1;
     return self->slabs[place >> self->slab_items_log2] +
-           (size_t) (place & ((1u << self->slab_items_log2) - 1)) * self->item_size;
+           (size_t)(place & ((1u << self->slab_items_log2) - 1)) * self->item_size;
 }
 
 #endif

@@ -18,7 +18,7 @@ typedef struct s_open_update {
 } s_open_update_t;
 
 struct sb_publication_builder {
-    uint32_t topic;            /* slot */
+    uint32_t topic; /* slot */
     uint32_t update_count;
     s_open_update_t *first;
     s_open_update_t *last;
@@ -86,7 +86,7 @@ void sb_publish_close (sb_core_t *self)
     self->open = NULL;
     sb_publication_t *publication = &open->publication;
     sb_topic_t *topic = sb_topic_at (self, open->topic);
-    publication->quality = (sb_quality_t) topic->quality;
+    publication->quality = (sb_quality_t)topic->quality;
     publication->update_count = open->update_count;
     if (open->update_count == 1)
         publication->updates = &open->first->update;
@@ -134,9 +134,8 @@ void sb_core_publish_event (sb_core_t *self, sb_agent_record_t *agent, const cha
     sb_publish_close (self);
     sb_publish_sequence (self, topic, SB_CAUSE_NONE);
     sb_topic_at (self, topic)->quality = SB_QUALITY_OK;
-    sb_update_t update = {.event_unix_ns = self->now_unix_ns,
-                          .changes = s_copy_changes (self, changes, count),
-                          .change_count = count};
+    sb_update_t update = {
+        .event_unix_ns = self->now_unix_ns, .changes = s_copy_changes (self, changes, count), .change_count = count};
     sb_publish_update (self, &update);
     sb_publish_close (self);
 }

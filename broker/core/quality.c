@@ -14,7 +14,7 @@ static void s_count (sb_core_t *self, sb_topic_t *topic)
 {
     const sb_category_t *category = sb_category_at (self, topic->category);
     bool is_stale = topic->quality != SB_QUALITY_OK && topic->quality != SB_QUALITY_UNKNOWN && !category->is_broker;
-    if (is_stale == (bool) topic->is_counted_stale)
+    if (is_stale == (bool)topic->is_counted_stale)
         return;
     topic->is_counted_stale = is_stale;
     sb_agent_at (self, topic->agent)->stale_topics += is_stale ? 1u : UINT32_MAX;
@@ -58,14 +58,14 @@ void sb_core_request_quality (sb_core_t *self, sb_agent_record_t *agent)
         agent->held_cause = SB_CAUSE_NONE;
         return;
     }
-    if (agent->held_quality == (uint8_t) quality && agent->held_cause == (uint8_t) cause)
+    if (agent->held_quality == (uint8_t)quality && agent->held_cause == (uint8_t)cause)
         return;
-    agent->held_quality = (uint8_t) quality;
-    agent->held_cause = (uint8_t) cause;
+    agent->held_quality = (uint8_t)quality;
+    agent->held_cause = (uint8_t)cause;
     agent->needs_replacement = true;
     agent->walk++;
-    agent->walk_quality = (uint8_t) quality;
-    agent->walk_cause = (uint8_t) cause;
+    agent->walk_quality = (uint8_t)quality;
+    agent->walk_cause = (uint8_t)cause;
     agent->walk_topic = agent->first_topic;
     if (agent->topic_count) {
         sb_events_quality (self, agent, quality, cause);
@@ -100,7 +100,7 @@ bool sb_quality_slice (sb_core_t *self, sb_agent_record_t *agent)
             topic->cause = agent->walk_cause;
             s_count (self, topic);
             sb_core_counter_add (self, SB_COUNTER_quality_changes, 1);
-            sb_publish_quality (self, slot, (sb_cause_t) agent->walk_cause);
+            sb_publish_quality (self, slot, (sb_cause_t)agent->walk_cause);
         }
         topic->walk = agent->walk;
         agent->walk_topic = topic->next_of_agent;

@@ -40,7 +40,7 @@ static sb_state_field_t s_state_field (sb_core_t *self, const sb_field_t *field,
                              .value = sb_core_value (&field->value),
                              .sequence = field->sequence,
                              .changed_unix_ns = field->changed_unix_ns,
-                             .quality = (sb_quality_t) topic->quality};
+                             .quality = (sb_quality_t)topic->quality};
     if (item.value.kind == SB_VALUE_TEXT || item.value.kind == SB_VALUE_BYTES)
         item.value.text = sb_core_copy (self, item.value.text);
     return item;
@@ -57,14 +57,20 @@ uint32_t sb_core_read_fields (sb_core_t *self, const sb_topic_filter_t *filter, 
     if (!s_look_up (self, filter, &wanted))
         return 0;
     uint32_t count = 0;
+    size_t bytes = 0;
     for (uint32_t looked = 0; slot <= self->fields.high; slot++, looked++) {
         if (looked == SB_SCAN_MAX || count == limit) {
             *cursor = slot;
             break;
         }
-        const sb_field_t *field = sb_field_at (self, (uint32_t) slot);
+        const sb_field_t *field = sb_field_at (self, (uint32_t)slot);
         if (!field->topic || !s_matches (&wanted, sb_topic_at (self, field->topic)))
             continue;
+        bytes += sizeof *found + SB_TOPIC_MAX + field->name_size + field->value.size;
+        if (count > 0 && bytes > SB_PAGE_BYTES) {
+            *cursor = slot;
+            break;
+        }
         found[count++] = s_state_field (self, field, sb_topic_at (self, field->topic));
     }
     return count;

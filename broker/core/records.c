@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { FIELDS_FEW = 4 };
+
 /* A key in octets: two slots, then a text. */
 typedef struct {
     uint32_t first;
@@ -33,7 +35,7 @@ static uint64_t s_key_hash (const sb_core_t *self, const s_key_t *key)
 
 static bool s_category_match (const void *owner, uint32_t slot, const void *key)
 {
-    return sb_text_equal (sb_category_text (sb_category_at (owner, slot)), ((const s_key_t *) key)->text);
+    return sb_text_equal (sb_category_text (sb_category_at (owner, slot)), ((const s_key_t *)key)->text);
 }
 
 uint32_t sb_find_category (const sb_core_t *self, sb_text_t name)
@@ -78,7 +80,7 @@ uint32_t sb_make_category (sb_core_t *self, sb_text_t name, sb_reason_t *reason)
         return 0;
     sb_category_t *category = sb_category_at (self, slot);
     memcpy (category->name, name.data, name.size);
-    category->name_size = (uint8_t) name.size;
+    category->name_size = (uint8_t)name.size;
     category->is_broker = is_broker;
     sb_category_configure (self, category);
     s_key_t key = {0, 0, name};
@@ -194,8 +196,8 @@ static uint32_t s_take_topic (sb_core_t *self, uint32_t agent, uint32_t category
     }
     sb_topic_t *topic = sb_topic_at (self, slot);
     topic->text = text;
-    topic->text_size = (uint8_t) size;
-    topic->subject_size = (uint8_t) subject.size;
+    topic->text_size = (uint8_t)size;
+    topic->subject_size = (uint8_t)subject.size;
     topic->agent = agent;
     topic->category = category;
     return slot;
@@ -268,8 +270,19 @@ static uint64_t s_field_hash (const sb_core_t *self, uint32_t topic, sb_text_t n
     return s_key_hash (self, &key);
 }
 
+/* In a topic of few fields, looking at each is cheaper than hashing. */
+static uint32_t s_scan_fields (const sb_core_t *self, const sb_topic_t *topic, sb_text_t name)
+{
+    uint32_t slot = topic->first_field;
+    while (slot && !sb_text_equal (sb_field_text (sb_field_at (self, slot)), name))
+        slot = sb_field_at (self, slot)->next;
+    return slot;
+}
+
 uint32_t sb_find_field_slot (const sb_core_t *self, uint32_t topic, sb_text_t name)
 {
+    if (sb_topic_at (self, topic)->field_count <= FIELDS_FEW)
+        return s_scan_fields (self, sb_topic_at (self, topic), name);
     if (name.size > SB_FIELD_NAME_MAX)
         return 0;
     s_key_t key = {topic, 0, name};
@@ -304,7 +317,7 @@ uint32_t sb_make_field (sb_core_t *self, sb_text_t name, const sb_value_t *value
     sb_field_t *field = sb_field_at (self, slot);
     memcpy (octets, name.data, name.size);
     field->name = octets;
-    field->name_size = (uint8_t) name.size;
+    field->name_size = (uint8_t)name.size;
     field->value = stored;
     return slot;
 }

@@ -5,7 +5,8 @@
  * Slot 1 is the broker itself ("_broker"), which only owns topics. A record is given up in slices: its fields are
  * deleted and published topic by topic, then topics, links and the record itself go. A few records beyond the
  * limit may be on their way out at the same time, so that a newcomer need not wait for that. An agent that
- * comes back meanwhile keeps what is left of its record. Finding who is gone the longest is O(agents), at the bound only.
+ * comes back meanwhile keeps what is left of its record. Finding who is gone the longest is O(agents), at the bound
+ * only.
  */
 #include "state.h"
 
@@ -14,7 +15,7 @@
 
 static bool s_agent_match (const void *owner, uint32_t slot, const void *key)
 {
-    return sb_text_equal (sb_core_agent_id (sb_agent_at (owner, slot)), *(const sb_text_t *) key);
+    return sb_text_equal (sb_core_agent_id (sb_agent_at (owner, slot)), *(const sb_text_t *)key);
 }
 
 uint32_t sb_find_agent (const sb_core_t *self, sb_text_t id)
@@ -47,13 +48,19 @@ uint32_t sb_core_agent_count (const sb_core_t *self)
 
 static bool s_peer_match (const void *owner, uint32_t slot, const void *key)
 {
-    return sb_agent_at (owner, slot)->peer == *(const uint64_t *) key;
+    return sb_agent_at (owner, slot)->peer == *(const uint64_t *)key;
+}
+
+/* Connections are numbered by the ROUTER, not by whoever connects: a keyed multiplication is enough. */
+static uint64_t s_peer_hash (const sb_core_t *self, uint64_t peer)
+{
+    uint64_t mixed = (peer ^ self->hash_key[0]) * UINT64_C (0x9e3779b97f4a7c15);
+    return mixed ^ mixed << 29;
 }
 
 sb_agent_record_t *sb_core_find_peer (const sb_core_t *self, uint64_t peer)
 {
-    uint64_t hash = sb_hash (self->hash_key, &peer, sizeof peer);
-    uint32_t slot = sb_index_find (&self->peer_index, hash, s_peer_match, self, &peer);
+    uint32_t slot = sb_index_find (&self->peer_index, s_peer_hash (self, peer), s_peer_match, self, &peer);
     return slot ? sb_agent_at (self, slot) : NULL;
 }
 
@@ -65,7 +72,7 @@ bool sb_registry_bind_peer (sb_core_t *self, sb_agent_record_t *agent, uint64_t 
         return false;
     sb_registry_unbind_peer (self, agent);
     agent->peer = peer;
-    sb_index_insert (&self->peer_index, sb_hash (self->hash_key, &peer, sizeof peer), agent->slot);
+    sb_index_insert (&self->peer_index, s_peer_hash (self, peer), agent->slot);
     return true;
 }
 
@@ -73,7 +80,7 @@ void sb_registry_unbind_peer (sb_core_t *self, sb_agent_record_t *agent)
 {
     if (!agent->peer)
         return;
-    sb_index_remove (&self->peer_index, sb_hash (self->hash_key, &agent->peer, sizeof agent->peer), agent->slot);
+    sb_index_remove (&self->peer_index, s_peer_hash (self, agent->peer), agent->slot);
     agent->peer = 0;
 }
 
@@ -96,6 +103,7 @@ bool sb_registry_evict (sb_core_t *self)
             eldest = agent;
     if (!eldest)
         return false;
+    eldest->is_evicted = true;
     sb_core_forget_agent (self, eldest);
     return true;
 }
@@ -112,7 +120,7 @@ sb_agent_record_t *sb_registry_add (sb_core_t *self, sb_text_t id)
     sb_agent_record_t *agent = sb_agent_at (self, slot);
     agent->slot = slot;
     memcpy (agent->id, id.data, id.size);
-    agent->id_size = (uint8_t) id.size;
+    agent->id_size = (uint8_t)id.size;
     agent->deadline_ns = SB_NEVER;
     agent->walk = 1;
     sb_index_insert (&self->agent_index, sb_hash (self->hash_key, id.data, id.size), slot);
@@ -166,6 +174,7 @@ static uint32_t s_delete_fields (sb_core_t *self, uint32_t slot)
 /* Frees up to `budget` topics that have no fields, then the links. True when topics are left. */
 static bool s_free_topics (sb_core_t *self, sb_agent_record_t *agent, uint32_t budget)
 {
+    agent->recent_topic = agent->walk_topic = 0;
     for (; agent->first_topic && budget > 0; budget--) {
         uint32_t slot = agent->first_topic;
         agent->first_topic = sb_topic_at (self, slot)->next_of_agent;
@@ -174,7 +183,7 @@ static bool s_free_topics (sb_core_t *self, sb_agent_record_t *agent, uint32_t b
     }
     if (agent->first_topic)
         return true;
-    agent->last_topic = agent->walk_topic = 0;
+    agent->last_topic = 0;
     while (agent->first_link) {
         uint32_t slot = agent->first_link;
         agent->first_link = sb_link_at (self, slot)->next_of_agent;
@@ -188,6 +197,7 @@ static void s_free_record (sb_core_t *self, sb_agent_record_t *agent)
 {
     sb_commands_agent_forgotten (self, agent);
     sb_text_t id = sb_core_copy (self, sb_core_agent_id (agent));
+    const char *cause = agent->is_evicted ? "ROOM" : "AGE";
     sb_interest_release (self, agent);
     sb_decide_drop_notes (self, agent);
     sb_decide_drop_runs (self, agent);
@@ -195,7 +205,7 @@ static void s_free_record (sb_core_t *self, sb_agent_record_t *agent)
     sb_index_remove (&self->agent_index, sb_hash (self->hash_key, id.data, id.size), agent->slot);
     sb_pool_give (&self->agents, agent->slot);
     sb_core_counter_add (self, SB_COUNTER_agents_forgotten, 1);
-    sb_events_forgotten (self, id, sb_core_agent_count (self) >= self->config.max_agents ? "ROOM" : "AGE");
+    sb_events_forgotten (self, id, cause);
 }
 
 bool sb_registry_leave_slice (sb_core_t *self, sb_agent_record_t *agent)
@@ -212,7 +222,7 @@ bool sb_registry_leave_slice (sb_core_t *self, sb_agent_record_t *agent)
             agent->leave_topic = sb_topic_at (self, slot)->next_of_agent;
     }
     if (sb_control_is_kept (agent)) {
-        agent->is_leaving = false;
+        agent->is_leaving = agent->is_evicted = false;
         agent->needs_replacement = true;
         self->leaving_count--;
         return false;

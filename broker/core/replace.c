@@ -22,8 +22,8 @@ static void s_set_fault (sb_stage_t *stage, sb_reason_t reason, sb_text_t field)
 {
     if (stage->fault != SB_REASON_NONE)
         return;
-    stage->fault = (uint16_t) reason;
-    stage->field_size = (uint8_t) (field.size > SB_FIELD_NAME_MAX ? SB_FIELD_NAME_MAX : field.size);
+    stage->fault = (uint16_t)reason;
+    stage->field_size = (uint8_t)(field.size > SB_FIELD_NAME_MAX ? SB_FIELD_NAME_MAX : field.size);
     if (stage->field_size)
         memcpy (stage->field, field.data, stage->field_size);
 }
@@ -49,8 +49,7 @@ void sb_replace_begin (sb_core_t *self, sb_agent_record_t *agent, const sb_repla
     if (!sb_decide_sequence (self, agent, mark->sequence, &message))
         return;
     sb_replace_drop (self, agent);
-    agent->stage =
-        (sb_stage_t){.state = SB_STAGE_OPEN, .sequence = mark->sequence, .instance_id = agent->instance_id};
+    agent->stage = (sb_stage_t){.state = SB_STAGE_OPEN, .sequence = mark->sequence, .instance_id = agent->instance_id};
 }
 
 /* Keeps one field of a chunk. */
@@ -101,6 +100,8 @@ void sb_replace_chunk (sb_core_t *self, sb_agent_record_t *agent, const sb_repla
         const sb_delta_t *topic = &chunk->topics[i];
         if (topic->fault != SB_REASON_NONE && topic->fault != SB_REASON_NO_CHANGES)
             s_set_fault (stage, topic->fault, topic->fault_field);
+        if (topic->category.size && topic->category.data[0] == '_')
+            s_set_fault (stage, SB_REASON_BAD_CATEGORY, topic->category);
         for (uint32_t j = 0; j < topic->update.change_count && stage->fault == SB_REASON_NONE; j++) {
             const sb_change_t *change = &topic->update.changes[j];
             sb_text_t category = topic->category.size ? topic->category : sb_config_categorize (self, change->name);
@@ -130,7 +131,7 @@ static sb_reason_t s_check_delivery (const sb_agent_record_t *agent, const sb_re
     if (stage->state != SB_STAGE_OPEN || stage->sequence != mark->sequence)
         return SB_REASON_REPLACE_INCOMPLETE;
     if (stage->fault != SB_REASON_NONE)
-        return (sb_reason_t) stage->fault;
+        return (sb_reason_t)stage->fault;
     return stage->chunk_count == mark->chunk_count ? SB_REASON_NONE : SB_REASON_REPLACE_INCOMPLETE;
 }
 
@@ -163,7 +164,8 @@ void sb_replace_end (sb_core_t *self, sb_agent_record_t *agent, const sb_replace
 /* ---- applying */
 
 /* Moves one staged field into its topic. True when that changed the state; *change then is what is published. */
-static bool s_apply_field (sb_core_t *self, sb_agent_record_t *agent, uint32_t slot, uint32_t topic, sb_change_t *change)
+static bool s_apply_field (sb_core_t *self, sb_agent_record_t *agent, uint32_t slot, uint32_t topic,
+                           sb_change_t *change)
 {
     sb_field_t *staged = sb_field_at (self, slot);
     sb_value_t value = sb_core_value (&staged->value);
@@ -228,7 +230,8 @@ static uint32_t s_apply_run (sb_core_t *self, sb_agent_record_t *agent)
     return handled;
 }
 
-/* Deletes what the replacement did not name in one topic, and makes the topic OK. Returns how many fields it looked at. */
+/* Deletes what the replacement did not name in one topic, and makes the topic OK. Returns how many fields it looked at.
+ */
 static uint32_t s_sweep_topic (sb_core_t *self, sb_agent_record_t *agent, uint32_t slot)
 {
     sb_topic_t *topic = sb_topic_at (self, slot);

@@ -11,7 +11,7 @@ struct sb_scratch_block {
     sb_scratch_block_t *next;
     size_t size; /* octets of memory */
     size_t used;
-    _Alignas (16) char memory[];
+    _Alignas(16) char memory[];
 };
 
 /* Appends a block that holds at least `size` octets. */
@@ -78,7 +78,7 @@ bool sb_scratch_reserve (sb_scratch_t *self, size_t size)
 
 void *sb_scratch_take (sb_scratch_t *self, size_t size)
 {
-    size = (size + 15) & ~(size_t) 15;
+    size = (size + 15) & ~(size_t)15;
     sb_scratch_block_t *block = self->current;
     if (block->size - block->used < size) {
         bool has_room = (block->next && block->next->size >= size) || s_add_block (self, size);
@@ -92,7 +92,7 @@ void *sb_scratch_take (sb_scratch_t *self, size_t size)
 
 sb_text_t sb_scratch_text (sb_scratch_t *self, sb_text_t text)
 {
-    char *copy = sb_scratch_take (self, (size_t) text.size + 1);
+    char *copy = sb_scratch_take (self, (size_t)text.size + 1);
     if (text.size)
         memcpy (copy, text.data, text.size);
     copy[text.size] = '\0';

@@ -166,7 +166,7 @@ static void s_keep_record (sb_core_t *self, sb_agent_record_t *agent)
 {
     if (!agent->is_leaving)
         return;
-    agent->is_leaving = false;
+    agent->is_leaving = agent->is_evicted = false;
     agent->leave_topic = 0;
     agent->needs_replacement = true;
     self->leaving_count--;
@@ -199,6 +199,8 @@ static void s_register (sb_core_t *self, uint64_t peer, const sb_registration_t 
     if (!sb_index_reserve (&self->peer_index, 1) ||
         !sb_interest_adopt (self, agent, registration, interests, interest_count)) {
         s_refuse_registration (self, peer, registration, SB_REASON_TOO_MANY_AGENTS);
+        if (!agent->instance_id && !sb_control_is_kept (agent))
+            sb_core_forget_agent (self, agent); /* it was made for this registration */
         return;
     }
     bool is_new_instance = agent->instance_id != registration->instance_id;

@@ -50,9 +50,9 @@ static inline sb_text_t sb_field_text (const sb_field_t *field)
 }
 
 enum {
-    SB_SLOT_BROKER = 1,       /* agent "_broker" */
-    SB_LEAVING_MAX = 64,      /* records that may be given up at the same time, beyond max_agents */
-    SB_EVENT_TOPICS_AGENT = 16, /* room for topics of _event, an agent, beyond max_topics */
+    SB_SLOT_BROKER = 1,          /* agent "_broker" */
+    SB_LEAVING_MAX = 64,         /* records that may be given up at the same time, beyond max_agents */
+    SB_EVENT_TOPICS_AGENT = 16,  /* room for topics of _event, an agent, beyond max_topics */
     SB_PUBLICATION_CHANGES = 256 /* changes of one publication made by longer work */
 };
 
@@ -75,8 +75,8 @@ uint32_t sb_find_link (const sb_core_t *self, uint32_t agent, uint32_t category)
 uint32_t sb_find_topic (const sb_core_t *self, uint32_t agent, uint32_t category, sb_text_t subject);
 uint32_t sb_find_field_slot (const sb_core_t *self, uint32_t topic, sb_text_t name);
 
-/* Each finds or makes one; 0 with *reason when that is not possible: TOO_MANY_CATEGORIES, BAD_CATEGORY; TOO_MANY_TOPICS,
- * BAD_SUBJECT, STORE_FULL. */
+/* Each finds or makes one; 0 with *reason when that is not possible: TOO_MANY_CATEGORIES, BAD_CATEGORY;
+ * TOO_MANY_TOPICS, BAD_SUBJECT, STORE_FULL. */
 uint32_t sb_make_category (sb_core_t *self, sb_text_t name, sb_reason_t *reason);
 uint32_t sb_make_topic (sb_core_t *self, uint32_t agent, uint32_t category, sb_text_t subject, sb_reason_t *reason);
 
@@ -128,7 +128,8 @@ void sb_registry_unbind_peer (sb_core_t *self, sb_agent_record_t *agent);
 
 /* Merges the interests of a registration into texts in scratch memory, in order of octets: none is a prefix of another.
  * NONE, BAD_INTEREST or TOO_MANY_INTERESTS. */
-sb_reason_t sb_interest_merge (sb_core_t *self, const sb_registration_t *registration, sb_text_t **merged, uint32_t *count);
+sb_reason_t sb_interest_merge (sb_core_t *self, const sb_registration_t *registration, sb_text_t **merged,
+                               uint32_t *count);
 
 /* Keeps the registration's interests, labels and publishes in the agent's profile. False when there is no room. */
 bool sb_interest_adopt (sb_core_t *self, sb_agent_record_t *agent, const sb_registration_t *registration,
@@ -150,18 +151,19 @@ void sb_interest_join_category (sb_core_t *self, uint32_t category);
 
 /* What was found of one AgentMessage so far. */
 typedef struct {
-    uint32_t accepted;      /* deltas accepted */
-    sb_reason_t told;       /* SEQUENCE refusals are sent once a message */
-    sb_reason_t logged;     /* refusals are logged once a message and reason */
+    uint32_t accepted;  /* deltas accepted */
+    sb_reason_t told;   /* SEQUENCE refusals are sent once a message */
+    sb_reason_t logged; /* refusals are logged once a message and reason */
 } sb_message_state_t;
 
-/* True when `sequence` is the one expected and may be decided now. Else it was answered: repeated, gap, pending, bad. */
+/* True when `sequence` is the one expected and may be decided now. Else it was answered: repeated, gap, pending, bad.
+ */
 bool sb_decide_sequence (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message);
 
 /* Decides the expected sequence. */
 void sb_decide_accept (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message);
-void sb_decide_refuse (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_reason_t reason, sb_text_t field,
-                       uint32_t retry_after_ms, sb_message_state_t *message);
+void sb_decide_refuse (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_reason_t reason,
+                       sb_text_t field, uint32_t retry_after_ms, sb_message_state_t *message);
 
 /* Emits the acks of all agents that wait for one. */
 void sb_decide_flush (sb_core_t *self);
@@ -171,7 +173,8 @@ void sb_decide_drop_notes (sb_core_t *self, sb_agent_record_t *agent);
 void sb_decide_drop_runs (sb_core_t *self, sb_agent_record_t *agent);
 
 /* The refusals remembered above `above`, without text, in scratch memory. */
-uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, uint64_t above, const sb_refusal_t **refusals);
+uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, uint64_t above,
+                             const sb_refusal_t **refusals);
 
 /* ------------------------------------------------------------------ deltas and state (admission.c, apply.c) */
 
@@ -218,8 +221,8 @@ void sb_replace_drop (sb_core_t *self, sb_agent_record_t *agent);
 
 /* ------------------------------------------------------------------ publications (publish.c, history.c) */
 
-/* Publishes `update` (its changes in scratch memory) under the topic; joins the publication before it when that has the same
- * topic and cause and is still open. Returns the publication's global sequence. */
+/* Publishes `update` (its changes in scratch memory) under the topic; joins the publication before it when that has the
+ * same topic and cause and is still open. Returns the publication's global sequence. */
 uint64_t sb_publish_sequence (sb_core_t *self, uint32_t topic, sb_cause_t cause);
 void sb_publish_update (sb_core_t *self, const sb_update_t *update);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Time: one deadline an agent in a lazy binary heap, whole ticks, work left over, and the broker's guard against itself.
+ * Time: one deadline an agent in a lazy binary heap, whole ticks, work left over, and the broker's guard against
+ * itself.
  *
  * A deadline that moves later leaves its place in the heap alone (every message of an agent does that: O(1)); when the
  * old time comes, the entry is put where it belongs. Only SB_EVENT_TICK judges. When it comes late, the
@@ -12,9 +13,9 @@
 #include <assert.h>
 
 enum {
-    DUE_MAX = 4096,         /* agents judged in one step */
-    WORK_MAX = 64,          /* slices done in one step, as long as they made fewer than SB_SLICE / 4 effects */
-    LATE_MIN_MS = 50        /* half of the shortest heartbeat interval */
+    DUE_MAX = 4096,  /* agents judged in one step */
+    WORK_MAX = 64,   /* slices done in one step, as long as they made fewer than SB_SLICE / 4 effects */
+    LATE_MIN_MS = 50 /* half of the shortest heartbeat interval */
 };
 
 /* ---- the heap */
@@ -260,12 +261,12 @@ static void s_publish_beat (sb_core_t *self)
     sb_change_t *changes = sb_core_take (self, (self->categories.high + 1) * sizeof *changes);
     changes[count].name = sb_text ("sequence");
     changes[count].value.kind = SB_VALUE_INTEGER;
-    changes[count++].value.integer = (int64_t) self->sequence;
+    changes[count++].value.integer = (int64_t)self->sequence;
     for (uint32_t slot = 1; slot <= self->categories.high; slot++) {
         const sb_category_t *category = sb_category_at (self, slot);
         changes[count].name = sb_core_format (self, "head.%.*s", category->name_size, category->name);
         changes[count].value.kind = SB_VALUE_INTEGER;
-        changes[count++].value.integer = (int64_t) category->head.category_sequence;
+        changes[count++].value.integer = (int64_t)category->head.category_sequence;
     }
     sb_core_publish_level (self, "_beat", NULL, changes, count);
 }

@@ -18,7 +18,7 @@ static bool s_has_run (uint8_t kind)
 bool sb_value_store (sb_core_t *self, const sb_value_t *value, sb_stored_value_t *stored)
 {
     memset (stored, 0, sizeof *stored);
-    stored->kind = (uint8_t) value->kind;
+    stored->kind = (uint8_t)value->kind;
     switch (value->kind) {
     case SB_VALUE_NUMBER:
         stored->number = value->number;
@@ -28,7 +28,7 @@ bool sb_value_store (sb_core_t *self, const sb_value_t *value, sb_stored_value_t
         return true;
     case SB_VALUE_DECIMAL:
         stored->integer = value->decimal.unscaled;
-        stored->exponent = (int8_t) value->decimal.exponent;
+        stored->exponent = (int8_t)value->decimal.exponent;
         return true;
     case SB_VALUE_BOOLEAN:
         stored->integer = value->boolean;
@@ -58,7 +58,7 @@ void sb_value_release (sb_core_t *self, sb_stored_value_t *stored)
 
 bool sb_value_same (const sb_stored_value_t *stored, const sb_value_t *value)
 {
-    if (stored->kind != (uint8_t) value->kind)
+    if (stored->kind != (uint8_t)value->kind)
         return false;
     switch (value->kind) {
     case SB_VALUE_NUMBER:
@@ -68,7 +68,7 @@ bool sb_value_same (const sb_stored_value_t *stored, const sb_value_t *value)
     case SB_VALUE_DECIMAL:
         return stored->integer == value->decimal.unscaled && stored->exponent == value->decimal.exponent;
     case SB_VALUE_BOOLEAN:
-        return stored->integer == (int64_t) value->boolean;
+        return stored->integer == (int64_t)value->boolean;
     case SB_VALUE_TEXT:
     case SB_VALUE_BYTES:
         return stored->size == value->text.size &&
@@ -83,7 +83,7 @@ sb_value_t sb_core_value (const sb_stored_value_t *stored)
 {
     sb_value_t value;
     memset (&value, 0, sizeof value);
-    value.kind = (sb_value_kind_t) stored->kind;
+    value.kind = (sb_value_kind_t)stored->kind;
     switch (value.kind) {
     case SB_VALUE_NUMBER:
         value.number = stored->number;

@@ -2,8 +2,8 @@
  *
  * A core in a test: events with set time in, effects out as lines of text and as structs.
  *
- * harness_start makes a core at monotonic second 1000 with small tables; every step appends its effects to `trace`, one line
- * each, so that a test can ask what happened over many steps; `effects` holds those of the last step alone.
+ * harness_start makes a core at monotonic second 1000 with small tables; every step appends its effects to `trace`, one
+ * line each, so that a test can ask what happened over many steps; `effects` holds those of the last step alone.
  * harness_advance lets time pass as a shell does: it ticks at each deadline of the core. harness_stop checks that
  * every octet went back. Allocation can be cut off by `allowance`.
  */
@@ -21,7 +21,7 @@
 #include "sb_names.h"
 #include "sb_reasons.h"
 
-#define HARNESS_MS UINT64_C (1000000)
+#define HARNESS_MS       UINT64_C (1000000)
 #define HARNESS_EPOCH_NS INT64_C (1700000000000000000)
 
 typedef struct {
@@ -32,9 +32,9 @@ typedef struct {
     char *trace;             /* lines since harness_forget, NUL-terminated */
     size_t trace_size;
     size_t trace_capacity;
-    size_t allocated;        /* octets taken now */
-    size_t allowance;        /* octets that may be taken in all */
-    bool is_quiet;           /* keep no trace */
+    size_t allocated; /* octets taken now */
+    size_t allowance; /* octets that may be taken in all */
+    bool is_quiet;    /* keep no trace */
 } harness_t;
 
 static inline void *harness_allocate (void *context, size_t size)
@@ -42,7 +42,7 @@ static inline void *harness_allocate (void *context, size_t size)
     harness_t *self = context;
     if (self->allocated + size > self->allowance)
         return NULL;
-    void *memory = aligned_alloc (16, (size + 15) & ~(size_t) 15);
+    void *memory = aligned_alloc (16, (size + 15) & ~(size_t)15);
     cr_assert_not_null (memory);
     memset (memory, 0xa5, size); /* the core must not rely on zeroed memory */
     self->allocated += size;
@@ -110,14 +110,14 @@ static inline void harness_print (harness_t *self, const char *format, ...)
     va_start (arguments, format);
     int size = vsnprintf (line, sizeof line, format, arguments);
     va_end (arguments);
-    if ((size_t) size >= sizeof line)
-        size = (int) sizeof line - 1;
-    if (self->trace_size + (size_t) size + 1 > self->trace_capacity) {
-        self->trace_capacity = 2 * (self->trace_size + (size_t) size + 1) + 4096;
+    if ((size_t)size >= sizeof line)
+        size = (int)sizeof line - 1;
+    if (self->trace_size + (size_t)size + 1 > self->trace_capacity) {
+        self->trace_capacity = 2 * (self->trace_size + (size_t)size + 1) + 4096;
         self->trace = realloc (self->trace, self->trace_capacity);
     }
-    memcpy (self->trace + self->trace_size, line, (size_t) size + 1);
-    self->trace_size += (size_t) size;
+    memcpy (self->trace + self->trace_size, line, (size_t)size + 1);
+    self->trace_size += (size_t)size;
 }
 
 static inline void harness_print_value (harness_t *self, const sb_value_t *value)
@@ -136,7 +136,7 @@ static inline void harness_print_value (harness_t *self, const sb_value_t *value
         harness_print (self, "%s", value->boolean ? "true" : "false");
         break;
     case SB_VALUE_TEXT:
-        harness_print (self, "'%.*s'", (int) value->text.size, value->text.data);
+        harness_print (self, "'%.*s'", (int)value->text.size, value->text.data);
         break;
     case SB_VALUE_BYTES:
         harness_print (self, "<%u>", value->bytes.size);
@@ -150,7 +150,7 @@ static inline void harness_print_value (harness_t *self, const sb_value_t *value
 /* PUBLISH topic #sequence/category/topic QUALITY CAUSE {agent sequence: name=value -name} */
 static inline void harness_print_publication (harness_t *self, const sb_publication_t *publication)
 {
-    harness_print (self, "PUBLISH %.*s #%" PRIu64 "/%" PRIu64 "/%" PRIu64 " %s %s", (int) publication->topic.size,
+    harness_print (self, "PUBLISH %.*s #%" PRIu64 "/%" PRIu64 "/%" PRIu64 " %s %s", (int)publication->topic.size,
                    publication->topic.data, publication->sequence, publication->category_sequence,
                    publication->topic_sequence, sb_quality_name (publication->quality),
                    sb_cause_name (publication->cause));
@@ -159,7 +159,7 @@ static inline void harness_print_publication (harness_t *self, const sb_publicat
         harness_print (self, " {%" PRIu64 ":", update->sequence);
         for (uint32_t j = 0; j < update->change_count; j++) {
             const sb_change_t *change = &update->changes[j];
-            harness_print (self, " %s%.*s", change->is_delete ? "-" : "", (int) change->name.size, change->name.data);
+            harness_print (self, " %s%.*s", change->is_delete ? "-" : "", (int)change->name.size, change->name.data);
             if (change->is_delete)
                 continue;
             harness_print (self, "=");
@@ -175,7 +175,7 @@ static inline void harness_print_refusals (harness_t *self, const sb_refusal_t *
     for (uint32_t i = 0; i < count; i++) {
         harness_print (self, " %" PRIu64 "=%s", refused[i].sequence, sb_reason_info (refused[i].reason)->name);
         if (refused[i].field.size)
-            harness_print (self, "(%.*s)", (int) refused[i].field.size, refused[i].field.data);
+            harness_print (self, "(%.*s)", (int)refused[i].field.size, refused[i].field.data);
         if (refused[i].retry_after_ms)
             harness_print (self, "+%ums", refused[i].retry_after_ms);
     }
@@ -190,7 +190,7 @@ static inline void harness_print_send (harness_t *self, uint64_t peer, const sb_
                        message->welcome.session_id, message->welcome.decided_through, message->welcome.state_known,
                        message->welcome.heartbeat_interval_ms);
         for (uint32_t i = 0; i < message->welcome.interest_count; i++)
-            harness_print (self, "%s%.*s", i ? "," : "", (int) message->welcome.interests[i].size,
+            harness_print (self, "%s%.*s", i ? "," : "", (int)message->welcome.interests[i].size,
                            message->welcome.interests[i].data);
         harness_print_refusals (self, message->welcome.refused, message->welcome.refused_count);
         break;
@@ -210,14 +210,14 @@ static inline void harness_print_send (harness_t *self, uint64_t peer, const sb_
                        message->heartbeat_ack.operator_state.paused, message->heartbeat_ack.latch.stopped,
                        sb_breaker_state_name (message->heartbeat_ack.breaker.state));
         for (uint32_t i = 0; i < message->heartbeat_ack.head_count; i++)
-            harness_print (self, " %.*s@%" PRIu64 "/%" PRIu64, (int) message->heartbeat_ack.heads[i].interest.size,
+            harness_print (self, " %.*s@%" PRIu64 "/%" PRIu64, (int)message->heartbeat_ack.heads[i].interest.size,
                            message->heartbeat_ack.heads[i].interest.data, message->heartbeat_ack.heads[i].sequence,
                            message->heartbeat_ack.heads[i].category_sequence);
         harness_print_refusals (self, message->heartbeat_ack.refused, message->heartbeat_ack.refused_count);
         break;
     case SB_BROKER_MESSAGE_COMMAND:
-        harness_print (self, "COMMAND %.*s %.*s", (int) message->command.command_id.size,
-                       message->command.command_id.data, (int) message->command.command.size,
+        harness_print (self, "COMMAND %.*s %.*s", (int)message->command.command_id.size,
+                       message->command.command_id.data, (int)message->command.command.size,
                        message->command.command.data);
         break;
     case SB_BROKER_MESSAGE_COMMAND_REPLY:
@@ -245,16 +245,16 @@ static inline void harness_print_effect (harness_t *self, const sb_effect_t *eff
         break;
     case SB_EFFECT_REPLY:
         harness_print (self, "REPLY %" PRIu64 " %s %.*s\n", effect->reply.token,
-                       sb_reason_info (effect->reply.reply->code)->name, (int) effect->reply.reply->message.size,
+                       sb_reason_info (effect->reply.reply->code)->name, (int)effect->reply.reply->message.size,
                        effect->reply.reply->message.data);
         break;
     case SB_EFFECT_AUDIT:
-        harness_print (self, "AUDIT %.*s %s\n", (int) effect->audit->command.size, effect->audit->command.data,
+        harness_print (self, "AUDIT %.*s %s\n", (int)effect->audit->command.size, effect->audit->command.data,
                        sb_reason_info (effect->audit->code)->name);
         break;
     case SB_EFFECT_LOG:
-        harness_print (self, "LOG %.*s %.*s %s\n", (int) effect->log->event.size, effect->log->event.data,
-                       (int) effect->log->agent_id.size, effect->log->agent_id.data,
+        harness_print (self, "LOG %.*s %.*s %s\n", (int)effect->log->event.size, effect->log->event.data,
+                       (int)effect->log->agent_id.size, effect->log->agent_id.data,
                        sb_reason_info (effect->log->reason)->name);
         break;
     }
@@ -275,10 +275,10 @@ static inline unsigned harness_times (const harness_t *self, const char *part)
     return times;
 }
 
-#define harness_expect(self, part) cr_assert (harness_saw (self, part), "no \"%s\" in:\n%s", part, (self)->trace)
+#define harness_expect(self, part)     cr_assert (harness_saw (self, part), "no \"%s\" in:\n%s", part, (self)->trace)
 #define harness_expect_not(self, part) cr_assert (!harness_saw (self, part), "\"%s\" in:\n%s", part, (self)->trace)
 #define harness_expect_times(self, part, count)                                                                        \
-    cr_assert_eq (harness_times (self, part), (count), "%u times \"%s\" in:\n%s", harness_times (self, part), part,     \
+    cr_assert_eq (harness_times (self, part), (count), "%u times \"%s\" in:\n%s", harness_times (self, part), part,    \
                   (self)->trace)
 
 /* ---- events */
@@ -287,7 +287,7 @@ static inline unsigned harness_times (const harness_t *self, const char *part)
 static inline void harness_step (harness_t *self, sb_event_t event)
 {
     event.monotonic_ns = self->now_ns;
-    event.unix_ns = HARNESS_EPOCH_NS + (int64_t) self->now_ns;
+    event.unix_ns = HARNESS_EPOCH_NS + (int64_t)self->now_ns;
     sb_core_step (self->core, &event, &self->effects);
     for (uint32_t i = 0; i < self->effects.count && !self->is_quiet; i++)
         harness_print_effect (self, &self->effects.items[i]);
@@ -338,10 +338,8 @@ static inline void harness_advance (harness_t *self, uint64_t duration_ms)
 
 static inline sb_registration_t harness_registration (const char *agent_id, uint64_t instance_id)
 {
-    return (sb_registration_t){.protocol = SB_PROTOCOL,
-                               .agent_id = sb_text (agent_id),
-                               .instance_id = instance_id,
-                               .next_sequence = 1};
+    return (sb_registration_t){
+        .protocol = SB_PROTOCOL, .agent_id = sb_text (agent_id), .instance_id = instance_id, .next_sequence = 1};
 }
 
 static inline void harness_send_registration (harness_t *self, uint64_t peer, const sb_registration_t *registration)
@@ -470,7 +468,7 @@ static inline void harness_command (harness_t *self, uint64_t token, const char 
                                     .parameter_count = count,
                                     .reason = sb_text ("a test"),
                                     .issuer = sb_text ("tester"),
-                                    .issued_unix_ns = HARNESS_EPOCH_NS + (int64_t) self->now_ns,
+                                    .issued_unix_ns = HARNESS_EPOCH_NS + (int64_t)self->now_ns,
                                     .timeout_ms = 5000,
                                     .protocol = SB_PROTOCOL};
     sb_event_t event = {.kind = SB_EVENT_COMMAND};

@@ -30,7 +30,7 @@ Test (deltas, all_of_a_turn_share_one_ack)
     harness_t h;
     s_start (&h);
     for (uint64_t i = 1; i <= 5; i++)
-        harness_delta (&h, 1, i, "market_data", "", "price", (double) i);
+        harness_delta (&h, 1, i, "market_data", "", "price", (double)i);
     harness_flush (&h);
     harness_expect_times (&h, "ACK", 1);
     harness_expect (&h, "ACK decided=5");
@@ -68,7 +68,7 @@ Test (deltas, five_gap_episodes_open_the_breaker)
     s_start (&h);
     for (uint64_t i = 1; i <= 5; i++) {
         harness_delta (&h, 1, i + 7, "market_data", "", "price", 1);
-        harness_delta (&h, 1, i, "market_data", "", "price", (double) i);
+        harness_delta (&h, 1, i, "market_data", "", "price", (double)i);
     }
     harness_beat (&h, 1);
     harness_expect (&h, "breaker=OPEN");
@@ -230,8 +230,9 @@ Test (deltas, batch_groups_neighbours_of_one_topic)
     s_start (&h);
     sb_change_t changes[] = {harness_number ("p", 1), harness_number ("p", 2), harness_number ("p", 3),
                              harness_number ("p", 4)};
-    sb_delta_t deltas[] = {harness_delta_of (1, "x", "s", &changes[0], 1), harness_delta_of (2, "x", "s", &changes[1], 1),
-                           harness_delta_of (3, "x", "t", &changes[2], 1), harness_delta_of (4, "x", "s", &changes[3], 1)};
+    sb_delta_t deltas[] = {
+        harness_delta_of (1, "x", "s", &changes[0], 1), harness_delta_of (2, "x", "s", &changes[1], 1),
+        harness_delta_of (3, "x", "t", &changes[2], 1), harness_delta_of (4, "x", "s", &changes[3], 1)};
     harness_batch (&h, 1, deltas, 4);
     harness_expect (&h, "PUBLISH x.a.s #4/1/1 OK NONE {1: p=1} {2: p=2}\n"
                         "PUBLISH x.a.t #5/2/1 OK NONE {3: p=3}\n"

@@ -55,7 +55,7 @@ Test (blob, runs_do_not_overlap_and_the_cap_holds)
         uint32_t slot = (state >> 8) % 2000;
         if (runs[slot].run) {
             for (size_t j = 0; j < runs[slot].size; j++)
-                cr_assert_eq (runs[slot].run[j], (unsigned char) slot);
+                cr_assert_eq (runs[slot].run[j], (unsigned char)slot);
             sb_blob_give (&blob, runs[slot].run, runs[slot].size);
             runs[slot].run = NULL;
             continue;
@@ -65,7 +65,7 @@ Test (blob, runs_do_not_overlap_and_the_cap_holds)
         runs[slot].size = size;
         if (runs[slot].run) {
             taken++;
-            memset (runs[slot].run, (int) slot, size);
+            memset (runs[slot].run, (int)slot, size);
         } else
             refused++;
         cr_assert_leq (blob.taken_bytes, blob.limit_bytes);
@@ -77,7 +77,7 @@ Test (blob, runs_do_not_overlap_and_the_cap_holds)
     cr_assert_eq (blob.used_bytes, 0);
     sb_blob_fini (&blob);
     cr_assert_eq (memory.bytes, 0);
-    (void) refused;
+    (void)refused;
 }
 
 Test (blob, footprint_wastes_a_quarter_at_most)
@@ -91,7 +91,7 @@ Test (blob, footprint_wastes_a_quarter_at_most)
 
 static bool s_match (const void *owner, uint32_t slot, const void *key)
 {
-    return ((const uint64_t *) owner)[slot] == *(const uint64_t *) key;
+    return ((const uint64_t *)owner)[slot] == *(const uint64_t *)key;
 }
 
 Test (index, finds_exactly_what_is_in_it_through_growth_and_removal)
@@ -151,7 +151,7 @@ static void s_feed (harness_t *self, uint64_t count)
 {
     harness_register (self, 1, "a", 10);
     for (uint64_t i = 1; i <= count; i++)
-        harness_delta (self, 1, i, "x", i % 3 ? "s" : "t", "p", (double) i);
+        harness_delta (self, 1, i, "x", i % 3 ? "s" : "t", "p", (double)i);
 }
 
 Test (history, keeps_the_last_updates_within_its_bound)
@@ -172,7 +172,7 @@ Test (history, keeps_the_last_updates_within_its_bound)
         cr_assert_eq (found[i]->category_sequence, 81 + i);
         cr_assert_eq (found[i]->update_count, 1);
         cr_assert_eq (found[i]->updates[0].sequence, 81 + i);
-        cr_assert_eq (found[i]->updates[0].changes[0].value.number, (double) (81 + i));
+        cr_assert_eq (found[i]->updates[0].changes[0].value.number, (double)(81 + i));
         cr_assert (sb_text_equal (found[i]->updates[0].changes[0].name, sb_text ("p")));
         cr_assert (sb_text_equal (found[i]->agent_id, sb_text ("a")));
     }
@@ -189,7 +189,7 @@ Test (history, keeps_within_its_octets)
     static char text[1001];
     memset (text, 'x', 1000);
     for (uint64_t i = 1; i <= 50; i++) {
-        text[0] = (char) ('a' + i % 20);
+        text[0] = (char)('a' + i % 20);
         sb_change_t change = harness_text ("t", text);
         harness_changes (&h, 1, i, "x", "", &change, 1);
     }
@@ -224,8 +224,9 @@ Test (history, every_kind_of_value_survives)
     harness_t h;
     harness_start (&h);
     harness_register (&h, 1, "a", 10);
-    sb_change_t changes[] = {harness_number ("number", 1.5), harness_text ("text", "words"), harness_text ("empty", ""),
-                             harness_number ("integer", 0), harness_number ("decimal", 0), harness_number ("boolean", 0),
+    sb_change_t changes[] = {harness_number ("number", 1.5),     harness_text ("text", "words"),
+                             harness_text ("empty", ""),         harness_number ("integer", 0),
+                             harness_number ("decimal", 0),      harness_number ("boolean", 0),
                              harness_text ("bytes", "\x01\x02"), harness_delete ("gone")};
     changes[3].value = (sb_value_t){.kind = SB_VALUE_INTEGER, .integer = INT64_MIN};
     changes[4].value = (sb_value_t){.kind = SB_VALUE_DECIMAL, .decimal = {-12345, -3}};
@@ -253,9 +254,9 @@ Test (reading, pages_give_every_field_once)
     harness_register (&h, 2, "b", 10);
     for (uint64_t i = 1; i <= 500; i++) {
         char name[16];
-        snprintf (name, sizeof name, "f%u", (unsigned) i);
-        harness_delta (&h, 1, i, i % 2 ? "x" : "y", "s", name, (double) i);
-        harness_delta (&h, 2, i, "x", "", name, (double) i);
+        snprintf (name, sizeof name, "f%u", (unsigned)i);
+        harness_delta (&h, 1, i, i % 2 ? "x" : "y", "s", name, (double)i);
+        harness_delta (&h, 2, i, "x", "", name, (double)i);
     }
     sb_topic_filter_t filter = {.category = sb_text ("x"), .agent = sb_text ("a")};
     uint64_t cursor = 0;
@@ -298,7 +299,7 @@ Test (memory, ten_thousand_agents_of_ten_fields_fit_into_100_megabytes)
     harness_start_configured (&h);
     for (uint64_t i = 1; i <= 10000; i++) {
         char id[16];
-        snprintf (id, sizeof id, "agent%u", (unsigned) i);
+        snprintf (id, sizeof id, "agent%u", (unsigned)i);
         harness_register (&h, i, id, 10);
         sb_change_t changes[10];
         static const char *const names[] = {"status", "confidence", "last_signal", "pnl", "f5",

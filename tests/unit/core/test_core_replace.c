@@ -253,7 +253,7 @@ Test (quality, many_topics_change_in_slices)
     s_start (&h);
     for (uint64_t i = 1; i <= 2000; i++) {
         char subject[16];
-        snprintf (subject, sizeof subject, "s%u", (unsigned) i);
+        snprintf (subject, sizeof subject, "s%u", (unsigned)i);
         harness_delta (&h, 1, i, "x", subject, "p", 1);
     }
     harness_forget (&h);
@@ -275,7 +275,7 @@ Test (quality, written_topic_is_not_staled_by_a_walk_that_comes_late)
     uint64_t i = 1;
     for (; i <= 1500; i++) {
         char subject[16];
-        snprintf (subject, sizeof subject, "s%u", (unsigned) i);
+        snprintf (subject, sizeof subject, "s%u", (unsigned)i);
         harness_delta (&h, 1, i, "x", subject, "p", 1);
     }
     harness_goodbye (&h, 1);

@@ -270,7 +270,7 @@ Test (sessions, agent_that_comes_back_while_being_forgotten_keeps_its_record)
     harness_register (&h, 1, "a", 10);
     for (uint64_t i = 1; i <= 3000; i++) {
         char subject[16];
-        snprintf (subject, sizeof subject, "s%u", (unsigned) i);
+        snprintf (subject, sizeof subject, "s%u", (unsigned)i);
         harness_delta (&h, 1, i, "x", subject, "p", 1);
     }
     harness_goodbye (&h, 1);

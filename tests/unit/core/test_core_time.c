@@ -130,7 +130,7 @@ Test (guard, work_that_exceeds_its_budget_is_put_off_and_told)
     harness_register (&h, 1, "a", 10);
     for (uint64_t i = 1; i <= 4000; i++) {
         char subject[16];
-        snprintf (subject, sizeof subject, "s%u", (unsigned) i);
+        snprintf (subject, sizeof subject, "s%u", (unsigned)i);
         h.is_quiet = true;
         harness_delta (&h, 1, i, "x", subject, "p", 1);
     }
@@ -152,7 +152,7 @@ Test (reload, changes_rules_and_bounds_but_not_tables)
     harness_t h;
     s_start (&h);
     for (uint64_t i = 1; i <= 10; i++)
-        harness_delta (&h, 1, i, "x", "", "zzz", (double) i);
+        harness_delta (&h, 1, i, "x", "", "zzz", (double)i);
     sb_core_config_t config = h.config;
     sb_category_rule_t rule = {sb_text ("z*"), sb_text ("last_letter")};
     config.category_rules = &rule;
@@ -178,10 +178,10 @@ static uint64_t s_run_script (uint64_t seed, size_t *size)
     uint64_t next[8] = {0};
     for (int i = 0; i < 5000; i++) {
         state = state * UINT64_C (6364136223846793005) + UINT64_C (1442695040888963407);
-        uint32_t draw = (uint32_t) (state >> 33);
+        uint32_t draw = (uint32_t)(state >> 33);
         uint64_t peer = 1 + draw % 6;
         char id[8], subject[8];
-        snprintf (id, sizeof id, "a%u", (unsigned) peer);
+        snprintf (id, sizeof id, "a%u", (unsigned)peer);
         snprintf (subject, sizeof subject, "s%u", (draw >> 4) % 5);
         h.now_ns += (draw % 50) * HARNESS_MS;
         switch ((draw >> 8) % 10) {
@@ -210,7 +210,7 @@ static uint64_t s_run_script (uint64_t seed, size_t *size)
     }
     uint64_t sum = 14695981039346656037u;
     for (size_t i = 0; i < h.trace_size; i++)
-        sum = (sum ^ (unsigned char) h.trace[i]) * 1099511628211u;
+        sum = (sum ^ (unsigned char)h.trace[i]) * 1099511628211u;
     sum ^= sb_core_state_hash (h.core);
     *size = h.trace_size;
     harness_stop (&h);
@@ -220,7 +220,8 @@ static uint64_t s_run_script (uint64_t seed, size_t *size)
 Test (determinism, same_events_give_the_same_effects)
 {
     size_t size[3];
-    uint64_t first = s_run_script (1, &size[0]), second = s_run_script (1, &size[1]), other = s_run_script (2, &size[2]);
+    uint64_t first = s_run_script (1, &size[0]), second = s_run_script (1, &size[1]),
+             other = s_run_script (2, &size[2]);
     cr_assert_gt (size[0], 100000);
     cr_assert_eq (first, second);
     cr_assert_neq (first, other);
