@@ -21,7 +21,7 @@ static bool s_quoted_cell (char *line, size_t size, size_t *position, sb_text_t 
     }
     if (from >= size)
         return false;
-    *cell = (sb_text_t) {line + start, (uint32_t) (to - start)};
+    *cell = (sb_text_t){line + start, (uint32_t) (to - start)};
     *position = from + 1;
     line[to] = 0;
     return true;
@@ -41,7 +41,7 @@ bool sb_cells_from_csv (sb_cells_t *self, char *line, size_t size)
         } else {
             char *comma = memchr (line + position, ',', size - position);
             size_t end = comma ? (size_t) (comma - line) : size;
-            *cell = (sb_text_t) {line + position, (uint32_t) (end - position)};
+            *cell = (sb_text_t){line + position, (uint32_t) (end - position)};
             position = end;
         }
         line[position] = 0;
@@ -157,7 +157,7 @@ static bool s_string (reader_t *reader, sb_text_t *text)
         return false;
     reader->at++;
     *to = 0;
-    *text = (sb_text_t) {start, (uint32_t) (to - start)};
+    *text = (sb_text_t){start, (uint32_t) (to - start)};
     return true;
 }
 
@@ -175,7 +175,7 @@ static bool s_join (sb_cells_t *self, reader_t *reader, sb_text_t outer, sb_text
     memcpy (name + outer.size + 1, inner->data, inner->size);
     name[size] = 0;
     reader->joined_used += size + 1;
-    *inner = (sb_text_t) {name, (uint32_t) size};
+    *inner = (sb_text_t){name, (uint32_t) size};
     return true;
 }
 
@@ -201,7 +201,7 @@ static bool s_array (sb_cells_t *self, reader_t *reader, int depth)
     if (s_character (reader, ']'))
         return true;
     do {
-        if (!s_value (self, reader, (sb_text_t) {"", 0}, depth + 1, false))
+        if (!s_value (self, reader, (sb_text_t){"", 0}, depth + 1, false))
             return false;
     } while (s_character (reader, ','));
     return s_character (reader, ']');
@@ -213,7 +213,7 @@ static bool s_scalar (reader_t *reader, sb_text_t *text)
     char *start = reader->at;
     while (reader->at < reader->end && *reader->at && !strchr (",}] \t\r\n", *reader->at))
         reader->at++;
-    *text = (sb_text_t) {start, (uint32_t) (reader->at - start)};
+    *text = (sb_text_t){start, (uint32_t) (reader->at - start)};
     if (text->size == 4 && memcmp (start, "null", 4) == 0)
         text->size = 0;
     return reader->at > start;
@@ -244,7 +244,7 @@ bool sb_cells_from_json (sb_cells_t *self, char *line, size_t size)
 {
     reader_t reader = {line, line + size, 0};
     self->count = 0;
-    if (!s_object (self, &reader, (sb_text_t) {"", 0}, 0, true))
+    if (!s_object (self, &reader, (sb_text_t){"", 0}, 0, true))
         return false;
     s_space (&reader);
     if (reader.at != reader.end)

@@ -138,7 +138,7 @@ bool sb_zone_parse (sb_text_t name, sb_zone_t *zone)
             return true;
         }
     reader_t reader = {name.data, name.data + name.size};
-    *zone = (sb_zone_t) {0, SB_SUMMER_NONE};
+    *zone = (sb_zone_t){0, SB_SUMMER_NONE};
     return s_offset (&reader, &zone->offset_s) && reader.at == reader.end;
 }
 

@@ -28,7 +28,7 @@ typedef enum {
 
 /* A zone: its offset from UTC, and when an hour is added. */
 typedef struct {
-    int32_t offset_s;                                       /* east of Greenwich, in winter */
+    int32_t offset_s;                                           /* east of Greenwich, in winter */
     enum { SB_SUMMER_NONE, SB_SUMMER_US, SB_SUMMER_EU } summer; /* rule for daylight saving time */
 } sb_zone_t;
 

@@ -87,10 +87,11 @@ bool sb_context_add_row (sb_context_t *self, const sb_row_t *row)
     series_t *series = self->series[self->series_count - 1];
     uint32_t fields = series->layout.field_count;
     if (!s_reserve ((void **) &series->rows, &series->row_capacity, series->row_count + 1, sizeof (entry_t)) ||
-        !s_reserve ((void **) &series->values, &series->value_capacity, series->value_count + fields, sizeof (sb_value_t)))
+        !s_reserve ((void **) &series->values, &series->value_capacity, series->value_count + fields,
+                    sizeof (sb_value_t)))
         return false;
     entry_t *entry = &series->rows[series->row_count];
-    *entry = (entry_t) {row->time_ns, series->value_count, 0};
+    *entry = (entry_t){row->time_ns, series->value_count, 0};
     if (series->layout.symbol_keys_context) {
         const char *symbol = row->subject + row->symbol_offset;
         entry->symbol_hash = sb_octets_hash (symbol, strlen (symbol));
@@ -145,8 +146,8 @@ static uint32_t s_upper_bound (const series_t *series, uint32_t begin, int64_t t
 }
 
 /* Newest value of a field in rows [begin, end), not older than max_age; NULL: none. */
-static const sb_value_t *s_newest (const series_t *series, uint32_t field, uint32_t begin, uint32_t end, uint64_t symbol_hash,
-                                   int64_t time_ns)
+static const sb_value_t *s_newest (const series_t *series, uint32_t field, uint32_t begin, uint32_t end,
+                                   uint64_t symbol_hash, int64_t time_ns)
 {
     int64_t max_age_ns = series->layout.max_age_ns;
     for (uint32_t i = end; i-- > begin;) {
@@ -176,7 +177,7 @@ uint32_t sb_context_join (const sb_context_t *self, sb_context_cursor_t *cursor,
         for (uint32_t field = 0; field < series->layout.field_count; field++) {
             const sb_value_t *value = s_newest (series, field, begin, end, symbol_hash, time_ns);
             if (value)
-                changes[count++] = (sb_change_t) {.name = sb_text (series->layout.fields[field].name), .value = *value};
+                changes[count++] = (sb_change_t){.name = sb_text (series->layout.fields[field].name), .value = *value};
         }
         cursor->rows[i] = end;
     }

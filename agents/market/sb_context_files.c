@@ -58,7 +58,7 @@ static bool s_load_file (sb_context_t *context, const sb_layout_set_t *set, cons
     bool is_fine = true;
     file->error = error;
     file->accounting = &nothing;
-    sb_source_t *source = sb_source_open (set, &(sb_source_options_t) {.path = path}, error, sizeof error);
+    sb_source_t *source = sb_source_open (set, &(sb_source_options_t){.path = path}, error, sizeof error);
     if (source && sb_source_prepare (source, error, sizeof error) == SB_SOURCE_READY) {
         const sb_layout_t *layout = sb_source_layout (source);
         file->layout = layout->name;
@@ -80,7 +80,8 @@ static bool s_load_file (sb_context_t *context, const sb_layout_set_t *set, cons
 }
 
 bool sb_context_load (sb_context_t *context, const sb_layout_set_t *set, const char *folder,
-                      void (*report) (const sb_context_file_t *file, void *context), void *report_context, char *error, size_t error_size)
+                      void (*report) (const sb_context_file_t *file, void *context), void *report_context, char *error,
+                      size_t error_size)
 {
     struct dirent **entries = NULL;
     int count = scandir (folder, &entries, s_is_table, alphasort);

@@ -13,18 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define START_NS (INT64_C (1704205800) * SB_SECOND_NS) /* 2024-01-02T14:30:00Z */
+#define START_NS   (INT64_C (1704205800) * SB_SECOND_NS) /* 2024-01-02T14:30:00Z */
 #define SESSION_NS (3600 * SB_SECOND_NS)
-#define BREAK_NS (30 * SB_SECOND_NS)
+#define BREAK_NS   (30 * SB_SECOND_NS)
 
 enum { SYMBOL_COUNT = 4, DIRTY_ONE_IN = 400 };
 
 /* How a symbol moves for a while. */
 static const struct {
-    int step;      /* largest move, in cents */
-    int drift;     /* added, one row in four */
-    int spread;    /* half of it, in cents */
-    int rate;      /* rows, relative */
+    int step;   /* largest move, in cents */
+    int drift;  /* added, one row in four */
+    int spread; /* half of it, in cents */
+    int rate;   /* rows, relative */
 } s_regimes[] = {{1, 0, 1, 1}, {2, 1, 1, 2}, {2, -1, 1, 2}, {6, 0, 3, 4}};
 
 typedef struct {
@@ -61,8 +61,10 @@ static int64_t s_below (uint64_t *state, int64_t limit)
 
 sb_exchange_t *sb_exchange_new (uint64_t seed)
 {
-    static const symbol_t symbols[SYMBOL_COUNT] = {
-        {"ALPHA", 10000, 10000, 0, 0}, {"BRAVO", 4200, 4200, 0, 0}, {"CEDAR", 25600, 25600, 0, 0}, {"DELTA", 1500, 1500, 0, 0}};
+    static const symbol_t symbols[SYMBOL_COUNT] = {{"ALPHA", 10000, 10000, 0, 0},
+                                                   {"BRAVO", 4200, 4200, 0, 0},
+                                                   {"CEDAR", 25600, 25600, 0, 0},
+                                                   {"DELTA", 1500, 1500, 0, 0}};
     sb_exchange_t *self = calloc (1, sizeof *self);
     if (!self)
         return NULL;
@@ -114,7 +116,8 @@ static void s_advance (sb_exchange_t *self, const symbol_t *symbol)
         self->now_ns = self->session_end_ns + BREAK_NS;
         self->session_end_ns = self->now_ns + SESSION_NS;
         for (int i = 0; i < SYMBOL_COUNT; i++)
-            self->symbols[i].cents += s_below (&self->random, self->symbols[i].cents / 50) - self->symbols[i].cents / 100;
+            self->symbols[i].cents +=
+                s_below (&self->random, self->symbols[i].cents / 50) - self->symbols[i].cents / 100;
     }
 }
 
@@ -134,8 +137,9 @@ static size_t s_quote_line (sb_exchange_t *self, const symbol_t *symbol, char li
     int64_t half = s_regimes[symbol->regime].spread * (is_crossed ? -5 : 1);
     int64_t bid = symbol->cents - half, ask = symbol->cents + half;
     int64_t bid_size = (1 + s_below (&self->random, 50)) * 100, ask_size = (1 + s_below (&self->random, 50)) * 100;
-    return (size_t) snprintf (line, 256, "%" PRId64 ",sim,%s,,,,%" PRId64 ".%02d,%" PRId64 ",%" PRId64 ".%02d,%" PRId64, self->now_ns,
-                              symbol->name, bid / 100, (int) (bid % 100), bid_size, ask / 100, (int) (ask % 100), ask_size);
+    return (size_t) snprintf (line, 256, "%" PRId64 ",sim,%s,,,,%" PRId64 ".%02d,%" PRId64 ",%" PRId64 ".%02d,%" PRId64,
+                              self->now_ns, symbol->name, bid / 100, (int) (bid % 100), bid_size, ask / 100,
+                              (int) (ask % 100), ask_size);
 }
 
 /* ------------------------------------------------------------------ dirt */
@@ -152,7 +156,8 @@ static size_t s_quote_line (sb_exchange_t *self, const symbol_t *symbol, char li
     ROW (jump, "%" PRId64 ",sim,%s,%" PRIu64 ",%" PRId64 ".00,100,,,,", self->now_ns, symbol->name, ++self->trade_id,  \
          symbol->cents / 25)                                                                                           \
     ROW (cut, "%" PRId64 ",sim,%s,", self->now_ns, symbol->name)                                                       \
-    ROW (bad_time, "soon,sim,%s,%" PRIu64 ",%" PRId64 ".00,100,,,,", symbol->name, ++self->trade_id, symbol->cents / 100)
+    ROW (bad_time, "soon,sim,%s,%" PRIu64 ",%" PRId64 ".00,100,,,,", symbol->name, ++self->trade_id,                   \
+         symbol->cents / 100)
 
 #define DIRT_FUNCTION(name, ...)                                                                                       \
     static int s_dirt_##name (sb_exchange_t *self, const symbol_t *symbol, char line[256])                             \
@@ -164,7 +169,7 @@ DIRT_TABLE (DIRT_FUNCTION)
 
 static size_t s_dirty_line (sb_exchange_t *self, const symbol_t *symbol, char line[256])
 {
-    static int (*const dirts[]) (sb_exchange_t *self, const symbol_t *symbol, char line[256]) = {
+    static int (*const dirts[]) (sb_exchange_t * self, const symbol_t *symbol, char line[256]) = {
 #define DIRT_ENTRY(name, ...) s_dirt_##name,
         DIRT_TABLE (DIRT_ENTRY)
 #undef DIRT_ENTRY
@@ -172,7 +177,7 @@ static size_t s_dirty_line (sb_exchange_t *self, const symbol_t *symbol, char li
     enum { DIRT_COUNT = sizeof dirts / sizeof dirts[0] };
     int64_t kind = s_below (&self->random, DIRT_COUNT + 2);
     if (kind < DIRT_COUNT)
-        return (size_t) dirts[kind] (self, symbol, line);
+        return (size_t) dirts[kind](self, symbol, line);
     if (kind == DIRT_COUNT || !*self->last_trade)
         return s_quote_line (self, symbol, line, true);
     strcpy (line, self->last_trade);
@@ -186,7 +191,8 @@ size_t sb_exchange_line (sb_exchange_t *self, char line[256])
     s_advance (self, symbol);
     if (s_below (&self->random, DIRTY_ONE_IN) == 0)
         return s_dirty_line (self, symbol, line);
-    return s_below (&self->random, 10) < 4 ? s_trade_line (self, symbol, line) : s_quote_line (self, symbol, line, false);
+    return s_below (&self->random, 10) < 4 ? s_trade_line (self, symbol, line)
+                                           : s_quote_line (self, symbol, line, false);
 }
 
 /* ------------------------------------------------------------------ layouts */
@@ -229,19 +235,23 @@ static bool s_add_series (uint64_t *random, int place, sb_context_t *context)
 {
     char text[256];
     sb_layout_t layout;
-    snprintf (text, sizeof text, "kind = series\ncolumns = t,v\nmarket = context\nsymbol = sim\nroles\n    time = t\nnumbers\n    %s = v\n",
-              s_series[place].field);
+    snprintf (
+        text, sizeof text,
+        "kind = series\ncolumns = t,v\nmarket = context\nsymbol = sim\nroles\n    time = t\nnumbers\n    %s = v\n",
+        s_series[place].field);
     s_parse (&layout, "simulated_context", text);
     if (!sb_context_add_series (context, &layout))
         return false;
     double value = s_series[place].start;
     for (int64_t second = 0; second < 86400; second += s_series[place].interval_s) {
         sb_row_t row = {.time_ns = START_NS + second * SB_SECOND_NS};
-        row.values[0] = (sb_value_t) {.kind = SB_VALUE_NUMBER, .number = value};
+        row.values[0] = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = value};
         if (!sb_context_add_row (context, &row))
             return false;
         value += s_series[place].step * (double) (s_below (random, 2001) - 1000) / 1000;
-        value = value < s_series[place].low ? s_series[place].low : value > s_series[place].high ? s_series[place].high : value;
+        value = value < s_series[place].low    ? s_series[place].low
+                : value > s_series[place].high ? s_series[place].high
+                                               : value;
     }
     return true;
 }

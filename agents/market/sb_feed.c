@@ -61,7 +61,8 @@ void sb_feed_destroy (sb_feed_t **self_p)
 static void s_put (sb_change_t *changes, uint32_t *count, const char *name, double number)
 {
     if (isfinite (number))
-        changes[(*count)++] = (sb_change_t) {.name = sb_text (name), .value = {.kind = SB_VALUE_NUMBER, .number = number}};
+        changes[(*count)++] =
+            (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_NUMBER, .number = number}};
 }
 
 static uint64_t s_value_hash (const sb_value_t *value)
@@ -89,7 +90,7 @@ static void s_put_fields (sb_feed_t *self, sb_subject_t *subject, sb_change_t *c
         if (value->kind == SB_VALUE_NONE || hash == subject->sent_fields[i])
             continue;
         subject->sent_fields[i] = hash;
-        changes[(*count)++] = (sb_change_t) {.name = sb_text (self->layout.fields[i].name), .value = *value};
+        changes[(*count)++] = (sb_change_t){.name = sb_text (self->layout.fields[i].name), .value = *value};
     }
 }
 
@@ -98,8 +99,8 @@ static void s_put_market (sb_feed_t *self, sb_subject_t *subject, sb_tick_t *tic
     const sb_row_t *row = &self->row;
     sb_change_t *changes = tick->market;
     uint32_t *count = &tick->market_count;
-    changes[(*count)++] =
-        (sb_change_t) {.name = sb_text ("tick_id"), .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t) tick->tick_id}};
+    changes[(*count)++] = (sb_change_t){.name = sb_text ("tick_id"),
+                                        .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t) tick->tick_id}};
     if (row->has_trade) {
         s_put (changes, count, "price", row->price);
         if (self->layout.roles[SB_ROLE_SIZE] >= 0)
@@ -127,7 +128,8 @@ static bool s_compute (sb_feed_t *self, sb_subject_t *subject)
     const sb_row_t *row = &self->row;
     const sb_best_t *best = &subject->best;
     bool has_trades = self->layout.roles[SB_ROLE_PRICE] >= 0;
-    double price = has_trades ? (row->has_trade ? row->price : 0) : (best->bid > 0 && best->ask > 0 ? (best->bid + best->ask) / 2 : 0);
+    double price = has_trades ? (row->has_trade ? row->price : 0)
+                              : (best->bid > 0 && best->ask > 0 ? (best->bid + best->ask) / 2 : 0);
     if (!(price > 0) || row->is_suspicious || self->layout.kind == SB_LAYOUT_SERIES)
         return false;
     int64_t day = sb_zone_day (self->layout.session_zone, row->time_ns);
@@ -152,8 +154,8 @@ static void s_put_derived (sb_feed_t *self, sb_subject_t *subject, sb_tick_t *ti
     if (self->layout.kind == SB_LAYOUT_SERIES)
         s_put_fields (self, subject, tick->derived, count);
     else if (self->context)
-        *count += sb_context_join (self->context, &subject->cursor, subject->name + subject->symbol_offset, tick->time_ns,
-                                   tick->derived + *count, SB_DERIVED_CHANGES_MAX - *count);
+        *count += sb_context_join (self->context, &subject->cursor, subject->name + subject->symbol_offset,
+                                   tick->time_ns, tick->derived + *count, SB_DERIVED_CHANGES_MAX - *count);
 }
 
 /* ------------------------------------------------------------------ lines */

@@ -55,7 +55,8 @@ sb_input_t *sb_input_open (const char *path, char *error, size_t error_size)
     }
     sb_input_t *self = S_ISDIR (status.st_mode) ? NULL : calloc (1, sizeof *self);
     if (!self) {
-        snprintf (error, error_size, "cannot read %s: %s", path, S_ISDIR (status.st_mode) ? "it is a folder" : "no memory");
+        snprintf (error, error_size, "cannot read %s: %s", path,
+                  S_ISDIR (status.st_mode) ? "it is a folder" : "no memory");
         if (!is_standard)
             close (descriptor);
         return NULL;

@@ -86,7 +86,8 @@ static const char *s_read_duration (void *target, const char *value)
 
 static const char *s_read_zone (void *target, const char *value)
 {
-    return sb_zone_parse (sb_text (value), target) ? NULL : "no known zone: UTC, +HH:MM, America/New_York, Europe/London …";
+    return sb_zone_parse (sb_text (value), target) ? NULL
+                                                   : "no known zone: UTC, +HH:MM, America/New_York, Europe/London …";
 }
 
 static const char *s_read_time_format (void *target, const char *value)
@@ -187,7 +188,7 @@ static sb_text_t s_next_item (const char **list)
     *list = start + size;
     while (size > 0 && start[size - 1] == ' ')
         size--;
-    return (sb_text_t) {start, (uint32_t) size};
+    return (sb_text_t){start, (uint32_t) size};
 }
 
 static bool s_read_columns (reading_t *reading, const char *value)
@@ -327,7 +328,7 @@ bool sb_layout_parse (sb_layout_t *self, const char *name, sb_text_t text, char 
     self->price_divisor = 1;
     self->jump_confirmations = 3;
     self->quote_stale_ns = SB_SECOND_NS;
-    self->periods = (sb_indicator_periods_t) {.sma = 20, .ema = 20, .rsi = 14, .volatility = 60, .vwap = true};
+    self->periods = (sb_indicator_periods_t){.sma = 20, .ema = 20, .rsi = 14, .volatility = 60, .vwap = true};
     reading_t reading = {self, error, error_size, 0};
     if (!sb_zpl_read (text, s_visit, &reading, error, error_size))
         return false;
@@ -380,7 +381,8 @@ bool sb_layout_bind (sb_layout_t *self, const char *base_name, char *error, size
 {
     if (*self->symbol_from_file && !*self->symbol && self->roles[SB_ROLE_SYMBOL] < 0 &&
         !s_symbol_in_name (self->symbol_from_file, base_name, self->symbol)) {
-        snprintf (error, error_size, "layout %s takes the symbol from a file name like %s, which %s is not: name the input with --as",
+        snprintf (error, error_size,
+                  "layout %s takes the symbol from a file name like %s, which %s is not: name the input with --as",
                   self->name, self->symbol_from_file, base_name);
         return false;
     }

@@ -97,20 +97,20 @@ typedef struct {
     uint32_t field_count;
     sb_time_format_t time_format;
     sb_zone_t time_zone;
-    sb_zone_t session_zone;     /* whose midnight ends a session: vwap starts anew */
-    int64_t fixed_time_ns;      /* of every row, where there is no time column; 0: none */
-    int64_t bar_length_ns;      /* added to the time, unless that is the bar's end already */
+    sb_zone_t session_zone; /* whose midnight ends a session: vwap starts anew */
+    int64_t fixed_time_ns;  /* of every row, where there is no time column; 0: none */
+    int64_t bar_length_ns;  /* added to the time, unless that is the bar's end already */
     bool bar_stamp_is_end;
-    int64_t lag_ns;             /* from the row's time until anybody could know it */
-    int64_t max_age_ns;         /* a context row older than this is not joined; 0: none is too old */
-    int64_t quote_stale_ns;     /* a venue's quote this old goes when a newer one locks or crosses it */
-    int64_t book_reset_ns;      /* a silence this long empties the rebuilt book; 0: never */
+    int64_t lag_ns;         /* from the row's time until anybody could know it */
+    int64_t max_age_ns;     /* a context row older than this is not joined; 0: none is too old */
+    int64_t quote_stale_ns; /* a venue's quote this old goes when a newer one locks or crosses it */
+    int64_t book_reset_ns;  /* a silence this long empties the rebuilt book; 0: never */
     char market[SB_ID_MAX + 1];
     char symbol[SB_ID_MAX + 1];
     char symbol_from_file[SB_LAYOUT_TEXT_MAX]; /* pattern of base names in which % is the symbol */
-    bool symbol_keys_context; /* a context row is for the subjects of its own symbol only */
+    bool symbol_keys_context;                  /* a context row is for the subjects of its own symbol only */
     double price_divisor;
-    double jump_ratio;          /* 0.1: ten per cent; 0: not judged */
+    double jump_ratio;           /* 0.1: ten per cent; 0: not judged */
     uint32_t jump_confirmations; /* rows at a new level that make it the level */
     sb_indicator_periods_t periods;
 } sb_layout_t;

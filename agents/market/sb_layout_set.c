@@ -111,7 +111,8 @@ sb_layout_set_t *sb_layout_set_new (const char *folder, char *error, size_t erro
     int count = scandir (self->folder, &entries, s_is_layout, alphasort);
     bool is_fine = count >= 0;
     if (!is_fine)
-        snprintf (error, error_size, "cannot read layouts in %s: %s (name another folder with --layouts)", self->folder, strerror (errno));
+        snprintf (error, error_size, "cannot read layouts in %s: %s (name another folder with --layouts)", self->folder,
+                  strerror (errno));
     for (int i = 0; i < count; i++) {
         is_fine = is_fine && s_load_entry (self, entries[i]->d_name, error, error_size);
         free (entries[i]);
@@ -142,7 +143,8 @@ const sb_layout_t *sb_layout_set_at (const sb_layout_set_t *self, uint32_t place
     return place < self->count ? self->layouts[place] : NULL;
 }
 
-bool sb_layout_set_find (const sb_layout_set_t *self, const char *name, sb_layout_t *layout, char *error, size_t error_size)
+bool sb_layout_set_find (const sb_layout_set_t *self, const char *name, sb_layout_t *layout, char *error,
+                         size_t error_size)
 {
     if (strchr (name, '/') || sb_pattern_matches ("*.zpl", name)) {
         const char *slash = strrchr (name, '/');
@@ -178,7 +180,8 @@ static bool s_fits (const sb_layout_t *layout, const sb_cells_t *first, bool is_
     return *layout->files && first->count == layout->column_count;
 }
 
-const sb_layout_t *sb_layout_set_choose (const sb_layout_set_t *self, const sb_cells_t *first, bool is_json, const char *base_name)
+const sb_layout_t *sb_layout_set_choose (const sb_layout_set_t *self, const sb_cells_t *first, bool is_json,
+                                         const char *base_name)
 {
     const sb_layout_t *best = NULL;
     for (uint32_t i = 0; i < self->count; i++) {
@@ -186,8 +189,8 @@ const sb_layout_t *sb_layout_set_choose (const sb_layout_set_t *self, const sb_c
         if (!sb_layout_matches_file (layout, base_name) || !s_fits (layout, first, is_json))
             continue;
         size_t length = strlen (layout->files), best_length = best ? strlen (best->files) : 0;
-        bool is_closer = !best || length > best_length ||
-                         (length == best_length && layout->column_count > best->column_count);
+        bool is_closer =
+            !best || length > best_length || (length == best_length && layout->column_count > best->column_count);
         if (is_closer)
             best = layout;
     }

@@ -90,7 +90,8 @@ static bool s_read_option (sb_options_t *self, int argc, char *const *argv, int 
         snprintf (error, error_size, "--%s %s: see syncbus-market --help", s_table[row].option,
                   s_table[row].argument ? "needs an argument of the form shown" : "takes no argument");
         if (is_fine)
-            snprintf (error, error_size, "--%s %s: not of the form %s", s_table[row].option, value, s_table[row].argument);
+            snprintf (error, error_size, "--%s %s: not of the form %s", s_table[row].option, value,
+                      s_table[row].argument);
         return false;
     }
     *(bool *) ((char *) self + s_table[row].given_offset) = true;
@@ -170,8 +171,10 @@ int sb_options_help (char *text, size_t size)
     size_t used = (size_t) snprintf (text, size, "%s", head);
     for (int i = 0; i < OPTION_COUNT; i++) {
         char left[64];
-        snprintf (left, sizeof left, "--%s%s%s", s_table[i].option, s_table[i].argument ? " " : "", s_table[i].argument ? s_table[i].argument : "");
-        used += (size_t) snprintf (used < size ? text + used : NULL, used < size ? size - used : 0, "  %-28s %s\n", left, s_table[i].help);
+        snprintf (left, sizeof left, "--%s%s%s", s_table[i].option, s_table[i].argument ? " " : "",
+                  s_table[i].argument ? s_table[i].argument : "");
+        used += (size_t) snprintf (used < size ? text + used : NULL, used < size ? size - used : 0, "  %-28s %s\n",
+                                   left, s_table[i].help);
     }
     used += (size_t) snprintf (used < size ? text + used : NULL, used < size ? size - used : 0, "%s", tail);
     return (int) used;

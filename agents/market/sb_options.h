@@ -13,7 +13,8 @@
 #define SB_OPTION_TABLE(ROW)                                                                                           \
     ROW (layout, "layout", TEXT, "NAME|FILE", "what the columns mean; chosen by the first line when not given")        \
     ROW (layouts, "layouts", TEXT, "DIR", "where layouts are kept (also $SYNCBUS_LAYOUTS)")                            \
-    ROW (as, "as", TEXT, "NAME", "take the input's file name to be this: for - and fifos, where a name tells a symbol") \
+    ROW (as, "as", TEXT, "NAME",                                                                                       \
+         "take the input's file name to be this: for - and fifos, where a name tells a symbol")                        \
     ROW (context, "context", TEXT, "DIR", "join the context series in this folder, as of their time")                  \
     ROW (pace, "pace", PACE, "recorded|N|flat", "as recorded, N times as fast, or as fast as it goes")                 \
     ROW (longest_wait_s, "longest-wait", NUMBER, "SECONDS", "cut pauses between rows down to this")                    \
@@ -27,7 +28,8 @@
     ROW (agent_id, "agent-id", TEXT, "ID", "this agent's id (default market)")                                         \
     ROW (connect_s, "connect-timeout", NUMBER, "SECONDS", "give up when no broker answers for so long (default 10)")   \
     ROW (batch, "batch", COUNT, "ROWS", "rows that go out together when flat out, 1 to 256 (default 64)")              \
-    ROW (progress_s, "progress", NUMBER, "SECONDS", "between two lines of progress; 0: none (default 5, on a terminal 0.5)") \
+    ROW (progress_s, "progress", NUMBER, "SECONDS",                                                                    \
+         "between two lines of progress; 0: none (default 5, on a terminal 0.5)")                                      \
     ROW (json, "json", FLAG, NULL, "print the summary as one JSON object")                                             \
     ROW (check, "check", FLAG, NULL, "read and validate the file, print its accounting; needs no broker")              \
     ROW (list_layouts, "list-layouts", FLAG, NULL, "print the layouts at hand")                                        \

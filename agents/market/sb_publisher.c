@@ -78,7 +78,8 @@ static void s_on_log (sb_agent_t *agent, int severity, const char *text, void *c
         self->on_log (severity, text);
 }
 
-static void s_on_command (sb_agent_t *agent, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply, void *context)
+static void s_on_command (sb_agent_t *agent, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply,
+                          void *context)
 {
     (void) agent;
     (void) context;
@@ -87,14 +88,16 @@ static void s_on_command (sb_agent_t *agent, const sb_agent_command_view_t *comm
         if (strcmp (command->name, known[i]) == 0)
             return;
     reply->code = SB_REASON_AGENT_REFUSED;
-    snprintf (reply->message, sizeof reply->message, "a market feed takes no command of its own: its quality is in market_data, subject feed");
+    snprintf (reply->message, sizeof reply->message,
+              "a market feed takes no command of its own: its quality is in market_data, subject feed");
 }
 
 /* ------------------------------------------------------------------ life */
 
 sb_publisher_t *sb_publisher_new (const sb_publisher_options_t *options, char *error, size_t error_size)
 {
-    static const char *const publishes[] = {"market_data", "technical", "risk", "sentiment", "onchain", "macro", "fundamental"};
+    static const char *const publishes[] = {"market_data", "technical", "risk",       "sentiment",
+                                            "onchain",     "macro",     "fundamental"};
     sb_publisher_t *self = calloc (1, sizeof *self);
     if (!self) {
         snprintf (error, error_size, "no memory");
@@ -110,7 +113,10 @@ sb_publisher_t *sb_publisher_new (const sb_publisher_options_t *options, char *e
         .publishes = publishes,
         .publish_count = sizeof publishes / sizeof publishes[0],
         .dispatch_by_caller = true,
-        .handlers = {.on_command = s_on_command, .on_status = s_on_status, .on_refused = s_on_refused, .on_log = s_on_log},
+        .handlers = {.on_command = s_on_command,
+                     .on_status = s_on_status,
+                     .on_refused = s_on_refused,
+                     .on_log = s_on_log},
         .context = self,
     };
     self->agent = sb_agent_new (&agent_options, error, error_size);
@@ -166,7 +172,8 @@ static const sb_change_t *s_copy (sb_publisher_t *self, const sb_change_t *chang
 void sb_publisher_add (sb_publisher_t *self, const sb_tick_t *tick, int64_t origin_unix_ns)
 {
     assert (!sb_publisher_is_full (self));
-    sb_agent_update_t update = {.subject = tick->subject, .event_unix_ns = tick->time_ns, .origin_unix_ns = origin_unix_ns};
+    sb_agent_update_t update = {
+        .subject = tick->subject, .event_unix_ns = tick->time_ns, .origin_unix_ns = origin_unix_ns};
     bool is_series = tick->market_count == 0;
     if (!is_series) {
         update.category = "market_data";
@@ -220,14 +227,16 @@ sb_publisher_result_t sb_publisher_flush (sb_publisher_t *self, uint32_t timeout
         if (part > total - self->sent_count)
             part = total - self->sent_count;
         uint64_t first = 0;
-        sb_reason_t reason = sb_agent_update_batch (self->agent, self->updates + self->sent_count, part, timeout_ms, &first);
+        sb_reason_t reason =
+            sb_agent_update_batch (self->agent, self->updates + self->sent_count, part, timeout_ms, &first);
         if (reason == SB_REASON_TOO_LARGE && part > 1) {
             part /= 2;
             continue;
         }
         if (reason == SB_REASON_SUPERSEDED || reason == SB_REASON_DISPLACED)
             return SB_PUBLISHER_FINISHED;
-        if (reason == SB_REASON_WINDOW_FULL || (reason >= SB_REASON_EMERGENCY_STOPPED && reason <= SB_REASON_SELF_PAUSED)) {
+        if (reason == SB_REASON_WINDOW_FULL ||
+            (reason >= SB_REASON_EMERGENCY_STOPPED && reason <= SB_REASON_SELF_PAUSED)) {
             self->status_reason = reason;
             return SB_PUBLISHER_HELD;
         }
@@ -263,7 +272,8 @@ void sb_publisher_give_up (sb_publisher_t *self, sb_reason_t reason)
     s_clear (self);
 }
 
-bool sb_publisher_send_fields (sb_publisher_t *self, const char *category, const char *subject, const sb_change_t *changes, uint32_t count)
+bool sb_publisher_send_fields (sb_publisher_t *self, const char *category, const char *subject,
+                               const sb_change_t *changes, uint32_t count)
 {
     uint64_t sequence = 0;
     sb_agent_update_t update = {.category = category, .subject = subject, .changes = changes, .change_count = count};

@@ -59,7 +59,8 @@ void sb_publisher_settle (sb_publisher_t *self);
 bool sb_publisher_settle_all (sb_publisher_t *self, uint32_t timeout_ms);
 
 /* Sends fields that are no row. False when they could not be sent now. */
-bool sb_publisher_send_fields (sb_publisher_t *self, const char *category, const char *subject, const sb_change_t *changes, uint32_t count);
+bool sb_publisher_send_fields (sb_publisher_t *self, const char *category, const char *subject,
+                               const sb_change_t *changes, uint32_t count);
 
 /* Updates other than rows that the broker refused. */
 uint64_t sb_publisher_derived_refused (const sb_publisher_t *self);

@@ -25,7 +25,7 @@ static void s_field (writer_t *writer, const char *prefix, const char *name, uin
     char *full = writer->report->names[place];
     snprintf (full, sizeof writer->report->names[place], "%s%s", prefix, name);
     writer->changes[writer->count++] =
-        (sb_change_t) {.name = sb_text (full), .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t) value}};
+        (sb_change_t){.name = sb_text (full), .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t) value}};
 }
 
 uint32_t sb_quality_changes (sb_quality_report_t *self, const sb_accounting_t *accounting, const sb_feed_state_t *state,

@@ -12,8 +12,8 @@ enum { SB_QUALITY_CHANGES_MAX = 16 + SB_REJECTION_LIMIT + SB_REASON_LIMIT };
 
 /* What is known of a feed besides its books. */
 typedef struct {
-    int64_t feed_time_ns;     /* its own clock; 0: no row yet */
-    int64_t freshness_ms;     /* since the last row was read, by the wall's clock */
+    int64_t feed_time_ns; /* its own clock; 0: no row yet */
+    int64_t freshness_ms; /* since the last row was read, by the wall's clock */
     uint64_t subjects;
 } sb_feed_state_t;
 

@@ -29,18 +29,18 @@ typedef struct {
     sb_pacing_t pacing;
     sb_quality_report_t quality;
     sb_tick_t tick;
-    uint64_t ticks;             /* taken, for the clock's sake */
+    uint64_t ticks; /* taken, for the clock's sake */
     int64_t start_ns;
-    int64_t last_row_unix_ns;   /* when the last row was read */
+    int64_t last_row_unix_ns; /* when the last row was read */
     int64_t quality_due_ns;
     int64_t progress_due_ns;
-    int64_t progress_ns;        /* of the line before */
+    int64_t progress_ns; /* of the line before */
     uint64_t progress_rows;
     int64_t progress_interval_ns;
     bool is_terminal;
     bool is_finished;
-    const char *grid_status;    /* last sent */
-    char line[256];             /* of the simulation */
+    const char *grid_status; /* last sent */
+    char line[256];          /* of the simulation */
 } run_t;
 
 int64_t sb_monotonic_ns (void)
@@ -63,7 +63,8 @@ static void s_send_quality (run_t *run)
 {
     const sb_replay_t *replay = run->replay;
     sb_change_t changes[SB_QUALITY_CHANGES_MAX];
-    sb_feed_state_t state = {.feed_time_ns = sb_feed_time_ns (replay->feed), .subjects = sb_feed_subject_count (replay->feed)};
+    sb_feed_state_t state = {.feed_time_ns = sb_feed_time_ns (replay->feed),
+                             .subjects = sb_feed_subject_count (replay->feed)};
     if (run->last_row_unix_ns)
         state.freshness_ms = (sb_unix_ns () - run->last_row_unix_ns) / 1000000;
     sb_quality_report_t before = run->quality;
@@ -145,9 +146,9 @@ static void s_wait (run_t *run, int descriptor, int64_t until_ns)
 static sb_reason_t s_hold_reason (sb_agent_status_t status)
 {
     static const sb_reason_t reasons[] = {
-        [SB_AGENT_CONNECTING] = SB_REASON_SESSION_LOST,     [SB_AGENT_ACTIVE] = SB_REASON_WINDOW_FULL,
-        [SB_AGENT_PAUSED] = SB_REASON_PAUSED,               [SB_AGENT_STOPPED] = SB_REASON_EMERGENCY_STOPPED,
-        [SB_AGENT_SELF_PAUSED] = SB_REASON_SELF_PAUSED,     [SB_AGENT_CUT_OFF] = SB_REASON_BREAKER_OPEN,
+        [SB_AGENT_CONNECTING] = SB_REASON_SESSION_LOST, [SB_AGENT_ACTIVE] = SB_REASON_WINDOW_FULL,
+        [SB_AGENT_PAUSED] = SB_REASON_PAUSED,           [SB_AGENT_STOPPED] = SB_REASON_EMERGENCY_STOPPED,
+        [SB_AGENT_SELF_PAUSED] = SB_REASON_SELF_PAUSED, [SB_AGENT_CUT_OFF] = SB_REASON_BREAKER_OPEN,
         [SB_AGENT_FINISHED] = SB_REASON_DISPLACED,
     };
     return reasons[status];
@@ -235,7 +236,8 @@ static sb_input_status_t s_next_line (run_t *run, char **line, size_t *size)
     }
     if (status == SB_INPUT_WAIT) {
         s_flush (run);
-        s_wait (run, sb_input_descriptor (sb_source_input (replay->source)), sb_monotonic_ns () + WAIT_MS * INT64_C (1000000));
+        s_wait (run, sb_input_descriptor (sb_source_input (replay->source)),
+                sb_monotonic_ns () + WAIT_MS * INT64_C (1000000));
     }
     return status;
 }

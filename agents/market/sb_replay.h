@@ -17,10 +17,10 @@
 /* What a run needs; all borrowed for its length. */
 typedef struct {
     const sb_options_t *options;
-    sb_source_t *source;       /* prepared; NULL with a simulation */
-    sb_exchange_t *exchange;   /* NULL with a file */
+    sb_source_t *source;     /* prepared; NULL with a simulation */
+    sb_exchange_t *exchange; /* NULL with a file */
     sb_feed_t *feed;
-    sb_publisher_t *publisher; /* NULL: check only */
+    sb_publisher_t *publisher;         /* NULL: check only */
     const volatile sig_atomic_t *stop; /* nonzero: end soon */
 } sb_replay_t;
 

@@ -37,7 +37,8 @@ static sb_rejection_t s_slow_number (sb_text_t text, double *number)
 
 sb_rejection_t sb_number_read (sb_text_t text, double *number)
 {
-    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
     if (text.size == 0)
         return SB_REJECTION_BAD_NUMBER;
     uint32_t i = text.data[0] == '-', digits = 0, fraction = 0;
@@ -67,7 +68,7 @@ sb_rejection_t sb_number_read (sb_text_t text, double *number)
 static sb_text_t s_cell (const sb_layout_t *layout, const sb_cells_t *cells, sb_role_t role)
 {
     int column = layout->roles[role];
-    return column < 0 ? (sb_text_t) {"", 0} : cells->cells[column];
+    return column < 0 ? (sb_text_t){"", 0} : cells->cells[column];
 }
 
 static bool s_bit (uint64_t set, int column)
@@ -81,7 +82,7 @@ static sb_rejection_t s_order_members (const sb_layout_t *layout, sb_cells_t *ce
     sb_text_t ordered[SB_COLUMNS_MAX];
     uint64_t found = 0;
     for (uint32_t i = 0; i < layout->column_count; i++)
-        ordered[i] = (sb_text_t) {"", 0};
+        ordered[i] = (sb_text_t){"", 0};
     for (uint32_t i = 0; i < cells->count; i++) {
         int column = i < layout->column_count && sb_text_equal (cells->names[i], sb_text (layout->columns[i]))
                          ? (int) i
@@ -101,7 +102,7 @@ static sb_rejection_t s_order_members (const sb_layout_t *layout, sb_cells_t *ce
 
 static sb_rejection_t s_cut (const sb_layout_t *layout, bool is_json, char *line, size_t size, sb_cells_t *cells)
 {
-    if (!sb_text_is_utf8 ((sb_text_t) {line, (uint32_t) size}))
+    if (!sb_text_is_utf8 ((sb_text_t){line, (uint32_t) size}))
         return SB_REJECTION_BAD_TEXT;
     if (is_json)
         return sb_cells_from_json (cells, line, size) ? s_order_members (layout, cells) : SB_REJECTION_BAD_ROW;
@@ -157,7 +158,8 @@ static sb_rejection_t s_time (const sb_layout_t *layout, const sb_cells_t *cells
 }
 
 /* Reads the number of a role. *is_given is false when the cell is empty or a zero that stands for missing. */
-static sb_rejection_t s_number (const sb_layout_t *layout, const sb_cells_t *cells, sb_role_t role, double *number, bool *is_given)
+static sb_rejection_t s_number (const sb_layout_t *layout, const sb_cells_t *cells, sb_role_t role, double *number,
+                                bool *is_given)
 {
     int column = layout->roles[role];
     *number = 0;
@@ -177,7 +179,8 @@ typedef struct {
 static sb_rejection_t s_numbers (const sb_layout_t *layout, const sb_cells_t *cells, numbers_t *numbers)
 {
     for (int role = SB_ROLE_PRICE; role < SB_ROLE_LIMIT; role++) {
-        sb_rejection_t rejection = s_number (layout, cells, (sb_role_t) role, &numbers->numbers[role], &numbers->given[role]);
+        sb_rejection_t rejection =
+            s_number (layout, cells, (sb_role_t) role, &numbers->numbers[role], &numbers->given[role]);
         if (rejection != SB_REJECTION_NONE)
             return rejection;
     }
@@ -189,7 +192,8 @@ static sb_rejection_t s_numbers (const sb_layout_t *layout, const sb_cells_t *ce
             return SB_REJECTION_BAD_NUMBER;
         scale *= numbers->numbers[SB_ROLE_PRICE_SCALE];
     }
-    static const sb_role_t prices[] = {SB_ROLE_PRICE, SB_ROLE_OPEN, SB_ROLE_HIGH, SB_ROLE_LOW, SB_ROLE_BID, SB_ROLE_ASK};
+    static const sb_role_t prices[] = {SB_ROLE_PRICE, SB_ROLE_OPEN, SB_ROLE_HIGH,
+                                       SB_ROLE_LOW,   SB_ROLE_BID,  SB_ROLE_ASK};
     for (size_t i = 0; i < sizeof prices / sizeof prices[0]; i++)
         numbers->numbers[prices[i]] /= scale;
     return SB_REJECTION_NONE;
@@ -238,8 +242,8 @@ static sb_rejection_t s_trade (const sb_layout_t *layout, const numbers_t *numbe
 }
 
 /* One side: given, empty, or price 0 and size 0, which says nothing of that side. */
-static sb_rejection_t s_side (const sb_layout_t *layout, const numbers_t *numbers, sb_role_t price_role, sb_role_t size_role,
-                              sb_row_t *row, bool *has_side)
+static sb_rejection_t s_side (const sb_layout_t *layout, const numbers_t *numbers, sb_role_t price_role,
+                              sb_role_t size_role, sb_row_t *row, bool *has_side)
 {
     double price = numbers->numbers[price_role], size = numbers->numbers[size_role];
     bool is_sided = layout->kind == SB_LAYOUT_SIDED_QUOTE;
@@ -268,7 +272,8 @@ static sb_rejection_t s_quote (const sb_layout_t *layout, const numbers_t *numbe
     return rejection;
 }
 
-static sb_rejection_t s_market_part (const sb_layout_t *layout, const sb_cells_t *cells, const numbers_t *numbers, sb_row_t *row)
+static sb_rejection_t s_market_part (const sb_layout_t *layout, const sb_cells_t *cells, const numbers_t *numbers,
+                                     sb_row_t *row)
 {
     sb_text_t flag = s_cell (layout, cells, SB_ROLE_SUSPICIOUS);
     row->is_suspicious = flag.size > 0 && strcmp (flag.data, "0") != 0 && strcasecmp (flag.data, "false") != 0;
@@ -278,7 +283,8 @@ static sb_rejection_t s_market_part (const sb_layout_t *layout, const sb_cells_t
     sb_rejection_t rejection = s_trade (layout, numbers, row);
     if (rejection == SB_REJECTION_NONE && layout->roles[SB_ROLE_BID] >= 0)
         rejection = s_quote (layout, numbers, row);
-    if (rejection == SB_REJECTION_NONE && layout->kind == SB_LAYOUT_MIXED && !row->has_trade && !row->has_bid && !row->has_ask)
+    if (rejection == SB_REJECTION_NONE && layout->kind == SB_LAYOUT_MIXED && !row->has_trade && !row->has_bid &&
+        !row->has_ask)
         return SB_REJECTION_MISSING_VALUE;
     return rejection;
 }
@@ -291,7 +297,7 @@ static sb_rejection_t s_integer_value (sb_text_t cell, sb_value_t *value)
     long long integer = strtoll (cell.data, &end, 10);
     if (end != cell.data + cell.size || cell.data[0] == ' ' || cell.size > 18)
         return SB_REJECTION_BAD_NUMBER;
-    *value = (sb_value_t) {.kind = SB_VALUE_INTEGER, .integer = integer};
+    *value = (sb_value_t){.kind = SB_VALUE_INTEGER, .integer = integer};
     return SB_REJECTION_NONE;
 }
 
@@ -300,13 +306,13 @@ static sb_rejection_t s_boolean_value (sb_text_t cell, sb_value_t *value)
     bool is_true = strcasecmp (cell.data, "true") == 0 || strcmp (cell.data, "1") == 0;
     if (!is_true && strcasecmp (cell.data, "false") != 0 && strcmp (cell.data, "0") != 0)
         return SB_REJECTION_BAD_NUMBER;
-    *value = (sb_value_t) {.kind = SB_VALUE_BOOLEAN, .boolean = is_true};
+    *value = (sb_value_t){.kind = SB_VALUE_BOOLEAN, .boolean = is_true};
     return SB_REJECTION_NONE;
 }
 
 static sb_rejection_t s_field_value (sb_field_kind_t kind, sb_text_t cell, bool zero_is_missing, sb_value_t *value)
 {
-    *value = (sb_value_t) {.kind = SB_VALUE_NONE};
+    *value = (sb_value_t){.kind = SB_VALUE_NONE};
     if (cell.size == 0)
         return SB_REJECTION_NONE;
     if (kind == SB_FIELD_INTEGER)
@@ -314,13 +320,13 @@ static sb_rejection_t s_field_value (sb_field_kind_t kind, sb_text_t cell, bool 
     if (kind == SB_FIELD_BOOLEAN)
         return s_boolean_value (cell, value);
     if (kind == SB_FIELD_TEXT) {
-        *value = (sb_value_t) {.kind = SB_VALUE_TEXT, .text = cell};
+        *value = (sb_value_t){.kind = SB_VALUE_TEXT, .text = cell};
         return SB_REJECTION_NONE;
     }
     double number;
     sb_rejection_t rejection = sb_number_read (cell, &number);
     if (rejection == SB_REJECTION_NONE && !(number == 0 && zero_is_missing))
-        *value = (sb_value_t) {.kind = SB_VALUE_NUMBER, .number = number};
+        *value = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = number};
     return rejection;
 }
 
@@ -330,7 +336,8 @@ static sb_rejection_t s_fields (const sb_layout_t *layout, const sb_cells_t *cel
     for (uint32_t i = 0; i < layout->field_count; i++) {
         const sb_layout_field_t *field = &layout->fields[i];
         bool zero_is_missing = s_bit (layout->zero_is_missing, field->column);
-        sb_rejection_t rejection = s_field_value (field->kind, cells->cells[field->column], zero_is_missing, &row->values[i]);
+        sb_rejection_t rejection =
+            s_field_value (field->kind, cells->cells[field->column], zero_is_missing, &row->values[i]);
         if (rejection != SB_REJECTION_NONE)
             return rejection;
         bool is_missing = row->values[i].kind == SB_VALUE_NONE;
@@ -343,7 +350,8 @@ static sb_rejection_t s_fields (const sb_layout_t *layout, const sb_cells_t *cel
     return is_empty ? SB_REJECTION_MISSING_VALUE : SB_REJECTION_NONE;
 }
 
-sb_rejection_t sb_row_read (const sb_layout_t *layout, bool is_json, char *line, size_t size, sb_cells_t *cells, sb_row_t *row)
+sb_rejection_t sb_row_read (const sb_layout_t *layout, bool is_json, char *line, size_t size, sb_cells_t *cells,
+                            sb_row_t *row)
 {
     memset (row, 0, offsetof (sb_row_t, values));
     row->values_missing = 0;

@@ -11,9 +11,9 @@
 
 /* What a row said. Texts borrow from the line it was read from. */
 typedef struct {
-    int64_t time_ns; /* when anybody could know it: bar ends and lags are added */
-    uint64_t hash;   /* of the line's octets */
-    uint64_t trade_id_hash; /* 0: the layout has no trade ids, or the cell is empty */
+    int64_t time_ns;             /* when anybody could know it: bar ends and lags are added */
+    uint64_t hash;               /* of the line's octets */
+    uint64_t trade_id_hash;      /* 0: the layout has no trade ids, or the cell is empty */
     char subject[SB_ID_MAX + 1]; /* market:symbol */
     uint32_t subject_size;
     uint32_t symbol_offset; /* of the symbol within the subject */
@@ -33,7 +33,8 @@ typedef struct {
 /* Reads a CSV line (is_json false) or a JSON line. `line` has a NUL behind it and is changed. `cells` is work space and
  * must live as long as the row. Returns why it is no good row, or SB_REJECTION_NONE; then *row is whole. With any other
  * return only the subject may be set. */
-sb_rejection_t sb_row_read (const sb_layout_t *layout, bool is_json, char *line, size_t size, sb_cells_t *cells, sb_row_t *row);
+sb_rejection_t sb_row_read (const sb_layout_t *layout, bool is_json, char *line, size_t size, sb_cells_t *cells,
+                            sb_row_t *row);
 
 /* Reads a finite decimal number ("12", "-0.5", "1e3"). BAD_NUMBER, NOT_FINITE, or NONE and *number. An empty text is
  * BAD_NUMBER. `text` is NUL-terminated. */

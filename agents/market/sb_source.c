@@ -18,15 +18,16 @@ struct sb_source {
     sb_layout_t layout;
     bool is_json;
     bool is_ready;
-    bool skips_header;   /* the next line is one */
-    bool has_first;      /* `first` is the next row */
+    bool skips_header; /* the next line is one */
+    bool has_first;    /* `first` is the next row */
     size_t first_size;
     sb_cells_t cells;
     char first[SB_LINE_MAX + 1];
     char work[SB_LINE_MAX + 1];
 };
 
-sb_source_t *sb_source_open (const sb_layout_set_t *set, const sb_source_options_t *options, char *error, size_t error_size)
+sb_source_t *sb_source_open (const sb_layout_set_t *set, const sb_source_options_t *options, char *error,
+                             size_t error_size)
 {
     sb_source_t *self = calloc (1, sizeof *self);
     if (!self) {
@@ -72,7 +73,8 @@ static sb_source_status_t s_read_first (sb_source_t *self, char *error, size_t e
         case SB_INPUT_WAIT:
             return SB_SOURCE_WAIT;
         case SB_INPUT_TOO_LONG:
-            return s_fail (error, error_size, self->name, "the first line is longer than 64 KiB: this is no table of rows");
+            return s_fail (error, error_size, self->name,
+                           "the first line is longer than 64 KiB: this is no table of rows");
         case SB_INPUT_END:
             return s_fail (error, error_size, self->name, "is empty");
         case SB_INPUT_DAMAGED:
@@ -101,13 +103,16 @@ sb_source_status_t sb_source_prepare (sb_source_t *self, char *error, size_t err
     if (self->layout_name) {
         if (!sb_layout_set_find (self->set, self->layout_name, &self->layout, error, error_size))
             return SB_SOURCE_FAILED;
-        if (!self->is_json && self->layout.has_header && !(is_cut && sb_layout_matches_header (&self->layout, &self->cells)))
+        if (!self->is_json && self->layout.has_header &&
+            !(is_cut && sb_layout_matches_header (&self->layout, &self->cells)))
             return s_fail (error, error_size, self->name, "the first line is not the header that the layout names");
     } else {
-        const sb_layout_t *chosen = is_cut ? sb_layout_set_choose (self->set, &self->cells, self->is_json, self->name) : NULL;
+        const sb_layout_t *chosen =
+            is_cut ? sb_layout_set_choose (self->set, &self->cells, self->is_json, self->name) : NULL;
         if (!chosen)
-            return s_fail (error, error_size, self->name,
-                           "no layout fits its first line: write one (see --print-layout) and give it with --layout FILE");
+            return s_fail (
+                error, error_size, self->name,
+                "no layout fits its first line: write one (see --print-layout) and give it with --layout FILE");
         self->layout = *chosen;
     }
     if (!sb_layout_bind (&self->layout, self->name, error, error_size))

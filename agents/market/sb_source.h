@@ -24,8 +24,10 @@ typedef enum {
     SB_SOURCE_FAILED /* `error` says why */
 } sb_source_status_t;
 
-/* Opens the input; nothing is read yet. NULL and a sentence when it cannot be. `set` is borrowed for the source's life. */
-sb_source_t *sb_source_open (const sb_layout_set_t *set, const sb_source_options_t *options, char *error, size_t error_size);
+/* Opens the input; nothing is read yet. NULL and a sentence when it cannot be. `set` is borrowed for the source's life.
+ */
+sb_source_t *sb_source_open (const sb_layout_set_t *set, const sb_source_options_t *options, char *error,
+                             size_t error_size);
 void sb_source_close (sb_source_t **self_p);
 
 /* Reads as far as is needed to know the layout. Call again after WAIT. An input without any line is FAILED. */

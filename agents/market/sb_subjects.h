@@ -17,13 +17,13 @@ typedef struct {
     char name[SB_ID_MAX + 1];
     uint32_t symbol_offset;
     uint64_t hash;
-    bool has_time;          /* a row was taken */
-    int64_t time_ns;        /* of the last row taken */
-    uint64_t row_hash;      /* of the last trade published */
+    bool has_time;                         /* a row was taken */
+    int64_t time_ns;                       /* of the last row taken */
+    uint64_t row_hash;                     /* of the last trade published */
     uint64_t trade_ids[SB_TRADE_IDS_KEPT]; /* the last ones, a ring */
     uint32_t trade_id_next;
-    double reference;       /* price that jumps are measured from; 0: none yet */
-    double candidate;       /* the level a jump went to; 0: none */
+    double reference;        /* price that jumps are measured from; 0: none yet */
+    double candidate;        /* the level a jump went to; 0: none */
     uint32_t candidate_rows; /* how many rows in a row agreed with it */
     sb_book_t book;
     sb_best_t best; /* last published */

@@ -20,7 +20,8 @@ __attribute__ ((format (printf, 2, 3))) static void s_put (writer_t *writer, con
     va_list arguments;
     va_start (arguments, format);
     bool has_room = writer->used < writer->size;
-    int count = vsnprintf (has_room ? writer->text + writer->used : NULL, has_room ? writer->size - writer->used : 0, format, arguments);
+    int count = vsnprintf (has_room ? writer->text + writer->used : NULL, has_room ? writer->size - writer->used : 0,
+                           format, arguments);
     va_end (arguments);
     writer->used += (size_t) (count > 0 ? count : 0);
 }
@@ -46,15 +47,19 @@ int sb_summary_text (const sb_summary_t *self, char *text, size_t size)
                    sb_reason_info ((sb_reason_t) i)->text);
     if (rows->pending)
         s_put (&writer, "  %12" PRIu64 "  sent, and not decided\n", rows->pending);
-    s_put (&writer, "  of the rows kept: %" PRIu64 " repeated, %" PRIu64 " suspicious, %" PRIu64 " with a price of zero or less; %" PRIu64 " values missing\n",
+    s_put (&writer,
+           "  of the rows kept: %" PRIu64 " repeated, %" PRIu64 " suspicious, %" PRIu64
+           " with a price of zero or less; %" PRIu64 " values missing\n",
            rows->repeated, rows->suspicious, rows->non_positive, rows->values_missing);
-    s_put (&writer, "  %" PRIu64 " subjects, %" PRIu64 " context series of %" PRIu64 " rows", self->subjects, self->context_series, self->context_rows);
+    s_put (&writer, "  %" PRIu64 " subjects, %" PRIu64 " context series of %" PRIu64 " rows", self->subjects,
+           self->context_series, self->context_rows);
     s_put (&writer, rows->filtered ? ", %" PRIu64 " rows of other symbols passed over\n" : "\n", rows->filtered);
     if (self->derived_refused)
         s_put (&writer, "  %" PRIu64 " updates of derived fields refused\n", self->derived_refused);
     if (rows->truncated_input)
         s_put (&writer, "  truncated_input: %s\n", self->error);
-    s_put (&writer, "  accounting: %s\n", sb_accounting_balances (rows) ? "read = published + rejected + unchanged + refused" : "DOES NOT BALANCE");
+    s_put (&writer, "  accounting: %s\n",
+           sb_accounting_balances (rows) ? "read = published + rejected + unchanged + refused" : "DOES NOT BALANCE");
     return (int) writer.used;
 }
 
@@ -80,8 +85,8 @@ int sb_summary_json (const sb_summary_t *self, char *text, size_t size)
     s_put_json_text (&writer, self->input);
     s_put (&writer, ",\"layout\":");
     s_put_json_text (&writer, self->layout);
-    s_put (&writer, ",\"read\":%" PRIu64 ",\"published\":%" PRIu64 ",\"unchanged\":%" PRIu64 ",\"pending\":%" PRIu64, rows->read,
-           rows->published, rows->unchanged, rows->pending);
+    s_put (&writer, ",\"read\":%" PRIu64 ",\"published\":%" PRIu64 ",\"unchanged\":%" PRIu64 ",\"pending\":%" PRIu64,
+           rows->read, rows->published, rows->unchanged, rows->pending);
     s_put (&writer, ",\"rejected_total\":%" PRIu64 ",\"rejected\":{", sb_accounting_rejected (rows));
     for (int i = 1; i < SB_REJECTION_LIMIT; i++)
         if (rows->rejected[i]) {
@@ -95,12 +100,15 @@ int sb_summary_json (const sb_summary_t *self, char *text, size_t size)
             s_put (&writer, "%s\"%s\":%" PRIu64, comma, sb_reason_info ((sb_reason_t) i)->name, rows->refused[i]);
             comma = ",";
         }
-    s_put (&writer, "},\"repeated\":%" PRIu64 ",\"suspicious\":%" PRIu64 ",\"non_positive\":%" PRIu64 ",\"values_missing\":%" PRIu64,
+    s_put (&writer,
+           "},\"repeated\":%" PRIu64 ",\"suspicious\":%" PRIu64 ",\"non_positive\":%" PRIu64
+           ",\"values_missing\":%" PRIu64,
            rows->repeated, rows->suspicious, rows->non_positive, rows->values_missing);
-    s_put (&writer, ",\"filtered\":%" PRIu64 ",\"truncated_input\":%" PRIu64 ",\"derived_refused\":%" PRIu64, rows->filtered,
-           rows->truncated_input, self->derived_refused);
-    s_put (&writer, ",\"subjects\":%" PRIu64 ",\"context_series\":%" PRIu64 ",\"context_rows\":%" PRIu64 ",\"elapsed_s\":%.3f", self->subjects,
-           self->context_series, self->context_rows, self->elapsed_s);
+    s_put (&writer, ",\"filtered\":%" PRIu64 ",\"truncated_input\":%" PRIu64 ",\"derived_refused\":%" PRIu64,
+           rows->filtered, rows->truncated_input, self->derived_refused);
+    s_put (&writer,
+           ",\"subjects\":%" PRIu64 ",\"context_series\":%" PRIu64 ",\"context_rows\":%" PRIu64 ",\"elapsed_s\":%.3f",
+           self->subjects, self->context_series, self->context_rows, self->elapsed_s);
     s_put (&writer, ",\"balances\":%s,\"error\":", sb_accounting_balances (rows) ? "true" : "false");
     s_put_json_text (&writer, self->error);
     s_put (&writer, "}\n");

@@ -68,7 +68,8 @@ static sb_best_t s_best_after (const sb_layout_t *layout, sb_subject_t *subject,
     return best;
 }
 
-static sb_rejection_t s_judge_quote (const sb_layout_t *layout, sb_subject_t *subject, const sb_row_t *row, bool *is_unchanged)
+static sb_rejection_t s_judge_quote (const sb_layout_t *layout, sb_subject_t *subject, const sb_row_t *row,
+                                     bool *is_unchanged)
 {
     bool is_sided = layout->kind == SB_LAYOUT_SIDED_QUOTE;
     /* A stub quote, far from the market, must not get into the book: it would drop the whole other side. */
@@ -88,7 +89,8 @@ static sb_rejection_t s_judge_quote (const sb_layout_t *layout, sb_subject_t *su
     return SB_REJECTION_NONE;
 }
 
-static sb_rejection_t s_judge (const sb_layout_t *layout, sb_subject_t *subject, const sb_row_t *row, sb_verdict_t *verdict)
+static sb_rejection_t s_judge (const sb_layout_t *layout, sb_subject_t *subject, const sb_row_t *row,
+                               sb_verdict_t *verdict)
 {
     if (s_is_backwards (layout, subject, row))
         return SB_REJECTION_TIME_BACKWARDS;

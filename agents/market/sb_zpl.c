@@ -63,7 +63,9 @@ bool sb_zpl_read (sb_text_t text, bool (*visit) (const sb_zpl_line_t *line, void
     for (uint32_t number = 1; at < end; number++) {
         const char *next = memchr (at, '\n', (size_t) (end - at));
         size_t size = (size_t) ((next ? next : end) - at);
-        const char *wrong = size > ZPL_LINE_MAX ? "longer than 2047 octets" : memchr (at, 0, size) ? "holds a NUL" : NULL;
+        const char *wrong = size > ZPL_LINE_MAX    ? "longer than 2047 octets"
+                            : memchr (at, 0, size) ? "holds a NUL"
+                                                   : NULL;
         char *value = NULL, *setting = line;
         if (!wrong) {
             memcpy (line, at, size);

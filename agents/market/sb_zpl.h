@@ -22,7 +22,8 @@ typedef struct {
 } sb_zpl_line_t;
 
 /* Calls `visit` for each `name = value`, in order, until it returns false. Returns true when the text was read whole.
- * False: `visit` ended it, or a line is malformed; then `error` holds "line N: …" (left alone when `visit` ended it). */
+ * False: `visit` ended it, or a line is malformed; then `error` holds "line N: …" (left alone when `visit` ended it).
+ */
 bool sb_zpl_read (sb_text_t text, bool (*visit) (const sb_zpl_line_t *line, void *context), void *context, char *error,
                   size_t error_size);
 

@@ -118,8 +118,8 @@ static void s_report_context (const sb_context_file_t *file, void *context)
         fprintf (stderr, "syncbus-market: context %s: %s\n", file->name, file->error);
     uint64_t rejected = sb_accounting_rejected (file->accounting);
     if (rejected > 0)
-        fprintf (stderr, "syncbus-market: context %s: %llu of %llu rows rejected\n", file->name, (unsigned long long) rejected,
-                 (unsigned long long) file->accounting->read);
+        fprintf (stderr, "syncbus-market: context %s: %llu of %llu rows rejected\n", file->name,
+                 (unsigned long long) rejected, (unsigned long long) file->accounting->read);
 }
 
 static bool s_load_context (market_t *self)
@@ -133,7 +133,8 @@ static bool s_load_context (market_t *self)
         return false;
     if (!self->options->context)
         return true;
-    return sb_context_load (self->context, self->set, self->options->context, s_report_context, NULL, self->error, sizeof self->error);
+    return sb_context_load (self->context, self->set, self->options->context, s_report_context, NULL, self->error,
+                            sizeof self->error);
 }
 
 static bool s_make_feed (market_t *self)
@@ -178,7 +179,8 @@ static int s_connect (market_t *self)
     }
     if (status == SB_AGENT_CONNECTING) {
         const char *endpoint = options->ingress ? options->ingress : getenv ("SYNCBUS_INGRESS");
-        snprintf (self->error, sizeof self->error, "no broker at %s: is syncbusd running?", endpoint ? endpoint : "tcp://127.0.0.1:5570");
+        snprintf (self->error, sizeof self->error, "no broker at %s: is syncbusd running?",
+                  endpoint ? endpoint : "tcp://127.0.0.1:5570");
         return EXIT_NO_BROKER;
     }
     return EXIT_DONE;

@@ -15,13 +15,13 @@
 
 /* A layout of trades: t (unix seconds), p, s. */
 #define TRADES_LAYOUT                                                                                                  \
-    "kind = trade\ncolumns = t, p, s\nmarket = m\nsymbol = X\njump_percent = 10\ntime_format = unix_s\n"              \
+    "kind = trade\ncolumns = t, p, s\nmarket = m\nsymbol = X\njump_percent = 10\ntime_format = unix_s\n"               \
     "sma = 3\nema = 3\nrsi = 3\nvolatility = 3\n"                                                                      \
     "roles\n    time = t\n    price = p\n    size = s\n"
 
 /* One with both sides of a quote: t, b, bs, a, as. */
 #define QUOTES_LAYOUT                                                                                                  \
-    "kind = quote\ncolumns = t, b, bs, a, as\nmarket = m\nsymbol = X\njump_percent = 10\ntime_format = unix_s\n"      \
+    "kind = quote\ncolumns = t, b, bs, a, as\nmarket = m\nsymbol = X\njump_percent = 10\ntime_format = unix_s\n"       \
     "roles\n    time = t\n    bid = b\n    bid_size = bs\n    ask = a\n    ask_size = as\n"
 
 static inline sb_layout_t *layout_of (const char *text)
@@ -53,7 +53,8 @@ static inline double number_in (const sb_change_t *changes, uint32_t count, cons
 {
     for (uint32_t i = 0; i < count; i++)
         if (sb_text_equal (changes[i].name, sb_text (name)))
-            return changes[i].value.kind == SB_VALUE_INTEGER ? (double) changes[i].value.integer : changes[i].value.number;
+            return changes[i].value.kind == SB_VALUE_INTEGER ? (double) changes[i].value.integer
+                                                             : changes[i].value.number;
     return -1e9;
 }
 

@@ -20,7 +20,9 @@ static sb_indicators_t *s_indicators (uint32_t period)
     return sb_indicators_new (&periods);
 }
 
-#define NEAR(actual, expected) cr_assert_lt (fabs ((actual) - (expected)), 1e-12 * (1 + fabs (expected)), "%.17g is not %.17g", (actual), (expected))
+#define NEAR(actual, expected)                                                                                         \
+    cr_assert_lt (fabs ((actual) - (expected)), 1e-12 * (1 + fabs (expected)), "%.17g is not %.17g", (actual),         \
+                  (expected))
 
 Test (computing, sma_and_ema_start_when_their_period_is_full)
 {
@@ -34,8 +36,8 @@ Test (computing, sma_and_ema_start_when_their_period_is_full)
     NEAR (sb_indicators_values (indicators).sma, 12.0);
     NEAR (sb_indicators_values (indicators).ema, 12.0);
     sb_indicators_add (indicators, prices[3], 1);
-    NEAR (sb_indicators_values (indicators).sma, 13.0);  /* (11 + 15 + 13) / 3 */
-    NEAR (sb_indicators_values (indicators).ema, 12.5);  /* 12 + 2/4 * (13 - 12) */
+    NEAR (sb_indicators_values (indicators).sma, 13.0); /* (11 + 15 + 13) / 3 */
+    NEAR (sb_indicators_values (indicators).ema, 12.5); /* 12 + 2/4 * (13 - 12) */
     sb_indicators_destroy (&indicators);
 }
 
@@ -128,7 +130,7 @@ Test (computing, ticks_are_numbered_and_carry_derived_fields)
 static void s_add (sb_context_t *context, int64_t second, double value)
 {
     sb_row_t row = {.time_ns = second * SB_SECOND_NS};
-    row.values[0] = (sb_value_t) {.kind = isnan (value) ? SB_VALUE_NONE : SB_VALUE_NUMBER};
+    row.values[0] = (sb_value_t){.kind = isnan (value) ? SB_VALUE_NONE : SB_VALUE_NUMBER};
     row.values[0].number = value;
     cr_assert (sb_context_add_row (context, &row));
 }
@@ -187,9 +189,10 @@ Test (computing, context_beyond_its_age_is_not_joined)
 
 Test (computing, daily_row_is_known_after_the_close_and_its_lag)
 {
-    sb_feed_t *feed = sb_feed_new (layout_of ("kind = series\ncolumns = d,v\nmarket = m\nsymbol = X\ntime_format = date\n"
-                                              "time_zone = America/New_York\nlag = 16h30m\nroles\n    time = d\nnumbers\n    risk_v = v\n"),
-                                   false, NULL);
+    sb_feed_t *feed = sb_feed_new (
+        layout_of ("kind = series\ncolumns = d,v\nmarket = m\nsymbol = X\ntime_format = date\n"
+                   "time_zone = America/New_York\nlag = 16h30m\nroles\n    time = d\nnumbers\n    risk_v = v\n"),
+        false, NULL);
     sb_tick_t tick;
     cr_assert_eq (feed_line (feed, "2013-10-07,15", &tick), SB_OUTCOME_TICK);
     cr_assert_eq (tick.time_ns, INT64_C (1381177800) * SB_SECOND_NS); /* 20:30 UTC */
@@ -260,9 +263,11 @@ Test (computing, same_seed_gives_the_same_rows_and_another_does_not)
 
 Test (computing, simulation_is_mostly_good_with_every_kind_of_dirt)
 {
-    static const sb_rejection_t dirt[] = {SB_REJECTION_MISSING_COLUMN, SB_REJECTION_BAD_TIME, SB_REJECTION_BAD_NUMBER, SB_REJECTION_NOT_FINITE,
-                                          SB_REJECTION_PRICE_NOT_POSITIVE, SB_REJECTION_NEGATIVE_SIZE, SB_REJECTION_TIME_BACKWARDS,
-                                          SB_REJECTION_DUPLICATE_ID, SB_REJECTION_CROSSED_QUOTE, SB_REJECTION_JUMP};
+    static const sb_rejection_t dirt[] = {SB_REJECTION_MISSING_COLUMN,     SB_REJECTION_BAD_TIME,
+                                          SB_REJECTION_BAD_NUMBER,         SB_REJECTION_NOT_FINITE,
+                                          SB_REJECTION_PRICE_NOT_POSITIVE, SB_REJECTION_NEGATIVE_SIZE,
+                                          SB_REJECTION_TIME_BACKWARDS,     SB_REJECTION_DUPLICATE_ID,
+                                          SB_REJECTION_CROSSED_QUOTE,      SB_REJECTION_JUMP};
     sb_layout_t layout;
     sb_exchange_layout (&layout);
     sb_exchange_t *exchange = sb_exchange_new (3);
@@ -287,7 +292,8 @@ Test (computing, simulation_is_mostly_good_with_every_kind_of_dirt)
 
 Test (computing, simulated_context_reaches_all_categories)
 {
-    static const char *const fields[] = {"risk_vix_close", "sentiment_fear_greed", "onchain_active_addresses", "macro_us10y", "fundamental_sp500_pe10"};
+    static const char *const fields[] = {"risk_vix_close", "sentiment_fear_greed", "onchain_active_addresses",
+                                         "macro_us10y", "fundamental_sp500_pe10"};
     sb_exchange_t *exchange = sb_exchange_new (3);
     sb_context_t *context = sb_context_new ();
     cr_assert (sb_exchange_add_context (exchange, context));
@@ -338,9 +344,17 @@ Test (computing, command_line_errors_say_what_to_do)
 {
     static const struct {
         const char *line, *complaint;
-    } rows[] = {{"", "nothing to read"},        {"--what x", "unknown option"},   {"--rows", "needs an argument"}, {"--rows x f", "not of the form"},
-                {"--pace -1 f", "not of the form"}, {"a b", "one file at a time"},    {"--sim 1 f", "not both"},           {"--batch 257 f", "1 to 256"},
-                {"--sim 1 --check", "needs an end"}, {"--json=1 f", "takes no argument"}, {"-x f", "unknown option"}};
+    } rows[] = {{"", "nothing to read"},
+                {"--what x", "unknown option"},
+                {"--rows", "needs an argument"},
+                {"--rows x f", "not of the form"},
+                {"--pace -1 f", "not of the form"},
+                {"a b", "one file at a time"},
+                {"--sim 1 f", "not both"},
+                {"--batch 257 f", "1 to 256"},
+                {"--sim 1 --check", "needs an end"},
+                {"--json=1 f", "takes no argument"},
+                {"-x f", "unknown option"}};
     sb_options_t options;
     char error[256];
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -388,8 +402,15 @@ Test (computing, summary_and_progress_say_what_happened)
     cr_assert (strstr (text, "bad_time") && strstr (text, "BREAKER_OPEN") && strstr (text, "truncated_input: cut"));
     cr_assert (strstr (text, "read = published"));
     sb_summary_json (&summary, text, sizeof text);
-    cr_assert (strstr (text, "\"input\":\"a\\\"b\"") && strstr (text, "\"balances\":true") && strstr (text, "\"BREAKER_OPEN\":1"));
-    sb_progress_t progress = {.rows = 500, .rows_before = 100, .interval_s = 2, .elapsed_s = 10, .octets_read = 25, .octets_total = 100, .status = "PAUSED"};
+    cr_assert (strstr (text, "\"input\":\"a\\\"b\"") && strstr (text, "\"balances\":true") &&
+               strstr (text, "\"BREAKER_OPEN\":1"));
+    sb_progress_t progress = {.rows = 500,
+                              .rows_before = 100,
+                              .interval_s = 2,
+                              .elapsed_s = 10,
+                              .octets_read = 25,
+                              .octets_total = 100,
+                              .status = "PAUSED"};
     sb_progress_text (&progress, text, sizeof text);
     cr_assert_str_eq (text, "500 rows, 200/s, 25.0 %, 30 s left, PAUSED");
 }

@@ -28,8 +28,10 @@ static const char *s_recorded (const char *name)
     static char path[4096];
     const char *source = getenv ("SB_SOURCE_DIR");
     snprintf (path, sizeof path, "%s/../shared/marketdata/%s", source ? source : ".", name);
-    if (access (path, R_OK) != 0)
+    if (access (path, R_OK) != 0) {
+        fprintf (stderr, "SKIPPED, NOT TESTED: no recorded market data at %s\n", path);
         cr_skip_test ("SKIPPED: no recorded market data at %s", path);
+    }
     return path;
 }
 
@@ -37,7 +39,7 @@ static sb_accounting_t s_check (const char *path, const char *layout_name)
 {
     char error[512] = "";
     sb_layout_set_t *set = s_set ();
-    sb_source_t *source = sb_source_open (set, &(sb_source_options_t) {.path = path}, error, sizeof error);
+    sb_source_t *source = sb_source_open (set, &(sb_source_options_t){.path = path}, error, sizeof error);
     cr_assert (source, "%s", error);
     cr_assert_eq (sb_source_prepare (source, error, sizeof error), SB_SOURCE_READY, "%s", error);
     cr_assert_str_eq (sb_source_layout (source)->name, layout_name);
@@ -72,20 +74,27 @@ static const struct {
     {"us_equity_201310/minute_quote_bars.csv.gz", "minute_quote_bars", 15705, 0, 0, 0, SB_REJECTION_NONE, 0},
     {"crypto_binance_20240808_09/trades.csv.gz", "binance_trades", 78638, 0, 0, 0, SB_REJECTION_NONE, 0},
     {"crypto_binance_20240808_09/book_ticker_l1.csv.gz", "binance_book_ticker", 335931, 0, 0, 0, SB_REJECTION_NONE, 0},
-    {"crypto_minute/coinbase_20180404_06_trade_bars.csv.gz", "crypto_minute_trade_bars", 13886, 0, 0, 0, SB_REJECTION_NONE, 0},
-    {"crypto_minute/coinbase_20180404_06_quote_bars.csv.gz", "crypto_minute_quote_bars", 14378, 0, 0, 0, SB_REJECTION_NONE, 0},
+    {"crypto_minute/coinbase_20180404_06_trade_bars.csv.gz", "crypto_minute_trade_bars", 13886, 0, 0, 0,
+     SB_REJECTION_NONE, 0},
+    {"crypto_minute/coinbase_20180404_06_quote_bars.csv.gz", "crypto_minute_quote_bars", 14378, 0, 0, 0,
+     SB_REJECTION_NONE, 0},
     {"context/risk_vix_daily.csv", "risk_vix_daily", 9235, 0, 0, 0, SB_REJECTION_BAR_RANGE, 47},
     {"context/sentiment_cnn_fear_greed_daily.csv", "sentiment_fear_greed_daily", 3834, 0, 0, 0, SB_REJECTION_NONE, 0},
     {"context/macro_wti_daily.csv", "macro_wti_daily", 10226, 0, 0, 1, SB_REJECTION_NONE, 0},
     {"context/macro_us10y_monthly.csv", "macro_us10y_monthly", 879, 0, 0, 0, SB_REJECTION_NONE, 0},
     {"context/macro_us_interest_rate_changes.csv", "macro_us_interest_rate", 56, 0, 0, 0, SB_REJECTION_NONE, 0},
-    {"context/fundamental_sp500_shiller_monthly.csv", "fundamental_shiller_monthly", 1866, 0, 0, 0, SB_REJECTION_NONE, 0},
-    {"context/fundamental_sp500_constituents_snapshot.csv", "fundamental_constituents", 503, 0, 0, 0, SB_REJECTION_MISSING_VALUE, 17},
+    {"context/fundamental_sp500_shiller_monthly.csv", "fundamental_shiller_monthly", 1866, 0, 0, 0, SB_REJECTION_NONE,
+     0},
+    {"context/fundamental_sp500_constituents_snapshot.csv", "fundamental_constituents", 503, 0, 0, 0,
+     SB_REJECTION_MISSING_VALUE, 17},
     {"context/onchain_Dai.csv", "onchain_dai_daily", 627, 0, 0, 0, SB_REJECTION_MISSING_VALUE, 5},
     {"context/onchain_Aave_ent.csv", "onchain_token_daily", 1959, 0, 0, 0, SB_REJECTION_NONE, 0},
-    {"context/onchain_btc_block_arrivals_alice_excerpt_20240808_09.csv", "onchain_blocks", 31, 0, 0, 0, SB_REJECTION_NONE, 0},
-    {"context/onchain_btc_block_arrivals_vostrnad_node1.csv.gz", "onchain_blocks", 40107, 0, 0, 0, SB_REJECTION_NONE, 0},
-    {"context/onchain_btc_block_arrivals_darosior_node0.csv.gz", "onchain_blocks_descending", 42628, 0, 0, 0, SB_REJECTION_TIME_BACKWARDS, 9},
+    {"context/onchain_btc_block_arrivals_alice_excerpt_20240808_09.csv", "onchain_blocks", 31, 0, 0, 0,
+     SB_REJECTION_NONE, 0},
+    {"context/onchain_btc_block_arrivals_vostrnad_node1.csv.gz", "onchain_blocks", 40107, 0, 0, 0, SB_REJECTION_NONE,
+     0},
+    {"context/onchain_btc_block_arrivals_darosior_node0.csv.gz", "onchain_blocks_descending", 42628, 0, 0, 0,
+     SB_REJECTION_TIME_BACKWARDS, 9},
 };
 
 Test (files, every_recorded_file_is_read_and_accounted_for)
@@ -93,10 +102,12 @@ Test (files, every_recorded_file_is_read_and_accounted_for)
     for (size_t i = 0; i < sizeof s_files / sizeof s_files[0]; i++) {
         sb_accounting_t found = s_check (s_recorded (s_files[i].path), s_files[i].layout);
         cr_expect_eq (found.read, s_files[i].read, "%s: %lu rows", s_files[i].path, (unsigned long) found.read);
-        cr_expect_eq (found.repeated, s_files[i].repeated, "%s: %lu repeated", s_files[i].path, (unsigned long) found.repeated);
+        cr_expect_eq (found.repeated, s_files[i].repeated, "%s: %lu repeated", s_files[i].path,
+                      (unsigned long) found.repeated);
         cr_expect_eq (found.suspicious, s_files[i].suspicious, "%s", s_files[i].path);
         cr_expect_eq (found.non_positive, s_files[i].non_positive, "%s", s_files[i].path);
-        cr_expect_eq (found.rejected[s_files[i].cause], s_files[i].counted, "%s: %lu", s_files[i].path, (unsigned long) found.rejected[s_files[i].cause]);
+        cr_expect_eq (found.rejected[s_files[i].cause], s_files[i].counted, "%s: %lu", s_files[i].path,
+                      (unsigned long) found.rejected[s_files[i].cause]);
         cr_expect_eq (sb_accounting_rejected (&found), s_files[i].counted, "%s", s_files[i].path);
     }
 }
@@ -153,8 +164,11 @@ Test (files, layouts_choose_themselves_by_the_first_line)
     char row[] = "1,hash,3";
     sb_cells_from_csv (&cells, row, strlen (row));
     cr_assert_null (sb_layout_set_choose (set, &cells, false, "numbers.csv"));
-    cr_assert_str_eq (sb_layout_set_choose (set, &cells, false, "onchain_btc_block_arrivals_darosior_node0.csv.gz")->name, "onchain_blocks_descending");
-    char json[] = "{\"local_ts_ns\":1,\"market\":\"spot\",\"symbol\":\"X\",\"event_ts_ms\":1,\"trade_ts_ms\":1,\"trade_id\":1,\"price\":1,\"qty\":1,\"buyer_is_maker\":true}";
+    cr_assert_str_eq (
+        sb_layout_set_choose (set, &cells, false, "onchain_btc_block_arrivals_darosior_node0.csv.gz")->name,
+        "onchain_blocks_descending");
+    char json[] = "{\"local_ts_ns\":1,\"market\":\"spot\",\"symbol\":\"X\",\"event_ts_ms\":1,\"trade_ts_ms\":1,\"trade_"
+                  "id\":1,\"price\":1,\"qty\":1,\"buyer_is_maker\":true}";
     cr_assert (sb_cells_from_json (&cells, json, strlen (json)));
     cr_assert_str_eq (sb_layout_set_choose (set, &cells, true, "-")->name, "binance_trades");
     sb_layout_set_destroy (&set);

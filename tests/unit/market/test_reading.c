@@ -47,7 +47,8 @@ Test (reading, csv_with_a_quote_left_open_is_no_row)
 
 Test (reading, json_is_flattened_and_unescaped)
 {
-    cr_assert (s_json ("{\"a\": 1.5e3, \"b\\u00e9\":\"x\\\"\\ud83d\\ude00\", \"o\":{\"p\":{\"q\":true}}, \"l\":[1,{\"z\":2}], \"n\":null}"));
+    cr_assert (s_json ("{\"a\": 1.5e3, \"b\\u00e9\":\"x\\\"\\ud83d\\ude00\", \"o\":{\"p\":{\"q\":true}}, "
+                       "\"l\":[1,{\"z\":2}], \"n\":null}"));
     cr_assert_eq (s_cells.count, 4);
     cr_assert_str_eq (s_cells.cells[0].data, "1.5e3");
     cr_assert_str_eq (s_cells.names[1].data, "b\u00e9");
@@ -59,9 +60,22 @@ Test (reading, json_is_flattened_and_unescaped)
 
 Test (reading, broken_json_is_no_row)
 {
-    static const char *const bad[] = {"", "{", "{}x", "[1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":\"x}", "{\"a\":\"\\", "{\"a\":\"\\u12\"}",
-                                      "{\"a\":\"\\u0000\"}", "{\"a\":\"\\ud800\"}", "{\"a\":[1}", "{\"a\":1 \"b\":2}",
-                                      "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}}"};
+    static const char *const bad[] = {
+        "",
+        "{",
+        "{}x",
+        "[1]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{\"a\":\"x}",
+        "{\"a\":\"\\",
+        "{\"a\":\"\\u12\"}",
+        "{\"a\":\"\\u0000\"}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"a\":[1}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_assert_not (s_json (bad[i]), "taken: %s", bad[i]);
 }
@@ -110,7 +124,15 @@ Test (reading, zones_know_daylight_saving_to_the_second)
 
 Test (reading, what_is_no_time_is_refused)
 {
-    static const char *const bad[] = {"", "2013", "2013-13-01", "2013-02-29", "2013-10-07x", "2013-10-07 25:00", "1600-01-01", "2013-10-07T10:00+99:00", "13-10-07"};
+    static const char *const bad[] = {"",
+                                      "2013",
+                                      "2013-13-01",
+                                      "2013-02-29",
+                                      "2013-10-07x",
+                                      "2013-10-07 25:00",
+                                      "1600-01-01",
+                                      "2013-10-07T10:00+99:00",
+                                      "13-10-07"};
     sb_zone_t utc = {0, SB_SUMMER_NONE};
     int64_t unix_ns;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -149,8 +171,10 @@ Test (reading, bad_layout_names_its_line)
     s_expect_wrong ("columns = a,b\nnumbers\n    \"b d\" = a\n", "line 3: not a field name");
     s_expect_wrong ("  kind = trade\n", "line 1: indented");
     s_expect_wrong ("lag = soon\n", "line 1: no duration");
-    s_expect_wrong ("kind = trade\ncolumns = t,p\nmarket = m\nsymbol = X\nroles\n    time = t\n", "roles/price is missing");
-    s_expect_wrong ("kind = trade_bar\ncolumns = t,p\nmarket = m\nsymbol = X\nroles\n    time = t\n    price = p\n", "bar_length is missing");
+    s_expect_wrong ("kind = trade\ncolumns = t,p\nmarket = m\nsymbol = X\nroles\n    time = t\n",
+                    "roles/price is missing");
+    s_expect_wrong ("kind = trade_bar\ncolumns = t,p\nmarket = m\nsymbol = X\nroles\n    time = t\n    price = p\n",
+                    "bar_length is missing");
     s_expect_wrong ("description = \"open\nkind = trade\n", "line 1: a quote is left open");
 }
 
@@ -170,7 +194,8 @@ Test (reading, numbers_are_exact_and_finite)
 {
     double number;
     cr_assert (sb_number_read (sb_text ("61837.63000000"), &number) == SB_REJECTION_NONE && number == 61837.63);
-    cr_assert (sb_number_read (sb_text ("33.35399601000002"), &number) == SB_REJECTION_NONE && number == 33.35399601000002);
+    cr_assert (sb_number_read (sb_text ("33.35399601000002"), &number) == SB_REJECTION_NONE &&
+               number == 33.35399601000002);
     cr_assert (sb_number_read (sb_text ("-36.98"), &number) == SB_REJECTION_NONE && number == -36.98);
     cr_assert (sb_number_read (sb_text ("1e-3"), &number) == SB_REJECTION_NONE && number == 0.001);
     cr_assert_eq (sb_number_read (sb_text ("nan"), &number), SB_REJECTION_NOT_FINITE);

@@ -15,7 +15,8 @@ static sb_feed_t *s_feed (const char *layout)
 
 static void s_good (sb_feed_t *feed, const char *text)
 {
-    cr_assert_eq (feed_line (feed, text, NULL), SB_OUTCOME_TICK, "%s for: %s", sb_rejection_name (sb_feed_last_rejection (feed)), text);
+    cr_assert_eq (feed_line (feed, text, NULL), SB_OUTCOME_TICK, "%s for: %s",
+                  sb_rejection_name (sb_feed_last_rejection (feed)), text);
 }
 
 static void s_bad (sb_feed_t *feed, const char *text, sb_rejection_t cause)
@@ -59,7 +60,8 @@ Test (validation, embedded_nul_is_bad_text)
 
 Test (validation, time_may_stand_still_but_not_go_back_within_its_subject)
 {
-    sb_feed_t *feed = s_feed ("kind = trade\ncolumns = t,sym,p\nmarket = m\nroles\n    time = t\n    symbol = sym\n    price = p\n");
+    sb_feed_t *feed =
+        s_feed ("kind = trade\ncolumns = t,sym,p\nmarket = m\nroles\n    time = t\n    symbol = sym\n    price = p\n");
     s_good (feed, "10,A,1");
     s_good (feed, "10,A,1");
     s_bad (feed, "9.999999999,A,1", SB_REJECTION_TIME_BACKWARDS);
@@ -81,7 +83,8 @@ Test (validation, descending_layout_turns_the_rule_round)
 
 Test (validation, trade_id_seen_just_before_is_a_duplicate)
 {
-    sb_feed_t *feed = s_feed ("kind = trade\ncolumns = t,id,p\nmarket = m\nsymbol = X\nroles\n    time = t\n    trade_id = id\n    price = p\n");
+    sb_feed_t *feed = s_feed ("kind = trade\ncolumns = t,id,p\nmarket = m\nsymbol = X\nroles\n    time = t\n    "
+                              "trade_id = id\n    price = p\n");
     s_good (feed, "1,7,100");
     s_good (feed, "1,8,100");
     s_bad (feed, "1,7,100", SB_REJECTION_DUPLICATE_ID);
@@ -146,7 +149,8 @@ Test (validation, crossed_quote_is_rejected_locked_is_not)
 }
 
 #define SIDED_LAYOUT                                                                                                   \
-    "kind = sided_quote\ncolumns = t,b,bs,a,as,v\nmarket = m\nsymbol = X\njump_percent = 25\nquote_stale = 1s\nbook_reset = 4h\n" \
+    "kind = sided_quote\ncolumns = t,b,bs,a,as,v\nmarket = m\nsymbol = X\njump_percent = 25\nquote_stale = "           \
+    "1s\nbook_reset = 4h\n"                                                                                            \
     "roles\n    time = t\n    bid = b\n    bid_size = bs\n    ask = a\n    ask_size = as\n    venue = v\n"
 
 Test (validation, one_sided_quotes_rebuild_the_best_of_all_venues)
@@ -192,8 +196,10 @@ Test (validation, stub_quote_does_not_get_into_the_book)
 
 Test (validation, bar_outside_its_range_is_rejected_and_a_bar_is_known_at_its_end)
 {
-    sb_feed_t *feed = s_feed ("kind = trade_bar\ncolumns = t,o,h,l,c,v,sc\nmarket = m\nsymbol = X\nbar_length = 60s\nprice_divisor = 10\n"
-                              "roles\n    time = t\n    open = o\n    high = h\n    low = l\n    price = c\n    size = v\n    price_scale = sc\n");
+    sb_feed_t *feed = s_feed (
+        "kind = trade_bar\ncolumns = t,o,h,l,c,v,sc\nmarket = m\nsymbol = X\nbar_length = 60s\nprice_divisor = 10\n"
+        "roles\n    time = t\n    open = o\n    high = h\n    low = l\n    price = c\n    size = v\n    price_scale = "
+        "sc\n");
     sb_tick_t tick;
     cr_assert_eq (feed_line (feed, "0,1000,1200,900,1100,7,10", &tick), SB_OUTCOME_TICK);
     cr_assert_eq (tick.time_ns, 60 * SB_SECOND_NS);
@@ -206,7 +212,8 @@ Test (validation, bar_outside_its_range_is_rejected_and_a_bar_is_known_at_its_en
 }
 
 #define SERIES_LAYOUT                                                                                                  \
-    "kind = series\ncolumns = t,a,b\nmarket = m\nsymbol = X\noptional = b\nzero_is_missing = b\nallow_non_positive = yes\n"  \
+    "kind = series\ncolumns = t,a,b\nmarket = m\nsymbol = X\noptional = b\nzero_is_missing = b\nallow_non_positive = " \
+    "yes\n"                                                                                                            \
     "roles\n    time = t\n    price = a\nnumbers\n    macro_a = a\n    macro_b = b\n"
 
 Test (validation, zeros_that_stand_for_missing_are_left_out_and_counted)
@@ -226,7 +233,8 @@ Test (validation, zeros_that_stand_for_missing_are_left_out_and_counted)
 
 Test (validation, symbols_are_made_fit_for_subjects_or_refused)
 {
-    sb_feed_t *feed = s_feed ("kind = trade\ncolumns = t,sym,p\nmarket = m\nroles\n    time = t\n    symbol = sym\n    price = p\n");
+    sb_feed_t *feed =
+        s_feed ("kind = trade\ncolumns = t,sym,p\nmarket = m\nroles\n    time = t\n    symbol = sym\n    price = p\n");
     sb_tick_t tick;
     cr_assert_eq (feed_line (feed, "1,BRK.B,1", &tick), SB_OUTCOME_TICK);
     cr_assert_str_eq (tick.subject, "m:BRK-B");
@@ -243,7 +251,8 @@ Test (validation, symbols_are_made_fit_for_subjects_or_refused)
 
 Test (validation, subjects_are_bounded)
 {
-    sb_feed_t *feed = s_feed ("kind = trade\ncolumns = t,sym,p\nmarket = m\nsma = 0\nvolatility = 0\nroles\n    time = t\n    symbol = sym\n    price = p\n");
+    sb_feed_t *feed = s_feed ("kind = trade\ncolumns = t,sym,p\nmarket = m\nsma = 0\nvolatility = 0\nroles\n    time = "
+                              "t\n    symbol = sym\n    price = p\n");
     char line[64];
     for (int i = 0; i < SB_SUBJECTS_MAX; i++) {
         snprintf (line, sizeof line, "1,S%d,1", i);
@@ -270,7 +279,8 @@ Test (validation, json_lines_take_any_order_and_null_is_missing)
 
 Test (validation, filtered_symbols_are_not_read)
 {
-    sb_feed_t *feed = s_feed ("kind = trade\ncolumns = t,sym,p\nmarket = m\nroles\n    time = t\n    symbol = sym\n    price = p\n");
+    sb_feed_t *feed =
+        s_feed ("kind = trade\ncolumns = t,sym,p\nmarket = m\nroles\n    time = t\n    symbol = sym\n    price = p\n");
     sb_feed_filter (feed, "B*");
     cr_assert_eq (feed_line (feed, "1,AB,1", NULL), SB_OUTCOME_NONE);
     s_good (feed, "1,BA,1");
