@@ -29,7 +29,8 @@ void sb_log_line (sb_log_t *self, const sb_log_line_t *line, int64_t unix_ns, ui
 void sb_log_say (sb_log_t *self, sb_severity_t severity, const char *event, const char *format, ...)
     __attribute__ ((format (printf, 4, 5)));
 
-/* Says what was held back in windows that are over. To be called about once a second. */
+/* Says what was held back in windows that are over, with monotonic_ns UINT64_MAX in all. To be called about once a
+ * second, and at the end. */
 void sb_log_flush (sb_log_t *self, int64_t unix_ns, uint64_t monotonic_ns);
 
 /* Writes a line of the audit log. */

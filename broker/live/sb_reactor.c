@@ -42,9 +42,11 @@ typedef enum {
     POLL_ITEMS = POLL_MONITORS + SB_SOCKETS
 } s_poll_t;
 
-static sb_text_t s_text (const char *string)
+static int64_t s_unix_ns (void)
 {
-    return sb_text (string);
+    struct timespec now;
+    clock_gettime (CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
 }
 
 /* ---------------------------------------------------------------- start */
@@ -96,10 +98,10 @@ static uint64_t s_random (uint64_t maximum)
 /* The core's texts that only the shell knows. */
 static void s_fill_core_config (sb_reactor_t *self, sb_config_t *config)
 {
-    config->core.version = s_text (SB_VERSION);
-    config->core.ingress_endpoint = s_text (self->sockets.sockets[SB_SOCKET_INGRESS].endpoint);
-    config->core.publish_endpoint = s_text (self->sockets.sockets[SB_SOCKET_PUBLISH].advertised);
-    config->core.command_endpoint = s_text (self->sockets.sockets[SB_SOCKET_COMMAND].endpoint);
+    config->core.version = sb_text (SB_VERSION);
+    config->core.ingress_endpoint = sb_text (self->sockets.sockets[SB_SOCKET_INGRESS].endpoint);
+    config->core.publish_endpoint = sb_text (self->sockets.sockets[SB_SOCKET_PUBLISH].advertised);
+    config->core.command_endpoint = sb_text (self->sockets.sockets[SB_SOCKET_COMMAND].endpoint);
 }
 
 static bool s_lock_control_file (sb_reactor_t *self, char *problem, size_t size)
@@ -123,11 +125,9 @@ static bool s_lock_control_file (sb_reactor_t *self, char *problem, size_t size)
 /* Reads the control state, counts the epoch up, and saves that before anything is served. */
 static void s_load_control_file (sb_reactor_t *self, sb_control_state_t *state)
 {
-    struct timespec now;
-    clock_gettime (CLOCK_REALTIME, &now);
     uint64_t epoch;
     sb_control_outcome_t outcome =
-        sb_control_file_load (self->control_file, now.tv_sec * INT64_C (1000000000) + now.tv_nsec, state, &epoch);
+        sb_control_file_load (self->control_file, s_unix_ns (), state, &epoch);
     self->epoch = epoch + 1;
     if (outcome == SB_CONTROL_CORRUPT)
         sb_log_say (
@@ -156,10 +156,7 @@ static bool s_make_core (sb_reactor_t *self, char *problem, size_t size)
                                          .hash_seed = s_random (UINT64_MAX - 1),
                                          .session_seed = s_random (SB_NUMBER_MAX / 2)};
     const sb_allocator_t allocator = {.allocate = s_allocate, .release = s_release};
-    struct timespec now;
-    clock_gettime (CLOCK_REALTIME, &now);
-    self->core = sb_core_new (&self->config->core, &identity, &allocator, sb_reactor_clock (self),
-                              now.tv_sec * INT64_C (1000000000) + now.tv_nsec);
+    self->core = sb_core_new (&self->config->core, &identity, &allocator, sb_reactor_clock (self), s_unix_ns ());
     if (!self->core) {
         snprintf (problem, size, "there is not enough memory to start");
         return false;
@@ -383,10 +380,8 @@ static void s_tick (sb_reactor_t *self)
 /* Once a second: held-back log lines, and how many descriptors are left. */
 static void s_keep_house (sb_reactor_t *self)
 {
-    struct timespec now;
-    clock_gettime (CLOCK_REALTIME, &now);
     self->next_housekeeping_ns = self->clock_ns + HOUSEKEEPING_NS;
-    sb_log_flush (self->log, now.tv_sec * INT64_C (1000000000) + now.tv_nsec, self->clock_ns);
+    sb_log_flush (self->log, s_unix_ns (), self->clock_ns);
     uint32_t used = DESCRIPTORS_OF_OURS / 2;
     for (int i = 0; i < SB_SOCKETS; i++)
         used += sb_connections_descriptors (self->sockets.sockets[i].connections);
@@ -462,6 +457,7 @@ static void s_shut_down (sb_reactor_t *self)
     s_flush (self);
     if (self->config->ready_file[0])
         unlink (self->config->ready_file);
+    sb_log_flush (self->log, s_unix_ns (), UINT64_MAX);
     sb_log_say (self->log, SB_SEVERITY_INFO, "STOPPED", "syncbusd ends");
 }
 

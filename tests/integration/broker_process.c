@@ -3,6 +3,7 @@
  * syncbusd as a process: start, signals, configuration, what it does when disk or ports are taken, and that an
  * emergency stop outlives it.
  */
+#define _GNU_SOURCE
 #include "broker_stage.h"
 
 #include <criterion/criterion.h>
@@ -10,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include <zmq.h>
 
 TestSuite (broker_process, .timeout = 90);
 
@@ -308,5 +311,85 @@ Test (broker_process, what_agents_send_reaches_subscribers)
     cr_assert_eq (publication->update_count, 1);
     cr_assert (sb_text_equal (publication->updates[0].changes[0].name, sb_text ("price")));
     sb_subscriber_destroy (&subscriber);
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, short_of_file_descriptors_it_alarms_and_turns_new_agents_away)
+{
+    enum { CONNECTIONS = 45, LIMIT = 160 };
+    const struct rlimit limit = {.rlim_cur = LIMIT, .rlim_max = LIMIT};
+    cr_assert_eq (setrlimit (RLIMIT_NOFILE, &limit), 0);
+    sb_stage_t stage = sb_stage_begin (NULL);
+    sb_process_t *broker = sb_scene_broker (stage.scene);
+    cr_assert (sb_process_says (broker, "file descriptors bears 10 agents", SB_PATIENCE_MS));
+    void *context = zmq_ctx_new ();
+    void *crowd = zmq_socket (context, ZMQ_ROUTER); /* a DEALER connects to an endpoint once */
+    zmq_setsockopt (crowd, ZMQ_LINGER, &(int){0}, sizeof (int));
+    for (int i = 0; i < CONNECTIONS; i++)
+        cr_assert_eq (zmq_connect (crowd, sb_scene_ingress (stage.scene)), 0);
+    cr_assert (sb_process_says (broker, "new agents are refused until some are free", SB_PATIENCE_MS));
+    sb_peer_t *late = sb_peer_new (sb_scene_ingress (stage.scene), NULL);
+    sb_peer_register (late, "late", 1, NULL);
+    cr_assert_eq (sb_peer_await_refusal (late), SB_REASON_TOO_MANY_AGENTS);
+    cr_assert_eq (sb_stage_good_delta (&stage), SB_REASON_NONE);
+    zmq_close (crowd);
+    zmq_ctx_term (context);
+    cr_assert (sb_process_says (broker, "there are file descriptors again", SB_PATIENCE_MS));
+    sb_peer_register (late, "late", 1, NULL);
+    cr_assert (sb_peer_await (late, SB_BROKER_MESSAGE_WELCOME));
+    sb_peer_destroy (&late);
+    sb_stage_end (&stage);
+}
+
+static bool s_session_is_lost (void *context)
+{
+    sb_stage_t *stage = context;
+    sb_command_request_t request = sb_commander_request ("pause_agent", "gone");
+    sb_commander_ask (stage->commander, &request);
+    return sb_stage_status (stage, "sessions_lost") == 1;
+}
+
+Test (broker_process, a_send_to_an_agent_that_is_gone_ends_its_session)
+{
+    sb_stage_t stage = sb_stage_begin (NULL);
+    sb_peer_t *gone = sb_peer_join (sb_scene_ingress (stage.scene), "gone", 1);
+    cr_assert_eq (sb_stage_status (&stage, "sessions"), 2);
+    sb_peer_destroy (&gone);
+    cr_assert (sb_wait_until (s_session_is_lost, &stage, SB_PATIENCE_MS));
+    cr_assert_eq (sb_stage_status (&stage, "sessions"), 1);
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, wider_than_loopback_is_warned_about)
+{
+    static const char *const arguments[] = {"--publish", "tcp://*:*", NULL};
+    sb_stage_t stage = sb_stage_begin (arguments);
+    sb_process_t *broker = sb_scene_broker (stage.scene);
+    cr_assert (sb_process_says (broker, "SECURITY_OFF: publish is bound to tcp://0.0.0.0:", SB_PATIENCE_MS));
+    char *output = sb_process_output (broker);
+    cr_assert_null (strstr (output, "SECURITY_OFF: ingress"));
+    free (output);
+    sb_peer_t *peer = sb_peer_new (sb_scene_ingress (stage.scene), NULL);
+    sb_peer_register (peer, "other", 1, NULL);
+    const sb_broker_message_t *message = sb_peer_await (peer, SB_BROKER_MESSAGE_WELCOME);
+    cr_assert (message);
+    cr_assert (memmem (message->welcome.publish_endpoint.data, message->welcome.publish_endpoint.size, "tcp://*:", 8),
+               "the agent is told to use the host that it used for ingress");
+    sb_peer_destroy (&peer);
+    sb_stage_end (&stage);
+}
+
+Test (broker_process, the_advertised_host_is_what_agents_are_told)
+{
+    static const char *const arguments[] = {"--advertise", "bus.example.org", NULL};
+    sb_stage_t stage = sb_stage_begin (arguments);
+    sb_peer_t *peer = sb_peer_new (sb_scene_ingress (stage.scene), NULL);
+    sb_peer_register (peer, "other", 1, NULL);
+    const sb_broker_message_t *message = sb_peer_await (peer, SB_BROKER_MESSAGE_WELCOME);
+    cr_assert (message);
+    char expected[128];
+    snprintf (expected, sizeof expected, "tcp://bus.example.org%s", strrchr (sb_scene_publish (stage.scene), ':'));
+    cr_assert (sb_text_equal (message->welcome.publish_endpoint, sb_text (expected)));
+    sb_peer_destroy (&peer);
     sb_stage_end (&stage);
 }
