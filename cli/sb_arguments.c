@@ -31,7 +31,7 @@ static size_t s_option_place (const sb_catalog_option_t *option)
     uint32_t count;
     const sb_catalog_option_t *table = sb_catalog_options (&count);
     assert (count <= SB_ARGUMENTS_OPTIONS_MAX);
-    return (size_t) (option - table);
+    return (size_t)(option - table);
 }
 
 static bool s_is_given (const sb_arguments_t *self, sb_text_t name)
@@ -80,7 +80,7 @@ static bool s_add_any (sb_arguments_t *self, const char *name, const char *liter
 static const char *s_split (const char *argument, char *name)
 {
     const char *equals = strchr (argument, '=');
-    size_t size = equals ? (size_t) (equals - argument) : strlen (argument);
+    size_t size = equals ? (size_t)(equals - argument) : strlen (argument);
     if (size >= NAME_SIZE)
         size = NAME_SIZE - 1;
     memcpy (name, argument, size);

@@ -43,7 +43,8 @@ bool sb_arguments_flag (const sb_arguments_t *self, const char *name);
 
 /* The value of an option as a number from `least` to `most`, `otherwise` when there is none. Returns false,
  * with self->problem, when it is no such number. */
-bool sb_arguments_number (sb_arguments_t *self, const char *name, double least, double most, double otherwise, double *number);
+bool sb_arguments_number (sb_arguments_t *self, const char *name, double least, double most, double otherwise,
+                          double *number);
 
 /* The parameter of that name; NULL when it was not given. */
 const sb_parameter_t *sb_arguments_parameter (const sb_arguments_t *self, const char *name);

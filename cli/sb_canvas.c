@@ -29,9 +29,9 @@ sb_canvas_t *sb_canvas_new (uint32_t width, uint32_t height)
     assert (self);
     self->width = width;
     self->height = height;
-    self->cells = calloc ((size_t) width * height, sizeof (*self->cells));
+    self->cells = calloc ((size_t)width * height, sizeof (*self->cells));
     assert (self->cells);
-    for (size_t i = 0; i < (size_t) width * height; i++)
+    for (size_t i = 0; i < (size_t)width * height; i++)
         self->cells[i].point = ' ';
     return self;
 }
@@ -64,7 +64,7 @@ static bool s_is_one_cell (uint32_t point)
 /* Reads one character and steps over it; ? for what may not be shown. */
 static uint32_t s_next (const char **text)
 {
-    const unsigned char *octets = (const unsigned char *) *text;
+    const unsigned char *octets = (const unsigned char *)*text;
     uint32_t size = octets[0] < 0x80 ? 1 : octets[0] >= 0xf0 ? 4 : octets[0] >= 0xe0 ? 3 : octets[0] >= 0xc0 ? 2 : 1;
     uint32_t point = size == 1 ? octets[0] : octets[0] & (0x7fu >> size);
     uint32_t used = 1;
@@ -81,7 +81,7 @@ uint32_t sb_canvas_text (sb_canvas_t *self, uint32_t line, uint32_t column, uint
         return 0;
     if (width > self->width - column)
         width = self->width - column;
-    cell_t *cells = &self->cells[(size_t) line * self->width + column];
+    cell_t *cells = &self->cells[(size_t)line * self->width + column];
     uint32_t used = 0;
     while (*text && used < width)
         cells[used++] = (cell_t){.point = s_next (&text), .mark = mark};
@@ -101,30 +101,30 @@ void sb_canvas_text_right (sb_canvas_t *self, uint32_t line, uint32_t column, ui
 void sb_canvas_mark (sb_canvas_t *self, uint32_t line, uint32_t column, uint32_t width, sb_mark_t mark)
 {
     for (uint32_t i = column; line < self->height && i < self->width && i - column < width; i++)
-        self->cells[(size_t) line * self->width + i].mark = mark;
+        self->cells[(size_t)line * self->width + i].mark = mark;
 }
 
 sb_mark_t sb_canvas_mark_at (const sb_canvas_t *self, uint32_t line, uint32_t column)
 {
     assert (line < self->height && column < self->width);
-    return self->cells[(size_t) line * self->width + column].mark;
+    return self->cells[(size_t)line * self->width + column].mark;
 }
 
 /* Writes a character; returns its octets. */
 static size_t s_encode (uint32_t point, bool is_utf8, char *text)
 {
     if (point < 0x80 || !is_utf8) {
-        text[0] = point == ELLIPSIS ? '~' : point < 0x80 ? (char) point : '?';
+        text[0] = point == ELLIPSIS ? '~' : point < 0x80 ? (char)point : '?';
         return 1;
     }
     if (point < 0x800) {
-        text[0] = (char) (0xc0 | point >> 6);
-        text[1] = (char) (0x80 | (point & 0x3f));
+        text[0] = (char)(0xc0 | point >> 6);
+        text[1] = (char)(0x80 | (point & 0x3f));
         return 2;
     }
-    text[0] = (char) (0xe0 | point >> 12);
-    text[1] = (char) (0x80 | (point >> 6 & 0x3f));
-    text[2] = (char) (0x80 | (point & 0x3f));
+    text[0] = (char)(0xe0 | point >> 12);
+    text[1] = (char)(0x80 | (point >> 6 & 0x3f));
+    text[2] = (char)(0x80 | (point & 0x3f));
     return 3;
 }
 
@@ -135,7 +135,7 @@ uint32_t sb_canvas_run (const sb_canvas_t *self, uint32_t line, uint32_t column,
     uint32_t cells = 0;
     assert (line < self->height && size >= 8);
     for (; column + cells < self->width && written + 4 < size; cells++) {
-        const cell_t *cell = &self->cells[(size_t) line * self->width + column + cells];
+        const cell_t *cell = &self->cells[(size_t)line * self->width + column + cells];
         if (cells == 0)
             *mark = cell->mark;
         else if (cell->mark != *mark)
@@ -150,7 +150,7 @@ uint32_t sb_canvas_run (const sb_canvas_t *self, uint32_t line, uint32_t column,
 static uint32_t s_line_width (const sb_canvas_t *self, uint32_t line)
 {
     uint32_t width = self->width;
-    while (width > 0 && self->cells[(size_t) line * self->width + width - 1].point == ' ')
+    while (width > 0 && self->cells[(size_t)line * self->width + width - 1].point == ' ')
         width--;
     return width;
 }
@@ -167,7 +167,8 @@ void sb_canvas_print (const sb_canvas_t *self, FILE *stream, bool is_utf8, bool 
             if (column + cells > end)
                 text[strlen (text) - (column + cells - end)] = 0;
             bool is_marked = has_colour && mark != SB_MARK_PLAIN;
-            fprintf (stream, "%s%s%s", is_marked ? sb_display_colour (mark) : "", text, is_marked ? SB_DISPLAY_RESET : "");
+            fprintf (stream, "%s%s%s", is_marked ? sb_display_colour (mark) : "", text,
+                     is_marked ? SB_DISPLAY_RESET : "");
         }
         fputc ('\n', stream);
     }
@@ -177,10 +178,10 @@ char *sb_canvas_line (const sb_canvas_t *self, uint32_t line)
 {
     assert (line < self->height);
     uint32_t width = s_line_width (self, line);
-    char *text = calloc (1, (size_t) width * 3 + 1);
+    char *text = calloc (1, (size_t)width * 3 + 1);
     assert (text);
     size_t size = 0;
     for (uint32_t i = 0; i < width; i++)
-        size += s_encode (self->cells[(size_t) line * self->width + i].point, true, text + size);
+        size += s_encode (self->cells[(size_t)line * self->width + i].point, true, text + size);
     return text;
 }

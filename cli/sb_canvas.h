@@ -18,12 +18,14 @@ void sb_canvas_destroy (sb_canvas_t **self_p);
 uint32_t sb_canvas_width (const sb_canvas_t *self);
 uint32_t sb_canvas_height (const sb_canvas_t *self);
 
-/* Writes UTF-8 from (column, line) on, at most `width` cells; a text that is longer ends in "…". Characters that may not
- * be one cell wide become ?. Returns the cells used. */
-uint32_t sb_canvas_text (sb_canvas_t *self, uint32_t line, uint32_t column, uint32_t width, const char *text, sb_mark_t mark);
+/* Writes UTF-8 from (column, line) on, at most `width` cells; a text that is longer ends in "…". Characters that may
+ * not be one cell wide become ?. Returns the cells used. */
+uint32_t sb_canvas_text (sb_canvas_t *self, uint32_t line, uint32_t column, uint32_t width, const char *text,
+                         sb_mark_t mark);
 
 /* The same, aligned to the right end of the `width` cells. */
-void sb_canvas_text_right (sb_canvas_t *self, uint32_t line, uint32_t column, uint32_t width, const char *text, sb_mark_t mark);
+void sb_canvas_text_right (sb_canvas_t *self, uint32_t line, uint32_t column, uint32_t width, const char *text,
+                           sb_mark_t mark);
 
 /* Marks cells of a line without changing their characters. */
 void sb_canvas_mark (sb_canvas_t *self, uint32_t line, uint32_t column, uint32_t width, sb_mark_t mark);
@@ -33,7 +35,8 @@ sb_mark_t sb_canvas_mark_at (const sb_canvas_t *self, uint32_t line, uint32_t co
 
 /* Copies cells from (column, line) on that share one mark to `text` as UTF-8 (or, where the terminal has no UTF-8, as
  * ASCII); `size` from 8 up. Returns how many cells, 0 at the line's end. */
-uint32_t sb_canvas_run (const sb_canvas_t *self, uint32_t line, uint32_t column, bool is_utf8, char *text, size_t size, sb_mark_t *mark);
+uint32_t sb_canvas_run (const sb_canvas_t *self, uint32_t line, uint32_t column, bool is_utf8, char *text, size_t size,
+                        sb_mark_t *mark);
 
 /* Prints all lines, without blanks at their ends; marks only with `has_colour`. */
 void sb_canvas_print (const sb_canvas_t *self, FILE *stream, bool is_utf8, bool has_colour);

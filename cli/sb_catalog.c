@@ -9,7 +9,7 @@
 
 enum { NEAREST_DISTANCE = 3, NAME_SIZE = 64 };
 
-#define TARGET_NONE false
+#define TARGET_NONE  false
 #define TARGET_AGENT true
 
 static const sb_catalog_command_t s_commands[] = {
@@ -62,7 +62,7 @@ static const pair_t s_positionals[] = {
 #include "sb_local.def"
 };
 
-#define COUNT(table) ((uint32_t) (sizeof (table) / sizeof ((table)[0])))
+#define COUNT(table) ((uint32_t)(sizeof (table) / sizeof ((table)[0])))
 
 /* Equal when hyphens and underscores are taken for the same. */
 static bool s_same (const char *left, const char *right)

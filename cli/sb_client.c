@@ -58,7 +58,7 @@ int64_t sb_client_unix_ns (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
-    return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 const char *sb_client_default_issuer (char *issuer)
@@ -115,7 +115,7 @@ sb_client_outcome_t sb_client_receive (sb_client_t *self, int wait_ms, sb_arena_
     zmq_pollitem_t item = {.socket = zsock_resolve (self->dealer), .events = ZMQ_POLLIN};
     for (;;) {
         int64_t left_ms = deadline_ms - zclock_mono ();
-        int ready = zmq_poll (&item, 1, left_ms > 0 ? (long) left_ms : 0);
+        int ready = zmq_poll (&item, 1, left_ms > 0 ? (long)left_ms : 0);
         if (ready < 0 || zsys_interrupted)
             return SB_CLIENT_INTERRUPTED;
         if (ready == 0)
@@ -141,13 +141,13 @@ sb_client_outcome_t sb_client_ask (sb_client_t *self, sb_command_request_t *requ
         int64_t left_ms = deadline_ms - zclock_mono ();
         if (left_ms <= 0)
             return outcome;
-        zmq_poll (&item, 1, left_ms < SEND_WAIT_STEP_MS ? (long) left_ms : SEND_WAIT_STEP_MS);
+        zmq_poll (&item, 1, left_ms < SEND_WAIT_STEP_MS ? (long)left_ms : SEND_WAIT_STEP_MS);
         if (zsys_interrupted)
             return SB_CLIENT_INTERRUPTED;
     }
     if (outcome != SB_CLIENT_ANSWERED)
         return outcome;
-    return sb_client_receive (self, (int) request->timeout_ms + SB_CLIENT_GRACE_MS, arena, reply);
+    return sb_client_receive (self, (int)request->timeout_ms + SB_CLIENT_GRACE_MS, arena, reply);
 }
 
 const char *sb_client_problem (const sb_client_t *self, sb_client_outcome_t outcome)
@@ -156,7 +156,8 @@ const char *sb_client_problem (const sb_client_t *self, sb_client_outcome_t outc
     static const char *const formats[] = {
         [SB_CLIENT_ANSWERED] = "the broker at %s has answered",
         [SB_CLIENT_NO_BROKER] = "no broker at %s: is syncbusd running?",
-        [SB_CLIENT_NO_ANSWER] = "the broker at %s did not answer in time: is that its command endpoint? try a longer --timeout",
+        [SB_CLIENT_NO_ANSWER] =
+            "the broker at %s did not answer in time: is that its command endpoint? try a longer --timeout",
         [SB_CLIENT_BAD_ANSWER] = "what answers at %s is no command endpoint of SyncBus: check --endpoint",
         [SB_CLIENT_INTERRUPTED] = "interrupted while waiting for the broker at %s: whether it was done is not known",
         [SB_CLIENT_NO_ROOM] = "the answer of the broker at %s is too large: ask with a smaller --limit",

@@ -11,9 +11,9 @@
 #include "sb_codec.h"
 
 enum {
-    SB_CLIENT_ISSUER_SIZE = 65,     /* octets of an issuer, with its NUL */
-    SB_CLIENT_COMMAND_ID_SIZE = 37, /* octets of a command id made here, with its NUL */
-    SB_CLIENT_GRACE_MS = 500,       /* waited longer than the broker may take, so that its TIMEOUT arrives */
+    SB_CLIENT_ISSUER_SIZE = 65,      /* octets of an issuer, with its NUL */
+    SB_CLIENT_COMMAND_ID_SIZE = 37,  /* octets of a command id made here, with its NUL */
+    SB_CLIENT_GRACE_MS = 500,        /* waited longer than the broker may take, so that its TIMEOUT arrives */
     SB_CLIENT_REPLY_BYTES = 64 << 20 /* the largest reply that is read */
 };
 
@@ -43,7 +43,8 @@ void *sb_client_socket (const sb_client_t *self);
 
 /* Gives the request a fresh command_id, the present time and the protocol's version, sends it, and waits at most its
  * timeout_ms and SB_CLIENT_GRACE_MS. *reply lives in `arena`. */
-sb_client_outcome_t sb_client_ask (sb_client_t *self, sb_command_request_t *request, sb_arena_t *arena, sb_command_reply_t *reply);
+sb_client_outcome_t sb_client_ask (sb_client_t *self, sb_command_request_t *request, sb_arena_t *arena,
+                                   sb_command_reply_t *reply);
 
 /* The two halves of that, for who must not wait. sb_client_send returns NO_BROKER at once when no connection
  * stands. sb_client_receive waits at most wait_ms for the answer to the last request; others are dropped. */

@@ -24,8 +24,11 @@ typedef struct {
 
 static const step_t s_durations[] = {{1e9, 1e9, "s"}, {1e6, 1e6, "ms"}, {1e3, 1e3, "us"}, {0, 1, "ns"}};
 static const step_t s_thousands[] = {{1e12, 1e12, "T"}, {1e9, 1e9, "G"}, {1e6, 1e6, "M"}, {1e4, 1e3, "k"}, {0, 1, ""}};
-static const step_t s_bytes[] = {
-    {0x1p40, 0x1p40, " TiB"}, {0x1p30, 0x1p30, " GiB"}, {0x1p20, 0x1p20, " MiB"}, {0x1p10, 0x1p10, " KiB"}, {0, 1, " B"}};
+static const step_t s_bytes[] = {{0x1p40, 0x1p40, " TiB"},
+                                 {0x1p30, 0x1p30, " GiB"},
+                                 {0x1p20, 0x1p20, " MiB"},
+                                 {0x1p10, 0x1p10, " KiB"},
+                                 {0, 1, " B"}};
 
 static const step_t *s_step (const step_t *steps, double number)
 {
@@ -104,8 +107,8 @@ static const char *s_two_units (double seconds, double unit, const char *format,
     int i = 0;
     while (below[i] != unit)
         i++;
-    uint64_t whole = (uint64_t) (seconds / unit);
-    uint64_t rest = (uint64_t) ((seconds - (double) whole * unit) / below[i + 1]);
+    uint64_t whole = (uint64_t)(seconds / unit);
+    uint64_t rest = (uint64_t)((seconds - (double)whole * unit) / below[i + 1]);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     snprintf (text, SB_DISPLAY_SIZE, format, whole, rest);
@@ -142,27 +145,27 @@ const char *sb_display_bytes (double bytes, char *text)
 
 const char *sb_display_time (int64_t unix_ns, char *text)
 {
-    time_t seconds = (time_t) (unix_ns / 1000000000);
+    time_t seconds = (time_t)(unix_ns / 1000000000);
     struct tm parts;
     if (unix_ns <= 0 || !gmtime_r (&seconds, &parts)) {
         snprintf (text, SB_DISPLAY_SIZE, "-");
         return text;
     }
     size_t size = strftime (text, SB_DISPLAY_SIZE, "%Y-%m-%d %H:%M:%S", &parts);
-    snprintf (text + size, SB_DISPLAY_SIZE - size, ".%03dZ", (int) (unix_ns / 1000000 % 1000));
+    snprintf (text + size, SB_DISPLAY_SIZE - size, ".%03dZ", (int)(unix_ns / 1000000 % 1000));
     return text;
 }
 
 /* Octets of the character at `text` when it may be shown, else 0. */
 static uint32_t s_shown_size (sb_text_t text)
 {
-    unsigned char lead = (unsigned char) text.data[0];
+    unsigned char lead = (unsigned char)text.data[0];
     uint32_t size = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
     bool is_control = lead < 0x20 || lead == 0x7f;
     if (is_control || size > text.size || !sb_text_is_utf8 ((sb_text_t){text.data, size}))
         return 0;
     /* U+0080 to U+009F: some terminals obey them. */
-    return lead == 0xc2 && (unsigned char) text.data[1] < 0xa0 ? 0 : size;
+    return lead == 0xc2 && (unsigned char)text.data[1] < 0xa0 ? 0 : size;
 }
 
 const char *sb_display_text (sb_text_t source, char *text)
@@ -213,7 +216,7 @@ const char *sb_display_value (const sb_value_t *value, const char *unit, char *t
             snprintf (text, SB_DISPLAY_SIZE, "%" PRId64, value->integer);
             return text;
         }
-        return s_by_unit ((double) value->integer, unit, text) ? text : sb_display_integer (value->integer, text);
+        return s_by_unit ((double)value->integer, unit, text) ? text : sb_display_integer (value->integer, text);
     case SB_VALUE_DECIMAL:
         return sb_decimal_text (value->decimal.unscaled, value->decimal.exponent, text);
     case SB_VALUE_BOOLEAN:
@@ -233,7 +236,7 @@ uint32_t sb_display_width (const char *text)
 {
     uint32_t width = 0;
     for (; *text; text++)
-        width += ((unsigned char) *text & 0xc0) != 0x80;
+        width += ((unsigned char)*text & 0xc0) != 0x80;
     return width;
 }
 
@@ -247,8 +250,8 @@ bool sb_display_has_colour (FILE *stream)
 const char *sb_display_colour (sb_mark_t mark)
 {
     static const char *const sequences[] = {
-        [SB_MARK_PLAIN] = "",          [SB_MARK_GOOD] = "\033[32m", [SB_MARK_WARNING] = "\033[33m",
-        [SB_MARK_BAD] = "\033[1;31m",  [SB_MARK_DIM] = "\033[2m",   [SB_MARK_TITLE] = "\033[1m",
+        [SB_MARK_PLAIN] = "",           [SB_MARK_GOOD] = "\033[32m", [SB_MARK_WARNING] = "\033[33m",
+        [SB_MARK_BAD] = "\033[1;31m",   [SB_MARK_DIM] = "\033[2m",   [SB_MARK_TITLE] = "\033[1m",
         [SB_MARK_SELECTED] = "\033[7m",
     };
     return sequences[mark];
@@ -260,13 +263,13 @@ sb_mark_t sb_display_mark (sb_text_t word)
         const char *word;
         sb_mark_t mark;
     } marks[] = {
-        {"LIVE", SB_MARK_GOOD},           {"REGISTERED", SB_MARK_WARNING}, {"SUSPECT", SB_MARK_WARNING},
-        {"DEAD", SB_MARK_BAD},            {"OFFLINE", SB_MARK_DIM},        {"RECOVERING", SB_MARK_WARNING},
-        {"MUTE", SB_MARK_BAD},            {"CLOSED", SB_MARK_GOOD},        {"OPEN", SB_MARK_BAD},
-        {"HALF_OPEN", SB_MARK_WARNING},   {"FORCED_OPEN", SB_MARK_BAD},    {"PAUSED", SB_MARK_WARNING},
-        {"green", SB_MARK_GOOD},          {"yellow", SB_MARK_WARNING},     {"red", SB_MARK_BAD},
-        {"GREEN", SB_MARK_GOOD},          {"YELLOW", SB_MARK_WARNING},     {"RED", SB_MARK_BAD},
-        {"OK", SB_MARK_GOOD},             {"STALE", SB_MARK_WARNING},      {"FORCED_STALE", SB_MARK_WARNING},
+        {"LIVE", SB_MARK_GOOD},         {"REGISTERED", SB_MARK_WARNING}, {"SUSPECT", SB_MARK_WARNING},
+        {"DEAD", SB_MARK_BAD},          {"OFFLINE", SB_MARK_DIM},        {"RECOVERING", SB_MARK_WARNING},
+        {"MUTE", SB_MARK_BAD},          {"CLOSED", SB_MARK_GOOD},        {"OPEN", SB_MARK_BAD},
+        {"HALF_OPEN", SB_MARK_WARNING}, {"FORCED_OPEN", SB_MARK_BAD},    {"PAUSED", SB_MARK_WARNING},
+        {"green", SB_MARK_GOOD},        {"yellow", SB_MARK_WARNING},     {"red", SB_MARK_BAD},
+        {"GREEN", SB_MARK_GOOD},        {"YELLOW", SB_MARK_WARNING},     {"RED", SB_MARK_BAD},
+        {"OK", SB_MARK_GOOD},           {"STALE", SB_MARK_WARNING},      {"FORCED_STALE", SB_MARK_WARNING},
         {"STOPPED", SB_MARK_BAD},
     };
     for (size_t i = 0; i < sizeof (marks) / sizeof (marks[0]); i++)

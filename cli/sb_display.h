@@ -24,13 +24,13 @@ typedef enum {
 } sb_mark_t;
 
 /* Each writes to `text` (SB_DISPLAY_SIZE octets) and returns it. */
-const char *sb_display_integer (int64_t integer, char *text);    /* 1,234,567 */
-const char *sb_display_number (double number, char *text);       /* 12.5, 0.00012, 1,234.5; "-" when not finite */
-const char *sb_display_short (double number, char *text);        /* at most 5 characters: 12.5, 1234, 12.3k, 4.5M */
-const char *sb_display_duration_ns (double ns, char *text);      /* 850ns 12.3us 4.56ms 1.20s 3m04s 2h05m 3d04h */
-const char *sb_display_bytes (double bytes, char *text);         /* 512 B, 1.5 KiB */
-const char *sb_display_time (int64_t unix_ns, char *text);       /* 2024-08-09 12:00:01.123Z; "-" for 0 */
-const char *sb_display_text (sb_text_t source, char *text);      /* control characters and bad UTF-8 become ? */
+const char *sb_display_integer (int64_t integer, char *text); /* 1,234,567 */
+const char *sb_display_number (double number, char *text);    /* 12.5, 0.00012, 1,234.5; "-" when not finite */
+const char *sb_display_short (double number, char *text);     /* at most 5 characters: 12.5, 1234, 12.3k, 4.5M */
+const char *sb_display_duration_ns (double ns, char *text);   /* 850ns 12.3us 4.56ms 1.20s 3m04s 2h05m 3d04h */
+const char *sb_display_bytes (double bytes, char *text);      /* 512 B, 1.5 KiB */
+const char *sb_display_time (int64_t unix_ns, char *text);    /* 2024-08-09 12:00:01.123Z; "-" for 0 */
+const char *sb_display_text (sb_text_t source, char *text);   /* control characters and bad UTF-8 become ? */
 
 /* Any value by its unit: ns us ms s unix_ns bytes; other units are not shown. "-" for none. */
 const char *sb_display_value (const sb_value_t *value, const char *unit, char *text);

@@ -27,7 +27,7 @@ static void s_copy (const sb_record_t *record, const char *column, char *text, s
     const sb_value_t *value = sb_record_value (record, column);
     if (value && value->kind != SB_VALUE_NONE)
         sb_display_value (value, "", shown);
-    snprintf (text, size, "%.*s", (int) size - 1, shown);
+    snprintf (text, size, "%.*s", (int)size - 1, shown);
 }
 
 void sb_grid_set_status (sb_grid_t *self, const sb_record_t *status)
@@ -38,7 +38,7 @@ void sb_grid_set_status (sb_grid_t *self, const sb_record_t *status)
     s_copy (status, "indicator", self->indicator, sizeof (self->indicator));
     self->uptime_ns = sb_record_number (status, "uptime_ms", NAN) * 1e6;
     self->is_stopped = sb_record_boolean (status, "stopped");
-    self->latch_epoch = (uint64_t) sb_record_number (status, "latch_epoch", 0);
+    self->latch_epoch = (uint64_t)sb_record_number (status, "latch_epoch", 0);
     self->latch_unconfirmed = sb_record_number (status, "latch_delivered", 0) +
                               sb_record_number (status, "latch_timed_out", 0) +
                               sb_record_number (status, "latch_refused", 0);
@@ -50,12 +50,19 @@ void sb_grid_set_status (sb_grid_t *self, const sb_record_t *status)
     self->publications_per_s = sb_record_number (status, "publications_per_s", NAN);
 }
 
+/* A duration; not known while nothing was measured. */
+static double s_measured (const sb_record_t *record, const char *column)
+{
+    double ns = sb_record_number (record, column, NAN);
+    return ns > 0 ? ns : NAN;
+}
+
 void sb_grid_set_health (sb_grid_t *self, const sb_record_t *health)
 {
     self->healthy = sb_record_number (health, "healthy", NAN);
     self->total = sb_record_number (health, "total", NAN);
-    self->merge_p99_ns = sb_record_number (health, "merge_p99_ns", NAN);
-    self->end_to_end_p99_ns = sb_record_number (health, "end_to_end_p99_ns", NAN);
+    self->merge_p99_ns = s_measured (health, "merge_p99_ns");
+    self->end_to_end_p99_ns = s_measured (health, "end_to_end_p99_ns");
 }
 
 static void s_read_row (sb_grid_row_t *row, const sb_record_t *agent)
@@ -73,7 +80,7 @@ static void s_read_row (sb_grid_row_t *row, const sb_record_t *agent)
     row->pnl = sb_record_number (agent, "pnl", NAN);
     row->accepted = sb_record_number (agent, "accepted", NAN);
     row->rate_per_s = NAN;
-    row->response_ns = sb_record_number (agent, "response_ns", NAN);
+    row->response_ns = s_measured (agent, "response_ns");
     row->queue_depth = sb_record_number (agent, "queue_depth", NAN);
     row->backlog = sb_record_number (agent, "backlog", NAN);
     row->drops = sb_record_number (agent, "drops", NAN);
@@ -81,7 +88,7 @@ static void s_read_row (sb_grid_row_t *row, const sb_record_t *agent)
 
 static int s_compare_agent (const void *left, const void *right)
 {
-    return strcmp (((const sb_grid_row_t *) left)->agent_id, ((const sb_grid_row_t *) right)->agent_id);
+    return strcmp (((const sb_grid_row_t *)left)->agent_id, ((const sb_grid_row_t *)right)->agent_id);
 }
 
 void sb_grid_set_agents (sb_grid_t *self, const sb_pages_t *agents, int64_t now_ms)
@@ -97,7 +104,7 @@ void sb_grid_set_agents (sb_grid_t *self, const sb_pages_t *agents, int64_t now_
             s_read_row (row, &agents->items[page].reply.records[i]);
             const sb_grid_row_t *before =
                 self->row_count ? bsearch (row, self->rows, self->row_count, sizeof (*rows), s_compare_agent) : NULL;
-            double seconds = (double) (now_ms - self->read_ms) / 1000;
+            double seconds = (double)(now_ms - self->read_ms) / 1000;
             /* A broker that started anew counts from nothing: no rate this once. */
             if (before && seconds > 0 && row->accepted >= before->accepted)
                 row->rate_per_s = (row->accepted - before->accepted) / seconds;
@@ -124,18 +131,15 @@ static double s_trouble (const sb_grid_row_t *row)
 
 static double s_key (const sb_grid_row_t *row, sb_grid_order_t order)
 {
-    double keys[] = {[SB_GRID_BY_AGENT] = 0,
-                     [SB_GRID_BY_TROUBLE] = s_trouble (row),
-                     [SB_GRID_BY_RATE] = row->rate_per_s,
-                     [SB_GRID_BY_PNL] = row->pnl,
-                     [SB_GRID_BY_BACKLOG] = row->backlog,
-                     [SB_GRID_BY_DROPS] = row->drops};
+    double keys[] = {
+        [SB_GRID_BY_AGENT] = 0,      [SB_GRID_BY_TROUBLE] = s_trouble (row), [SB_GRID_BY_RATE] = row->rate_per_s,
+        [SB_GRID_BY_PNL] = row->pnl, [SB_GRID_BY_BACKLOG] = row->backlog,    [SB_GRID_BY_DROPS] = row->drops};
     return isnan (keys[order]) ? -INFINITY : keys[order];
 }
 
 static int s_compare (const void *left, const void *right, void *context)
 {
-    sb_grid_order_t order = *(sb_grid_order_t *) context;
+    sb_grid_order_t order = *(sb_grid_order_t *)context;
     double a = s_key (left, order);
     double b = s_key (right, order);
     return a > b ? -1 : a < b ? 1 : s_compare_agent (left, right);
@@ -158,7 +162,7 @@ static uint32_t s_selected (const sb_grid_t *self, const sb_grid_view_t *view)
 
 static void s_select (const sb_grid_t *self, sb_grid_view_t *view, int64_t row)
 {
-    int64_t last = (int64_t) self->row_count - 1;
+    int64_t last = (int64_t)self->row_count - 1;
     row = row < 0 ? 0 : row > last ? last : row;
     if (self->row_count)
         snprintf (view->selected, sizeof (view->selected), "%s", self->rows[row].agent_id);
@@ -172,9 +176,14 @@ static bool s_move (const sb_grid_t *self, sb_grid_view_t *view, int key)
     const struct {
         int key;
         int64_t row;
-    } moves[] = {{SB_KEY_UP, row - 1},           {'k', row - 1}, {SB_KEY_DOWN, row + 1}, {'j', row + 1},
-                 {SB_KEY_PAGE_UP, row - page},   {SB_KEY_PAGE_DOWN, row + page},
-                 {SB_KEY_HOME, 0},               {SB_KEY_END, (int64_t) self->row_count - 1}};
+    } moves[] = {{SB_KEY_UP, row - 1},
+                 {'k', row - 1},
+                 {SB_KEY_DOWN, row + 1},
+                 {'j', row + 1},
+                 {SB_KEY_PAGE_UP, row - page},
+                 {SB_KEY_PAGE_DOWN, row + page},
+                 {SB_KEY_HOME, 0},
+                 {SB_KEY_END, (int64_t)self->row_count - 1}};
     for (size_t i = 0; i < sizeof (moves) / sizeof (moves[0]); i++)
         if (moves[i].key == key) {
             s_select (self, view, moves[i].row);
@@ -198,7 +207,7 @@ static sb_grid_action_t s_type (sb_grid_view_t *view, int key)
             return SB_GRID_STOP;
         snprintf (view->message, sizeof (view->message), "not stopped: that was not the word");
     } else if (key >= 'a' && key <= 'z' && size + 1 < sizeof (view->typed)) {
-        view->typed[size] = (char) key;
+        view->typed[size] = (char)key;
         view->typed[size + 1] = 0;
     }
     return SB_GRID_NOTHING;

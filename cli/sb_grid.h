@@ -66,16 +66,22 @@ typedef enum {
 } sb_grid_order_t;
 
 /* What the keyboard is for just now. */
-typedef enum { SB_GRID_BROWSE, SB_GRID_HELP, SB_GRID_CONFIRM_PAUSE, SB_GRID_CONFIRM_RESUME, SB_GRID_TYPE_STOP } sb_grid_mode_t;
+typedef enum {
+    SB_GRID_BROWSE,
+    SB_GRID_HELP,
+    SB_GRID_CONFIRM_PAUSE,
+    SB_GRID_CONFIRM_RESUME,
+    SB_GRID_TYPE_STOP
+} sb_grid_mode_t;
 
 /* How it is looked at. */
 typedef struct {
     sb_grid_order_t order;
     sb_grid_mode_t mode;
-    char selected[SB_ID_MAX + 1]; /* agent id; "": none yet */
-    uint32_t first;               /* row at the top */
-    uint32_t page;                /* rows that fit; set by sb_grid_render */
-    char typed[8];                /* in SB_GRID_TYPE_STOP */
+    char selected[SB_ID_MAX + 1];    /* agent id; "": none yet */
+    uint32_t first;                  /* row at the top */
+    uint32_t page;                   /* rows that fit; set by sb_grid_render */
+    char typed[8];                   /* in SB_GRID_TYPE_STOP */
     char message[SB_GRID_LINE_SIZE]; /* bottom line; "": the keys */
     bool message_is_bad;
     char trouble[SB_GRID_LINE_SIZE]; /* the broker is away: shown instead of the rates; "": it is there */

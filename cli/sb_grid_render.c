@@ -64,8 +64,8 @@ static const char *s_word (const char *word, bool is_short)
     static const struct {
         const char *word;
         const char *brief;
-    } words[] = {{"REGISTERED", "REG"}, {"SUSPECT", "SUSP"}, {"OFFLINE", "OFFL"}, {"RECOVERING", "RECV"},
-                 {"HALF_OPEN", "HALF"}, {"FORCED_OPEN", "FORCED"}};
+    } words[] = {{"REGISTERED", "REG"},  {"SUSPECT", "SUSP"},   {"OFFLINE", "OFFL"},
+                 {"RECOVERING", "RECV"}, {"HALF_OPEN", "HALF"}, {"FORCED_OPEN", "FORCED"}};
     for (size_t i = 0; is_short && i < sizeof (words) / sizeof (words[0]); i++)
         if (strcmp (word, words[i].word) == 0)
             return words[i].brief;
@@ -89,7 +89,7 @@ static const char *s_count (double number, bool is_short, char *text)
 {
     if (is_short || isnan (number) || fabs (number) > 1e15)
         return sb_display_short (number, text);
-    return sb_display_integer ((int64_t) llround (number), text);
+    return sb_display_integer ((int64_t)llround (number), text);
 }
 
 static const char *s_pnl (double pnl, bool is_short, char *text)
@@ -146,9 +146,9 @@ static sb_mark_t s_cell_mark (const sb_grid_row_t *row, column_t column)
             return SB_MARK_WARNING;
         return row->is_healthy ? SB_MARK_GOOD : SB_MARK_BAD;
     case COLUMN_BREAKER:
-        return sb_display_mark ((sb_text_t){row->breaker, (uint32_t) strlen (row->breaker)});
+        return sb_display_mark ((sb_text_t){row->breaker, (uint32_t)strlen (row->breaker)});
     case COLUMN_LIVENESS:
-        return sb_display_mark ((sb_text_t){row->liveness, (uint32_t) strlen (row->liveness)});
+        return sb_display_mark ((sb_text_t){row->liveness, (uint32_t)strlen (row->liveness)});
     case COLUMN_PNL:
         return row->pnl > 0 ? SB_MARK_GOOD : row->pnl < 0 ? SB_MARK_BAD : SB_MARK_PLAIN;
     case COLUMN_DROPS:
@@ -188,7 +188,7 @@ static uint32_t s_wanted (const sb_grid_t *self, column_t column, uint32_t first
 {
     char text[SB_DISPLAY_SIZE];
     const column_info_t *info = &s_columns[column];
-    uint32_t wanted = (uint32_t) strlen (info->title);
+    uint32_t wanted = (uint32_t)strlen (info->title);
     for (uint32_t i = first; i < end; i++) {
         uint32_t width = sb_display_width (s_cell (&self->rows[i], column, false, text));
         wanted = width > wanted ? width : wanted;
@@ -284,9 +284,9 @@ static void s_draw_broker (const sb_grid_t *self, uint32_t line, sb_canvas_t *ca
     s_put (&pen, text, SB_MARK_TITLE);
     snprintf (text, sizeof (text), "up %s", sb_display_duration_ns (self->uptime_ns, part));
     s_put (&pen, text, SB_MARK_PLAIN);
-    sb_mark_t mark = sb_display_mark ((sb_text_t){self->indicator, (uint32_t) strlen (self->indicator)});
-    snprintf (text, sizeof (text), "health %s %s", sb_display_short (self->health_score, part), self->indicator);
-    s_put (&pen, text, mark);
+    sb_mark_t mark = sb_display_mark ((sb_text_t){self->indicator, (uint32_t)strlen (self->indicator)});
+    snprintf (text, sizeof (text), "health %.2f %s", self->health_score, self->indicator);
+    s_put (&pen, isnan (self->health_score) ? "health -" : text, mark);
     snprintf (text, sizeof (text), "healthy %s/%s", sb_display_short (self->healthy, part),
               sb_display_short (self->total, other));
     s_put (&pen, text, SB_MARK_PLAIN);
@@ -303,7 +303,7 @@ static void s_draw_latch (const sb_grid_t *self, uint32_t line, sb_canvas_t *can
         s_put (&pen, self->read_ms ? "running" : "", SB_MARK_GOOD);
         return;
     }
-    snprintf (text, sizeof (text), "EMERGENCY STOP epoch %llu", (unsigned long long) self->latch_epoch);
+    snprintf (text, sizeof (text), "EMERGENCY STOP epoch %llu", (unsigned long long)self->latch_epoch);
     s_put (&pen, text, SB_MARK_BAD);
     if (self->latch_unconfirmed > 0) {
         snprintf (text, sizeof (text), "%s not confirmed", sb_display_short (self->latch_unconfirmed, part));
@@ -437,8 +437,8 @@ void sb_grid_render (const sb_grid_t *self, sb_grid_view_t *view, sb_canvas_t *c
         s_draw_help (header + 1, height - footer, canvas);
     else
         for (uint32_t i = view->first; i < end; i++)
-            s_draw_row (&layout, header + 1 + i - view->first, &self->rows[i],
-                        view->has_footer && i == selected, canvas);
+            s_draw_row (&layout, header + 1 + i - view->first, &self->rows[i], view->has_footer && i == selected,
+                        canvas);
     if (self->row_count == 0 && view->mode != SB_GRID_HELP && view->page)
         sb_canvas_text (canvas, header + 1, 0, width, self->read_ms ? "no agents yet" : "", SB_MARK_DIM);
     if (footer)

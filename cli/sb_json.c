@@ -125,7 +125,7 @@ void sb_json_close_array (sb_json_t *self)
 /* Octets of the valid UTF-8 character at `text`, 0 when there is none. */
 static uint32_t s_character_size (sb_text_t text)
 {
-    unsigned char lead = (unsigned char) text.data[0];
+    unsigned char lead = (unsigned char)text.data[0];
     uint32_t size = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
     if (lead == 0)
         return 1;
@@ -141,8 +141,8 @@ static void s_ascii (sb_json_t *self, char octet)
     char text[8];
     if (place)
         snprintf (text, sizeof (text), "\\%c", escaped[place - plain]);
-    else if ((unsigned char) octet < 0x20 || octet == 0x7f)
-        snprintf (text, sizeof (text), "\\u%04x", (unsigned) octet);
+    else if ((unsigned char)octet < 0x20 || octet == 0x7f)
+        snprintf (text, sizeof (text), "\\u%04x", (unsigned)octet);
     else
         snprintf (text, sizeof (text), "%c", octet);
     s_append (self, text, strlen (text));
@@ -191,7 +191,7 @@ void sb_json_number (sb_json_t *self, double number)
 void sb_json_integer (sb_json_t *self, int64_t integer)
 {
     char text[32];
-    bool is_exact = integer <= (int64_t) SB_NUMBER_MAX && integer >= -(int64_t) SB_NUMBER_MAX;
+    bool is_exact = integer <= (int64_t)SB_NUMBER_MAX && integer >= -(int64_t)SB_NUMBER_MAX;
     snprintf (text, sizeof (text), is_exact ? "%" PRId64 : "\"%" PRId64 "\"", integer);
     s_begin (self);
     s_append (self, text, strlen (text));

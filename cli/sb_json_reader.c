@@ -59,7 +59,7 @@ static bool s_hexadecimal (reader_t *self, uint32_t *number)
         const char *place = *self->cursor ? strchr (digits, *self->cursor) : NULL;
         if (!place)
             return s_fail (self, "four hexadecimal digits must follow \\u");
-        uint32_t digit = (uint32_t) (place - digits);
+        uint32_t digit = (uint32_t)(place - digits);
         *number = *number * 16 + (digit > 15 ? digit - 6 : digit);
     }
     return true;
@@ -69,14 +69,14 @@ static bool s_hexadecimal (reader_t *self, uint32_t *number)
 static uint32_t s_put_utf8 (uint32_t point, char *data)
 {
     if (point < 0x80) {
-        data[0] = (char) point;
+        data[0] = (char)point;
         return 1;
     }
     uint32_t size = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
     static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
     for (uint32_t i = size - 1; i > 0; i--, point >>= 6)
-        data[i] = (char) (0x80 | (point & 0x3f));
-    data[0] = (char) (leads[size] | point);
+        data[i] = (char)(0x80 | (point & 0x3f));
+    data[0] = (char)(leads[size] | point);
     return size;
 }
 
@@ -109,7 +109,7 @@ static bool s_string (reader_t *self, sb_text_t *text)
     while (*self->cursor != '"') {
         static const char escapes[] = "\"\\/bfnrt";
         static const char plain[] = "\"\\/\b\f\n\r\t";
-        if ((unsigned char) *self->cursor < 0x20)
+        if ((unsigned char)*self->cursor < 0x20)
             return s_fail (self, *self->cursor ? "a control character must be escaped" : "the text has no end");
         if (*self->cursor != '\\') {
             data[size++] = *self->cursor++;
@@ -304,6 +304,6 @@ const char *sb_json_read_delta (const char *line, sb_arena_t *arena, sb_delta_t 
         done = s_fail (&reader, "nothing may follow the object");
     if (done && delta->update.change_count == 0)
         s_fail (&reader, "changes is missing");
-    *place = (uint32_t) (reader.cursor - line);
+    *place = (uint32_t)(reader.cursor - line);
     return reader.problem;
 }

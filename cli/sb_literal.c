@@ -32,7 +32,7 @@ static uint32_t s_digits (const char **cursor)
     const char *start = *cursor;
     while (s_is_digit (**cursor))
         (*cursor)++;
-    return (uint32_t) (*cursor - start);
+    return (uint32_t)(*cursor - start);
 }
 
 /* [+-]digits[.digits][e[+-]digits], or .digits */
@@ -190,7 +190,7 @@ const char *sb_literal_change (const char *literal, sb_arena_t *arena, sb_change
     const char *equals = strchr (literal, '=');
     if (!equals)
         return "must be NAME=VALUE";
-    *change = (sb_change_t){.name = {.data = literal, .size = (uint32_t) (equals - literal)}};
+    *change = (sb_change_t){.name = {.data = literal, .size = (uint32_t)(equals - literal)}};
     if (!sb_name_is_field (change->name))
         return "has a bad field name: parts of A-Z a-z 0-9 _ : / - joined by dots, at most 128 octets";
     if (strcmp (equals + 1, "null") == 0) {
@@ -204,17 +204,17 @@ const char *sb_decimal_text (int64_t unscaled, int32_t exponent, char *text)
 {
     char digits[24];
     /* Negating INT64_MIN is undefined; its magnitude is not. */
-    uint64_t magnitude = unscaled < 0 ? -(uint64_t) unscaled : (uint64_t) unscaled;
+    uint64_t magnitude = unscaled < 0 ? -(uint64_t)unscaled : (uint64_t)unscaled;
     int size = snprintf (digits, sizeof (digits), "%" PRIu64, magnitude);
     char *cursor = text;
     if (unscaled < 0)
         *cursor++ = '-';
     if (exponent > EXPONENT_PLAIN_MAX || exponent < -SB_DECIMAL_EXPONENT_MAX) {
-        snprintf (cursor, SB_DECIMAL_TEXT_SIZE - 1, "%se%d", digits, (int) exponent);
+        snprintf (cursor, SB_DECIMAL_TEXT_SIZE - 1, "%se%d", digits, (int)exponent);
         return text;
     }
     if (exponent >= 0) {
-        snprintf (cursor, SB_DECIMAL_TEXT_SIZE - 1, "%s%.*s", digits, magnitude ? (int) exponent : 0,
+        snprintf (cursor, SB_DECIMAL_TEXT_SIZE - 1, "%s%.*s", digits, magnitude ? (int)exponent : 0,
                   "000000000000000000");
         return text;
     }
@@ -236,8 +236,8 @@ void sb_base64_encode (const void *data, size_t size, char *text)
 {
     const uint8_t *octets = data;
     for (size_t i = 0; i < size; i += 3) {
-        uint32_t group = (uint32_t) octets[i] << 16;
-        group |= i + 1 < size ? (uint32_t) octets[i + 1] << 8 : 0;
+        uint32_t group = (uint32_t)octets[i] << 16;
+        group |= i + 1 < size ? (uint32_t)octets[i + 1] << 8 : 0;
         group |= i + 2 < size ? octets[i + 2] : 0;
         *text++ = s_alphabet[group >> 18];
         *text++ = s_alphabet[group >> 12 & 63];
@@ -261,10 +261,10 @@ bool sb_base64_decode (const char *text, size_t size, void *data, uint32_t *data
             if ((!place && !is_padding) || (place && padding))
                 return false;
             padding += is_padding;
-            group = group << 6 | (place ? (uint32_t) (place - s_alphabet) : 0);
+            group = group << 6 | (place ? (uint32_t)(place - s_alphabet) : 0);
         }
         for (uint32_t j = 0; j < 3 - padding; j++)
-            octets[(*data_size)++] = (uint8_t) (group >> (16 - 8 * j));
+            octets[(*data_size)++] = (uint8_t)(group >> (16 - 8 * j));
     }
     return true;
 }

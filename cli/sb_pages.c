@@ -114,9 +114,9 @@ double sb_record_number (const sb_record_t *record, const char *column, double o
     case SB_VALUE_NUMBER:
         return value->number;
     case SB_VALUE_INTEGER:
-        return (double) value->integer;
+        return (double)value->integer;
     case SB_VALUE_DECIMAL:
-        return (double) value->decimal.unscaled * pow (10, value->decimal.exponent);
+        return (double)value->decimal.unscaled * pow (10, value->decimal.exponent);
     case SB_VALUE_BOOLEAN:
         return value->boolean;
     default:

@@ -21,8 +21,10 @@ typedef struct {
 } sb_pages_t;
 
 /* Asks; and goes on with next_cursor while there is one and `all` is true. The request's own cursor is its first.
- * Stops at the first refusal. On any outcome but ANSWERED the pages so far are there. Out of memory ends the program. */
-sb_client_outcome_t sb_pages_fetch (sb_pages_t *self, sb_client_t *client, const sb_command_request_t *request, bool all);
+ * Stops at the first refusal. On any outcome but ANSWERED the pages so far are there. Out of memory ends the program.
+ */
+sb_client_outcome_t sb_pages_fetch (sb_pages_t *self, sb_client_t *client, const sb_command_request_t *request,
+                                    bool all);
 
 /* Adds a page and takes its arena over. */
 void sb_pages_add (sb_pages_t *self, const sb_page_t *page);

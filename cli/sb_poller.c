@@ -126,7 +126,7 @@ static bool s_take (sb_poller_t *self, const sb_page_t *page)
     }
     sb_pages_add (&self->agents, page);
     sb_text_t cursor = page->reply.next_cursor;
-    snprintf (self->cursor, sizeof (self->cursor), "%.*s", (int) cursor.size, cursor.size ? cursor.data : "");
+    snprintf (self->cursor, sizeof (self->cursor), "%.*s", (int)cursor.size, cursor.size ? cursor.data : "");
     self->deadline_ms = zclock_mono () + self->run->timeout_ms;
     return cursor.size == 0;
 }

@@ -12,10 +12,10 @@
 typedef struct sb_poller sb_poller_t;
 
 typedef enum {
-    SB_POLLER_IDLE,   /* nothing under way */
-    SB_POLLER_BUSY,   /* an answer is awaited */
-    SB_POLLER_DONE,   /* the grid was read anew just now */
-    SB_POLLER_FAILED  /* no broker, no answer, or a refusal: see the problem */
+    SB_POLLER_IDLE,  /* nothing under way */
+    SB_POLLER_BUSY,  /* an answer is awaited */
+    SB_POLLER_DONE,  /* the grid was read anew just now */
+    SB_POLLER_FAILED /* no broker, no answer, or a refusal: see the problem */
 } sb_poller_state_t;
 
 /* Connects to the run's endpoint. NULL after complaining. `run` must live as long. */

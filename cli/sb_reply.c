@@ -13,7 +13,7 @@
 #include "sb_table.h"
 
 enum {
-    BLOCK_COLUMNS_MIN = 7, /* a lone record with fewer columns is a table of one row */
+    BLOCK_COLUMNS_MIN = 7, /* a first record of its kind with fewer columns is a table of one row */
     TABLE_COLUMNS_MAX = 64
 };
 
@@ -38,7 +38,7 @@ static const char *s_title (sb_text_t column, char *text)
 {
     static const char *const endings[] = {"_unix_ns", "_ns", "_ms"};
     for (size_t i = 0; i < sizeof (endings) / sizeof (endings[0]); i++) {
-        uint32_t size = (uint32_t) strlen (endings[i]);
+        uint32_t size = (uint32_t)strlen (endings[i]);
         if (column.size > size && memcmp (column.data + column.size - size, endings[i], size) == 0) {
             column.size -= size;
             break;
@@ -82,7 +82,22 @@ static sb_mark_t s_mark (const sb_value_t *value)
     return value->kind == SB_VALUE_TEXT ? sb_display_mark (value->text) : SB_MARK_PLAIN;
 }
 
-/* One record, a line for each column; what is empty or nought is left out. */
+/* Counters and receipts at nought, and empty texts, would only hide the rest of a block. */
+static bool s_is_worth_a_line (const char *command, const sb_parameter_t *column)
+{
+    static const char latch[] = "latch_";
+    const sb_value_t *value = &column->value;
+    bool is_latch = column->name.size > strlen (latch) && memcmp (column->name.data, latch, strlen (latch)) == 0;
+    if (sb_text_equal (column->name, sb_text ("record")))
+        return false;
+    if (value->kind == SB_VALUE_TEXT)
+        return value->text.size > 0;
+    if (value->kind == SB_VALUE_INTEGER && value->integer == 0)
+        return !is_latch && sb_catalog_column (command, column->name);
+    return true;
+}
+
+/* One record, a line for each column that is worth it. */
 static void s_print_block (const char *command, const sb_record_t *record, FILE *stream, bool has_colour)
 {
     char text[SB_DISPLAY_SIZE];
@@ -91,9 +106,7 @@ static void s_print_block (const char *command, const sb_record_t *record, FILE 
     sb_table_column (table, "", false);
     for (uint32_t i = 0; i < record->column_count; i++) {
         const sb_parameter_t *column = &record->columns[i];
-        bool is_nothing = (column->value.kind == SB_VALUE_TEXT && column->value.text.size == 0) ||
-                          (column->value.kind == SB_VALUE_INTEGER && column->value.integer == 0);
-        if (is_nothing || sb_text_equal (column->name, sb_text ("record")))
+        if (!s_is_worth_a_line (command, column))
             continue;
         sb_table_row (table);
         sb_table_cell (table, s_title (column->name, text), SB_MARK_DIM);
@@ -120,7 +133,7 @@ static void s_print_table (const char *command, const sb_pages_t *pages, uint32_
         sb_table_row (table);
         for (uint32_t i = 0; i < column_count; i++) {
             char name[SB_DISPLAY_SIZE];
-            snprintf (name, sizeof (name), "%.*s", (int) columns[i]->name.size, columns[i]->name.data);
+            snprintf (name, sizeof (name), "%.*s", (int)columns[i]->name.size, columns[i]->name.data);
             const sb_value_t *value = sb_record_value (record, name);
             value = value ? value : &none;
             sb_table_cell (table, sb_display_value (value, s_unit (command, columns[i]->name), text), s_mark (value));
@@ -142,7 +155,7 @@ static void s_print_records (const char *command, const sb_pages_t *pages, FILE 
                 break;
         if (first > 0)
             fputc ('\n', stream);
-        if (count == 1 && record->column_count >= BLOCK_COLUMNS_MIN)
+        if (first == 0 && count == 1 && record->column_count >= BLOCK_COLUMNS_MIN)
             s_print_block (command, record, stream, has_colour);
         else
             s_print_table (command, pages, first, count, stream, has_colour);
@@ -242,10 +255,11 @@ void sb_reply_print (const char *command, const sb_pages_t *pages, FILE *stream,
         publications += pages->items[i].reply.publication_count;
         fields += pages->items[i].reply.field_count;
     }
-    if (last && last->message.size)
+    bool is_empty = publications + fields + sb_pages_record_count (pages) == 0;
+    if (last && last->message.size && (is_empty || !sb_text_equal (last->message, sb_text ("done"))))
         fprintf (stream, "%s\n", sb_display_text (last->message, text));
-    else if (publications + fields + sb_pages_record_count (pages) == 0)
-        fprintf (stream, "%s: done\n", command);
+    else if (is_empty)
+        fprintf (stream, "nothing\n");
     s_print_records (command, pages, stream, has_colour);
     s_print_fields (pages, stream, has_colour);
     for (uint32_t page = 0; page < pages->count; page++)
@@ -322,8 +336,10 @@ const char *sb_reply_refusal (sb_reason_t reason, sb_text_t message, char *text)
     char said[SB_DISPLAY_SIZE];
     const sb_reason_info_t *row = sb_reason_info (reason);
     sb_display_text (message, said);
-    if (!*said || strcmp (said, row->text) == 0)
+    if (!*said)
         snprintf (text, SB_DISPLAY_SIZE, "%s: %.400s", row->name, row->text);
+    else if (strstr (said, row->text))
+        snprintf (text, SB_DISPLAY_SIZE, "%s: %.400s", row->name, said);
     else
         snprintf (text, SB_DISPLAY_SIZE, "%s: %.240s (%.240s)", row->name, said, row->text);
     return text;

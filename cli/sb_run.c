@@ -23,8 +23,14 @@ typedef struct {
 } runner_t;
 
 static const runner_t s_runners[] = {
-    {"emergency_stop", sb_run_stop}, {"list_agents", sb_run_agents}, {"events", sb_run_events}, {"sub", sb_run_sub},
-    {"pub", sb_run_pub},             {"top", sb_run_top},            {"help", sb_run_help},     {"complete", sb_run_complete},
+    {"emergency_stop", sb_run_stop},
+    {"list_agents", sb_run_agents},
+    {"events", sb_run_events},
+    {"sub", sb_run_sub},
+    {"pub", sb_run_pub},
+    {"top", sb_run_top},
+    {"help", sb_run_help},
+    {"complete", sb_run_complete},
 };
 
 int sb_run_complain (int code, const char *format, ...)
@@ -113,7 +119,7 @@ static bool s_prepare (sb_run_t *self)
     double seconds;
     if (!sb_arguments_number (&self->arguments, "timeout", 0.001, 600, 5, &seconds))
         return false;
-    self->timeout_ms = (uint32_t) (seconds * 1000);
+    self->timeout_ms = (uint32_t)(seconds * 1000);
     const char *issuer = sb_arguments_option (&self->arguments, "issuer");
     self->issuer = issuer ? issuer : sb_client_default_issuer (self->default_issuer);
     const char *reason = sb_arguments_option (&self->arguments, "reason");

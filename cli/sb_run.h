@@ -13,9 +13,9 @@
 /* What the program ends with. */
 typedef enum {
     SB_EXIT_DONE = 0,
-    SB_EXIT_REFUSED = 1,   /* by the broker or an agent */
-    SB_EXIT_USAGE = 2,     /* the command line makes no sense */
-    SB_EXIT_NO_ANSWER = 3  /* no broker, or none that answers */
+    SB_EXIT_REFUSED = 1,  /* by the broker or an agent */
+    SB_EXIT_USAGE = 2,    /* the command line makes no sense */
+    SB_EXIT_NO_ANSWER = 3 /* no broker, or none that answers */
 } sb_exit_t;
 
 /* One run of the program. */

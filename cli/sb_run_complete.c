@@ -24,11 +24,13 @@ typedef struct {
     const char *endpoint;                /* as given among the words; NULL: not */
 } completion_t;
 
-/* Prints a candidate when it begins with the word; hyphens when the word is written with them. */
+/* Prints a candidate when it begins with the word. Options have hyphens, other names underscores, unless the word is
+ * written the other way. */
 static void s_offer (const completion_t *self, const char *prefix, const char *name, const char *suffix)
 {
     char text[256];
-    bool wants_hyphens = strchr (self->word + strspn (self->word, "-"), '-') != NULL;
+    const char *word = self->word + strspn (self->word, "-");
+    bool wants_hyphens = *prefix ? !strchr (word, '_') : strchr (word, '-') != NULL;
     snprintf (text, sizeof (text), "%s%s%s", prefix, name, suffix);
     for (char *place = text + strlen (prefix); wants_hyphens && *place; place++)
         if (*place == '_')
@@ -82,7 +84,7 @@ static void s_offer_agents (const completion_t *self, const char *prefix)
     for (uint32_t i = 0; i < sb_pages_record_count (&pages); i++) {
         sb_text_t agent_id = sb_record_text (sb_pages_record (&pages, i), "agent_id");
         char text[256];
-        snprintf (text, sizeof (text), "%s%.*s", prefix, (int) agent_id.size, agent_id.data);
+        snprintf (text, sizeof (text), "%s%.*s", prefix, (int)agent_id.size, agent_id.data);
         if (sb_name_is_agent_id (agent_id) && strncmp (text, self->word, strlen (self->word)) == 0)
             puts (text);
     }
@@ -157,8 +159,9 @@ int sb_run_complete (sb_run_t *run)
     unsigned long position = arguments->operand_count ? strtoul (arguments->operands[0], &end, 10) : 0;
     uint32_t word_count = arguments->operand_count ? arguments->operand_count - 1 : 0;
     if (!end || *end || position == 0 || position > word_count)
-        return sb_run_complain (SB_EXIT_USAGE, "complete needs a position and the words of a command line: see syncbus help complete");
-    completion_t self = {.run = run, .words = arguments->operands + 1, .position = (uint32_t) position};
+        return sb_run_complain (SB_EXIT_USAGE,
+                                "complete needs a position and the words of a command line: see syncbus help complete");
+    completion_t self = {.run = run, .words = arguments->operands + 1, .position = (uint32_t)position};
     self.word = position < word_count ? self.words[position] : "";
     s_scan (&self);
     s_offer_all (&self);

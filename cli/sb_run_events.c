@@ -80,7 +80,7 @@ static int s_fetch (follower_t *self)
     request.parameters = parameters;
     if (self->has_position) {
         parameters[request.parameter_count++] = (sb_parameter_t){
-            .name = sb_text ("after"), .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t) self->position}};
+            .name = sb_text ("after"), .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)self->position}};
         parameters[request.parameter_count++] =
             (sb_parameter_t){.name = sb_text ("last"), .value = {.kind = SB_VALUE_INTEGER, .integer = INT32_MAX}};
     } else {
@@ -117,7 +117,7 @@ static uint64_t s_head (const sb_publication_t *beat)
         for (uint32_t j = 0; j < beat->updates[i].change_count; j++) {
             const sb_change_t *change = &beat->updates[i].changes[j];
             if (sb_text_equal (change->name, sb_text ("head._event")) && change->value.kind == SB_VALUE_INTEGER)
-                return (uint64_t) change->value.integer;
+                return (uint64_t)change->value.integer;
         }
     return 0;
 }

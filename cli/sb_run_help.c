@@ -18,16 +18,16 @@ static void s_print_wrapped (const char *text, uint32_t column, uint32_t at)
         putchar ('\n');
         at = 0;
     }
-    printf ("%*s", (int) (column - at), "");
+    printf ("%*s", (int)(column - at), "");
     at = column;
     while (*text) {
         size_t word = strcspn (text, " ");
         if (at > column && at + 1 + word > TEXT_WIDTH) {
-            printf ("\n%*s", (int) column, "");
+            printf ("\n%*s", (int)column, "");
             at = column;
         } else if (at > column)
-            at += (uint32_t) printf (" ");
-        at += (uint32_t) printf ("%.*s", (int) word, text);
+            at += (uint32_t)printf (" ");
+        at += (uint32_t)printf ("%.*s", (int)word, text);
         text += word;
         text += strspn (text, " ");
     }
@@ -37,7 +37,8 @@ static void s_print_wrapped (const char *text, uint32_t column, uint32_t at)
 static void s_print_heading (const char *text)
 {
     bool has_colour = sb_display_has_colour (stdout);
-    printf ("\n%s%s%s\n", has_colour ? sb_display_colour (SB_MARK_TITLE) : "", text, has_colour ? SB_DISPLAY_RESET : "");
+    printf ("\n%s%s%s\n", has_colour ? sb_display_colour (SB_MARK_TITLE) : "", text,
+            has_colour ? SB_DISPLAY_RESET : "");
 }
 
 /* The options of one scope; environment and default after each. */
@@ -50,13 +51,14 @@ static void s_print_options (const char *scope)
         char text[SB_DISPLAY_SIZE];
         if (strcmp (option->scope, scope) != 0)
             continue;
-        int at = printf ("  --%s%s%s", option->name, option->argument ? " " : "", option->argument ? option->argument : "");
+        int at =
+            printf ("  --%s%s%s", option->name, option->argument ? " " : "", option->argument ? option->argument : "");
         int size = snprintf (text, sizeof (text), "%s", option->help);
         if (option->value && *option->value)
-            size += snprintf (text + size, sizeof (text) - (size_t) size, "; default %s", option->value);
+            size += snprintf (text + size, sizeof (text) - (size_t)size, "; default %s", option->value);
         if (option->environment)
-            snprintf (text + size, sizeof (text) - (size_t) size, "; environment %s", option->environment);
-        s_print_wrapped (text, 28, (uint32_t) at);
+            snprintf (text + size, sizeof (text) - (size_t)size, "; environment %s", option->environment);
+        s_print_wrapped (text, 28, (uint32_t)at);
     }
 }
 
@@ -71,7 +73,7 @@ static void s_print_overview (void)
             if (command->is_local != local)
                 continue;
             int at = printf ("  %s%s", command->name, command->needs_agent ? " AGENT" : "");
-            s_print_wrapped (command->help, 28, (uint32_t) at);
+            s_print_wrapped (command->help, 28, (uint32_t)at);
         }
     }
     const char *target;
@@ -81,7 +83,7 @@ static void s_print_overview (void)
         char text[SB_DISPLAY_SIZE];
         int at = printf ("  %s", alias);
         snprintf (text, sizeof (text), "the same as %s", target);
-        s_print_wrapped (text, 28, (uint32_t) at);
+        s_print_wrapped (text, 28, (uint32_t)at);
     }
     s_print_heading ("Options");
     s_print_options ("");
@@ -122,7 +124,7 @@ static void s_print_columns (const char *command)
         int at = printf ("  %s", column->name);
         snprintf (text, sizeof (text), *column->unit ? "%s; %s, %s" : "%s; %s", column->help,
                   sb_parameter_kind_name (column->kind), column->unit);
-        s_print_wrapped (text, 28, (uint32_t) at);
+        s_print_wrapped (text, 28, (uint32_t)at);
     }
 }
 
@@ -131,7 +133,7 @@ static void s_print_command (const sb_catalog_command_t *command)
     const sb_catalog_parameter_t *row;
     const sb_catalog_example_t *example;
     printf ("%s:", command->name);
-    s_print_wrapped (command->help, (uint32_t) strlen (command->name) + 2, (uint32_t) strlen (command->name) + 1);
+    s_print_wrapped (command->help, (uint32_t)strlen (command->name) + 2, (uint32_t)strlen (command->name) + 1);
     putchar ('\n');
     s_print_synopsis (command);
     if (sb_catalog_parameter_at (command, 0))
@@ -141,7 +143,7 @@ static void s_print_command (const sb_catalog_command_t *command)
         int at = printf ("  %s", row->name);
         snprintf (text, sizeof (text), "%s; %s%s", row->help, sb_parameter_kind_name (row->kind),
                   row->is_required ? ", required" : "");
-        s_print_wrapped (text, 28, (uint32_t) at);
+        s_print_wrapped (text, 28, (uint32_t)at);
     }
     if (sb_catalog_takes_any (command))
         puts ("\nValues of further parameters are typed by their form: 3 is an integer, 0.1 a number, true a\n"

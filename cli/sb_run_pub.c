@@ -29,10 +29,12 @@ typedef struct {
     uint64_t line;    /* number of the line read last; 0: the command line */
     uint64_t accepted;
     uint64_t refused;
+    sb_reason_t standing; /* the pause or stop that was complained of last; NONE after a delta was accepted */
 } publisher_t;
 
-/* One decision, or one line that makes no sense (`reason` NONE then, and `text` says why). */
-static void s_report (publisher_t *self, uint64_t line, const char *reason, const char *text, sb_text_t field)
+/* One refusal, or one line that makes no sense. On standard error, unless `is_silent`; as JSON in any case. */
+static void s_report (publisher_t *self, uint64_t line, const char *reason, const char *text, sb_text_t field,
+                      bool is_silent)
 {
     char shown[SB_DISPLAY_SIZE];
     self->refused++;
@@ -47,6 +49,8 @@ static void s_report (publisher_t *self, uint64_t line, const char *reason, cons
         puts (sb_json_text (self->json));
     }
     sb_display_text (field, shown);
+    if (is_silent)
+        return;
     if (line)
         sb_run_complain (0, "line %" PRIu64 ": %s%s%s", line, text, *shown ? ": " : "", shown);
     else
@@ -57,10 +61,15 @@ static void s_decided (void *context, uint64_t label, sb_reason_t reason, sb_tex
 {
     publisher_t *self = context;
     char sentence[SB_DISPLAY_SIZE];
-    if (reason == SB_REASON_NONE)
+    if (reason == SB_REASON_NONE) {
         self->accepted++;
-    else
-        s_report (self, label, sb_reason_info (reason)->name, sb_reply_refusal (reason, text, sentence), field);
+        self->standing = SB_REASON_NONE;
+        return;
+    }
+    /* A pause refuses every line that follows: saying it once is enough. */
+    bool is_repeat = reason == self->standing;
+    self->standing = sb_reason_info (reason)->kind == SB_REASON_KIND_ADMISSION ? reason : SB_REASON_NONE;
+    s_report (self, label, sb_reason_info (reason)->name, sb_reply_refusal (reason, text, sentence), field, is_repeat);
 }
 
 /* CATEGORY [SUBJECT] NAME=VALUE... Returns false after complaining. */
@@ -75,7 +84,8 @@ static bool s_read_operands (publisher_t *self, sb_delta_t *delta)
         delta->subject = sb_text (arguments->operands[place++]);
     uint32_t count = arguments->operand_count - place;
     if (count == 0 || count > SB_CHANGES_MAX) {
-        sb_run_complain (0, "pub needs CATEGORY [SUBJECT] and 1 to 1024 NAME=VALUE, or - for JSON lines: see syncbus help pub");
+        sb_run_complain (
+            0, "pub needs CATEGORY [SUBJECT] and 1 to 1024 NAME=VALUE, or - for JSON lines: see syncbus help pub");
         return false;
     }
     sb_change_t *changes = sb_arena_take (self->run->arena, count * sizeof (*changes));
@@ -107,7 +117,7 @@ static void s_push_line (publisher_t *self, const char *line)
     }
     char text[SB_DISPLAY_SIZE];
     snprintf (text, sizeof (text), "octet %u: %s", place + 1, problem);
-    s_report (self, self->line, "BAD_LINE", text, sb_text (""));
+    s_report (self, self->line, "BAD_LINE", text, sb_text (""), false);
 }
 
 /* Uses the whole lines that were read, while the session takes them. At the end of input the rest is one too. */
@@ -115,24 +125,25 @@ static void s_push_lines (publisher_t *self)
 {
     char *start = self->text;
     for (int i = 0; i < LINES_A_TURN && sb_session_has_room (self->session); i++) {
-        char *end = memchr (start, '\n', self->size - (size_t) (start - self->text));
+        char *end = memchr (start, '\n', self->size - (size_t)(start - self->text));
         bool is_rest = !end && self->is_at_end && start < self->text + self->size;
         if (!end && !is_rest)
             break;
         if (is_rest)
             end = self->text + self->size;
-        size_t octets = (size_t) (end - start);
+        size_t octets = (size_t)(end - start);
         *end = 0;
         self->line++;
         if (self->is_skipping || strlen (start) != octets)
             s_report (self, self->line, "BAD_LINE",
-                      self->is_skipping ? "the line is longer than 1 MiB: split it" : "a line must not contain NUL", sb_text (""));
+                      self->is_skipping ? "the line is longer than 1 MiB: split it" : "a line must not contain NUL",
+                      sb_text (""), false);
         else
             s_push_line (self, start);
         self->is_skipping = false;
         start = is_rest ? end : end + 1;
     }
-    self->size -= (size_t) (start - self->text);
+    self->size -= (size_t)(start - self->text);
     memmove (self->text, start, self->size);
 }
 
@@ -146,7 +157,7 @@ static void s_read_input (publisher_t *self)
     }
     ssize_t got = read (STDIN_FILENO, self->text + self->size, LINE_BYTES - self->size);
     if (got > 0)
-        self->size += (size_t) got;
+        self->size += (size_t)got;
     else if (got == 0 || errno != EINTR)
         self->is_at_end = true;
 }
@@ -194,7 +205,8 @@ static int s_publish (publisher_t *self, sb_delta_t *delta)
         if (!is_registered && sb_session_idle_ms (self->session) > self->run->timeout_ms)
             return sb_run_complain (SB_EXIT_NO_ANSWER, "no broker at %s: is syncbusd running?", endpoint);
         if (sb_session_undecided (self->session) && sb_session_idle_ms (self->session) > self->run->timeout_ms)
-            return sb_run_complain (SB_EXIT_NO_ANSWER, "the broker at %s did not decide in time: try a longer --timeout", endpoint);
+            return sb_run_complain (SB_EXIT_NO_ANSWER,
+                                    "the broker at %s did not decide in time: try a longer --timeout", endpoint);
         bool wants_input = is_registered && !self->is_at_end && !s_has_line (self);
         if (!s_wait (self, wants_input))
             return sb_run_complain (SB_EXIT_NO_ANSWER, "interrupted: what was not decided may still be");
@@ -214,8 +226,8 @@ static void s_print_summary (publisher_t *self)
         puts (sb_json_text (self->json));
         return;
     }
-    printf ("%s accepted", sb_display_integer ((int64_t) self->accepted, accepted));
-    printf (self->refused ? ", %s refused\n" : "\n", sb_display_integer ((int64_t) self->refused, refused));
+    printf ("%s accepted", sb_display_integer ((int64_t)self->accepted, accepted));
+    printf (self->refused ? ", %s refused\n" : "\n", sb_display_integer ((int64_t)self->refused, refused));
 }
 
 int sb_run_pub (sb_run_t *run)

@@ -22,9 +22,9 @@ typedef struct {
     sb_pages_t agents; /* list_agents after it */
     uint64_t latch_epoch;
     bool is_durable;
-    bool is_new;        /* false: it was in force already */
-    bool is_lifted;     /* somebody cleared it meanwhile */
-    bool has_agents;    /* the receipts could be read */
+    bool is_new;     /* false: it was in force already */
+    bool is_lifted;  /* somebody cleared it meanwhile */
+    bool has_agents; /* the receipts could be read */
 } stop_t;
 
 /* What a receipt means for people. */
@@ -59,7 +59,8 @@ static void s_await_receipts (stop_t *self)
 {
     int64_t deadline_ms = zclock_mono () + self->run->timeout_ms;
     double waiting = 0;
-    while (s_poll (self, &waiting) && waiting > 0 && !self->is_lifted && zclock_mono () < deadline_ms && !zsys_interrupted)
+    while (s_poll (self, &waiting) && waiting > 0 && !self->is_lifted && zclock_mono () < deadline_ms &&
+           !zsys_interrupted)
         zclock_sleep (RECEIPT_POLL_MS);
     sb_command_request_t request = sb_run_request (self->run, "list_agents");
     sb_client_outcome_t outcome = sb_pages_fetch (&self->agents, self->client, &request, true);
@@ -103,7 +104,7 @@ static void s_print_text (const stop_t *self)
     printf ("%sEMERGENCY STOP in force%s, epoch %" PRIu64 "%s; %s agents told\n",
             has_colour ? sb_display_colour (SB_MARK_BAD) : "", has_colour ? SB_DISPLAY_RESET : "", self->latch_epoch,
             self->is_new ? "" : " (it was in force already)",
-            sb_display_integer ((int64_t) sb_record_number (record, "told", 0), told));
+            sb_display_integer ((int64_t)sb_record_number (record, "told", 0), told));
     printf (self->is_durable ? "durable: it survives a restart of the broker\n" : "NOT DURABLE\n");
     for (group_t group = 0; group < GROUP_COUNT; group++)
         s_print_group (self, group);
@@ -155,8 +156,10 @@ static int s_conclude (const stop_t *self)
     if (!self->has_agents)
         sb_run_complain (0, "WARNING: the stop is in force, but who has confirmed is not known: see syncbus status");
     else if (missing)
-        sb_run_complain (0, "the stop is in force: nothing is accepted from anybody; %u agents have not confirmed that "
-                            "they stopped sending: look at them", missing);
+        sb_run_complain (0,
+                         "the stop is in force: nothing is accepted from anybody; %u agents have not confirmed that "
+                         "they stopped sending: look at them",
+                         missing);
     if (self->is_lifted)
         return sb_run_complain (SB_EXIT_REFUSED, "the stop was lifted meanwhile: see syncbus events");
     return SB_EXIT_DONE;
@@ -166,7 +169,7 @@ static int s_conclude (const stop_t *self)
 static int s_report (stop_t *self)
 {
     const sb_record_t *record = sb_pages_record (&self->stop, 0);
-    self->latch_epoch = (uint64_t) sb_record_number (record, "latch_epoch", 0);
+    self->latch_epoch = (uint64_t)sb_record_number (record, "latch_epoch", 0);
     self->is_durable = sb_record_boolean (record, "durable");
     self->is_new = sb_record_boolean (record, "changed");
     s_await_receipts (self);

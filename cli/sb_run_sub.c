@@ -38,7 +38,7 @@ static void s_watch (subscriber_t *self, const sb_publication_t *publication)
     char name[SB_TOPIC_MAX + 1];
     if (publication->topic_sequence == 0)
         return;
-    snprintf (name, sizeof (name), "%.*s", (int) publication->topic.size, publication->topic.data);
+    snprintf (name, sizeof (name), "%.*s", (int)publication->topic.size, publication->topic.data);
     topic_t *topic = zhash_lookup (self->topics, name);
     if (!topic) {
         topic = calloc (1, sizeof (*topic));
@@ -48,7 +48,8 @@ static void s_watch (subscriber_t *self, const sb_publication_t *publication)
     } else if (topic->stream_id == publication->stream_id && publication->topic_sequence > topic->topic_sequence + 1) {
         uint64_t missing = publication->topic_sequence - topic->topic_sequence - 1;
         self->lost += missing;
-        sb_run_complain (0, "%" PRIu64 " publications of %s were lost: this reader is too slow or was disconnected", missing, name);
+        sb_run_complain (0, "%" PRIu64 " publications of %s were lost: this reader is too slow or was disconnected",
+                         missing, name);
     }
     topic->stream_id = publication->stream_id;
     topic->topic_sequence = publication->topic_sequence;
@@ -70,7 +71,7 @@ static int s_wait_ms (const subscriber_t *self, int64_t connect_end_ms)
     if (!self->was_connected && (end_ms == 0 || connect_end_ms < end_ms))
         end_ms = connect_end_ms;
     int64_t left_ms = end_ms ? end_ms - zclock_mono () : -1;
-    return end_ms && left_ms < 0 ? 0 : left_ms > 3600000 ? 3600000 : (int) left_ms;
+    return end_ms && left_ms < 0 ? 0 : left_ms > 3600000 ? 3600000 : (int)left_ms;
 }
 
 static int s_read (subscriber_t *self)
@@ -126,12 +127,14 @@ static bool s_prepare (subscriber_t *self)
         sb_run_usage (self->run);
         return false;
     }
-    self->count_most = (uint64_t) count;
-    self->end_ms = seconds > 0 ? zclock_mono () + (int64_t) (seconds * 1000) : 0;
+    self->count_most = (uint64_t)count;
+    self->end_ms = seconds > 0 ? zclock_mono () + (int64_t)(seconds * 1000) : 0;
     for (uint32_t i = 0; i < arguments->operand_count; i++)
         if (!sb_stream_subscribe (self->stream, arguments->operands[i])) {
-            sb_run_complain (0, "\"%s\" is no topic: write a category, a prefix as category.agent, an exact topic as "
-                                "category.agent.subject, or all", arguments->operands[i]);
+            sb_run_complain (0,
+                             "\"%s\" is no topic: write a category, a prefix as category.agent, an exact topic as "
+                             "category.agent.subject, or all",
+                             arguments->operands[i]);
             return false;
         }
     if (arguments->operand_count == 0)

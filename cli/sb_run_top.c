@@ -22,7 +22,7 @@ static uint32_t s_width (void)
     long width = columns ? strtol (columns, NULL, 10) : 0;
     if (isatty (STDOUT_FILENO) && ioctl (STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         width = size.ws_col;
-    return width < WIDTH_MIN || width > WIDTH_MAX ? PRINTED_WIDTH : (uint32_t) width;
+    return width < WIDTH_MIN || width > WIDTH_MAX ? PRINTED_WIDTH : (uint32_t)width;
 }
 
 /* All of the grid, however many lines that takes. */
@@ -73,7 +73,7 @@ static void s_wait (int64_t until_ms)
 {
     while (zclock_mono () < until_ms && !zsys_interrupted) {
         int64_t left_ms = until_ms - zclock_mono ();
-        zclock_sleep (left_ms > 50 ? 50 : (int) left_ms);
+        zclock_sleep (left_ms > 50 ? 50 : (int)left_ms);
     }
 }
 
@@ -155,13 +155,13 @@ int sb_run_top (sb_run_t *run)
     if (!sb_arguments_number (arguments, "interval", 0.05, 3600, 1, &seconds) ||
         !sb_arguments_number (arguments, "count", 1, 1e15, 0, &count))
         return sb_run_usage (run);
-    uint32_t interval_ms = (uint32_t) (seconds * 1000);
+    uint32_t interval_ms = (uint32_t)(seconds * 1000);
     if (sb_arguments_flag (arguments, "json"))
-        return s_run_json (run, interval_ms, (uint64_t) count);
+        return s_run_json (run, interval_ms, (uint64_t)count);
     bool is_plain = sb_arguments_flag (arguments, "plain") || count > 0;
     const char *terminal = getenv ("TERM");
     bool is_terminal = isatty (STDOUT_FILENO) && isatty (STDIN_FILENO) && terminal && strcmp (terminal, "dumb") != 0;
     if (is_plain || !is_terminal)
-        return s_run_plain (run, interval_ms, (uint64_t) count);
+        return s_run_plain (run, interval_ms, (uint64_t)count);
     return sb_terminal_run (run, interval_ms);
 }

@@ -42,9 +42,9 @@ struct sb_session {
     uint32_t max_message_bytes;
     entry_t entries[SB_SESSION_WINDOW]; /* by sequence modulo SB_SESSION_WINDOW */
     bool is_registered;
-    bool is_paused;          /* by an operator's word */
-    bool is_stopped;         /* by the emergency stop */
-    bool is_partly_open;     /* the stop leaves some categories open: the broker judges */
+    bool is_paused;      /* by an operator's word */
+    bool is_stopped;     /* by the emergency stop */
+    bool is_partly_open; /* the stop leaves some categories open: the broker judges */
     uint64_t operator_revision;
     uint64_t latch_epoch;
     int64_t register_ms; /* when to register next */
@@ -131,7 +131,7 @@ bool sb_session_is_registered (const sb_session_t *self)
 
 uint32_t sb_session_undecided (const sb_session_t *self)
 {
-    return (uint32_t) (self->next_sequence - 1 - self->decided_through);
+    return (uint32_t)(self->next_sequence - 1 - self->decided_through);
 }
 
 bool sb_session_has_room (const sb_session_t *self)
@@ -149,7 +149,7 @@ static void s_fail (sb_session_t *self, sb_reason_t reason, sb_text_t text)
     const sb_reason_info_t *row = sb_reason_info (reason);
     self->failure = reason;
     if (text.size)
-        snprintf (self->failure_text, sizeof (self->failure_text), "%.*s", (int) text.size, text.data);
+        snprintf (self->failure_text, sizeof (self->failure_text), "%.*s", (int)text.size, text.data);
     else
         snprintf (self->failure_text, sizeof (self->failure_text), "%s", row->text);
 }
@@ -246,8 +246,11 @@ static void s_welcome (sb_session_t *self, const sb_welcome_t *welcome)
 static void s_refused (sb_session_t *self, const sb_refusal_t *refusal)
 {
     if (refusal->reason == SB_REASON_REGISTER_AGAIN) {
-        if (self->is_registered)
+        if (self->is_registered) {
+            /* The wait for the Welcome begins now, however long nothing was sent before. */
+            self->moved_ms = zclock_mono ();
             s_register (self);
+        }
     } else if (refusal->reason == SB_REASON_SEQUENCE_GAP || refusal->reason == SB_REASON_REPLACE_PENDING) {
         if (refusal->expected_sequence > self->decided_through && refusal->expected_sequence < self->next_to_send)
             self->next_to_send = refusal->expected_sequence;
@@ -262,7 +265,10 @@ static void s_command (sb_session_t *self, const sb_agent_command_t *command)
         const char *name;
         bool is_latch;
         bool holds; /* what it sets the flag to */
-    } rows[] = {{"pause", false, true}, {"resume", false, false}, {"emergency_stop", true, true}, {"emergency_clear", true, false}};
+    } rows[] = {{"pause", false, true},
+                {"resume", false, false},
+                {"emergency_stop", true, true},
+                {"emergency_clear", true, false}};
     sb_command_result_t result = {.command_id = command->command_id,
                                   .code = SB_REASON_AGENT_REFUSED,
                                   .message = sb_text ("syncbus pub takes no commands of its own")};
@@ -277,7 +283,7 @@ static void s_command (sb_session_t *self, const sb_agent_command_t *command)
     }
     /* Sending resets the arena that `command` lives in; the encoder is done with it by then. */
     char command_id[SB_ID_MAX + 1];
-    snprintf (command_id, sizeof (command_id), "%.*s", (int) command->command_id.size, command->command_id.data);
+    snprintf (command_id, sizeof (command_id), "%.*s", (int)command->command_id.size, command->command_id.data);
     result.command_id = sb_text (command_id);
     s_send (self, &(sb_agent_message_t){.kind = SB_AGENT_MESSAGE_COMMAND_RESULT, .command_result = result});
     s_beat (self);
@@ -304,9 +310,10 @@ static void s_handle (sb_session_t *self, const sb_broker_message_t *message)
         s_command (self, &message->command);
         return;
     case SB_BROKER_MESSAGE_GOODBYE:
-        if (message->goodbye.reason == SB_REASON_BROKER_STOPPING)
+        if (message->goodbye.reason == SB_REASON_BROKER_STOPPING) {
             self->is_registered = false;
-        else
+            self->moved_ms = zclock_mono ();
+        } else
             s_fail (self, message->goodbye.reason, message->goodbye.text);
         return;
     case SB_BROKER_MESSAGE_COMMAND_REPLY:
@@ -327,11 +334,12 @@ bool sb_session_turn (sb_session_t *self)
         }
         sb_arena_reset (self->arena);
         sb_fault_t fault =
-            sb_decode_broker_message (self->arena, zmq_msg_data (&frame), (size_t) size, MESSAGE_BYTES, &message);
+            sb_decode_broker_message (self->arena, zmq_msg_data (&frame), (size_t)size, MESSAGE_BYTES, &message);
         if (fault.reason == SB_REASON_NONE)
             s_handle (self, &message);
         else
-            s_fail (self, fault.reason, sb_text ("what answers there is no ingress of SyncBus: check --ingress-endpoint"));
+            s_fail (self, fault.reason,
+                    sb_text ("what answers there is no ingress of SyncBus: check --ingress-endpoint"));
         zmq_msg_close (&frame);
     }
     if (self->failure)

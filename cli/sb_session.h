@@ -16,14 +16,17 @@ enum { SB_SESSION_WINDOW = 1024 /* deltas undecided at most */ };
 
 typedef struct sb_session sb_session_t;
 
-/* Called once for each delta, in order of their sequence: `reason` SB_REASON_NONE, or why it was refused. `label` is what
- * sb_session_push was given. Texts are borrowed until it returns. */
-typedef void (sb_session_decided_t) (void *context, uint64_t label, sb_reason_t reason, sb_text_t text, sb_text_t field);
+/* Called once for each delta, in order of their sequence: `reason` SB_REASON_NONE, or why it was refused. `label` is
+ * what sb_session_push was given. Texts are borrowed until it returns. */
+typedef void (sb_session_decided_t) (void *context, uint64_t label, sb_reason_t reason, sb_text_t text,
+                                     sb_text_t field);
 
 /* Starts connecting. NULL when the endpoint makes no sense. `agent_id` must live as long as the session. */
-sb_session_t *sb_session_new (const char *ingress_endpoint, const char *agent_id, sb_session_decided_t *decided, void *context);
+sb_session_t *sb_session_new (const char *ingress_endpoint, const char *agent_id, sb_session_decided_t *decided,
+                              void *context);
 
-/* Says goodbye when there is a session, waits at most half a second for that to leave. Harmless on NULL and *self_p == NULL. */
+/* Says goodbye when there is a session, waits at most half a second for that to leave. Harmless on NULL and *self_p ==
+ * NULL. */
 void sb_session_destroy (sb_session_t **self_p);
 
 /* The socket, to be polled for reading. */

@@ -109,7 +109,7 @@ static sb_stream_outcome_t s_read_publication (sb_stream_t *self, sb_arena_t *ar
     int size = zmq_msg_recv (&frame, zsock_resolve (self->subscriber), 0);
     sb_fault_t fault = {.reason = SB_REASON_MALFORMED};
     if (size >= 0)
-        fault = sb_decode_publication (arena, zmq_msg_data (&frame), (size_t) size, SB_STREAM_FRAME_BYTES, publication);
+        fault = sb_decode_publication (arena, zmq_msg_data (&frame), (size_t)size, SB_STREAM_FRAME_BYTES, publication);
     zmq_msg_close (&frame);
     if (size < 0)
         return SB_STREAM_INTERRUPTED;
@@ -124,7 +124,7 @@ sb_stream_outcome_t sb_stream_next (sb_stream_t *self, int wait_ms, sb_arena_t *
     for (;;) {
         int64_t left_ms = wait_ms < 0 ? -1 : deadline_ms - zclock_mono ();
         sb_stream_outcome_t outcome;
-        int ready = zmq_poll (items, 2, wait_ms >= 0 && left_ms < 0 ? 0 : (long) left_ms);
+        int ready = zmq_poll (items, 2, wait_ms >= 0 && left_ms < 0 ? 0 : (long)left_ms);
         if (ready < 0 || zsys_interrupted)
             return SB_STREAM_INTERRUPTED;
         if ((items[0].revents & ZMQ_POLLIN) && s_read_monitor (self, &outcome))

@@ -103,10 +103,10 @@ static void s_print (const sb_table_t *self, FILE *stream, uint32_t column, cons
     uint32_t blanks = self->widths[column] - sb_display_width (text);
     bool is_last = column + 1 == self->column_count;
     if (self->is_number[column])
-        fprintf (stream, "%*s", (int) blanks, "");
+        fprintf (stream, "%*s", (int)blanks, "");
     fprintf (stream, "%s%s%s", sb_display_colour (mark), text, mark == SB_MARK_PLAIN ? "" : SB_DISPLAY_RESET);
     if (!is_last)
-        fprintf (stream, "%*s", (int) (GAP + (self->is_number[column] ? 0 : blanks)), "");
+        fprintf (stream, "%*s", (int)(GAP + (self->is_number[column] ? 0 : blanks)), "");
 }
 
 void sb_table_print (const sb_table_t *self, FILE *stream, bool has_colour)
@@ -120,7 +120,7 @@ void sb_table_print (const sb_table_t *self, FILE *stream, bool has_colour)
         fputc ('\n', stream);
     for (uint32_t i = 0; i < self->row_count * self->column_count; i++) {
         uint32_t column = i % self->column_count;
-        cell_t empty = {.text = (char *) "", .mark = SB_MARK_PLAIN};
+        cell_t empty = {.text = (char *)"", .mark = SB_MARK_PLAIN};
         const cell_t *cell = i < self->cell_count ? &self->cells[i] : &empty;
         s_print (self, stream, column, cell->text, has_colour ? cell->mark : SB_MARK_PLAIN);
         if (column + 1 == self->column_count)

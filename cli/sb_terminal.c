@@ -24,9 +24,9 @@ typedef struct {
     sb_arena_t *arena; /* for orders */
     sb_grid_t grid;
     sb_grid_view_t view;
-    int64_t next_ms;    /* when to read next */
-    int64_t lost_ms;    /* since when the broker is away; 0: it is there */
-    int64_t order_ms;   /* until when an order's answer is awaited; 0: none is */
+    int64_t next_ms;               /* when to read next */
+    int64_t lost_ms;               /* since when the broker is away; 0: it is there */
+    int64_t order_ms;              /* until when an order's answer is awaited; 0: none is */
     char order[SB_GRID_LINE_SIZE]; /* in words */
     bool is_utf8;
 } terminal_t;
@@ -34,7 +34,7 @@ typedef struct {
 /* The terminal's way to show a mark. */
 static attr_t s_attribute (sb_mark_t mark)
 {
-    attr_t colour = has_colors () ? COLOR_PAIR ((short) mark) : A_NORMAL;
+    attr_t colour = has_colors () ? COLOR_PAIR ((short)mark) : A_NORMAL;
     switch (mark) {
     case SB_MARK_GOOD:
     case SB_MARK_WARNING:
@@ -83,19 +83,19 @@ static void s_draw (terminal_t *self)
     if (self->lost_ms) {
         int code;
         char since[SB_DISPLAY_SIZE];
-        sb_display_duration_ns ((double) ((zclock_mono () - self->lost_ms) / 1000) * 1e9, since);
+        sb_display_duration_ns ((double)((zclock_mono () - self->lost_ms) / 1000) * 1e9, since);
         snprintf (self->view.trouble, sizeof (self->view.trouble), "%.340s (for %.20s)",
                   sb_poller_problem (self->poller, &code), since);
     } else
         self->view.trouble[0] = 0;
-    sb_canvas_t *canvas = sb_canvas_new ((uint32_t) width, (uint32_t) height);
+    sb_canvas_t *canvas = sb_canvas_new ((uint32_t)width, (uint32_t)height);
     sb_grid_render (&self->grid, &self->view, canvas);
     for (int line = 0; line < height; line++) {
         uint32_t cells;
-        for (uint32_t column = 0; column < (uint32_t) width; column += cells) {
-            cells = sb_canvas_run (canvas, (uint32_t) line, column, self->is_utf8, text, sizeof (text), &mark);
+        for (uint32_t column = 0; column < (uint32_t)width; column += cells) {
+            cells = sb_canvas_run (canvas, (uint32_t)line, column, self->is_utf8, text, sizeof (text), &mark);
             attrset (s_attribute (mark));
-            mvaddstr (line, (int) column, text);
+            mvaddstr (line, (int)column, text);
         }
     }
     sb_canvas_destroy (&canvas);
@@ -104,7 +104,7 @@ static void s_draw (terminal_t *self)
 
 static void s_say (terminal_t *self, bool is_bad, const char *text)
 {
-    snprintf (self->view.message, sizeof (self->view.message), "%.*s", (int) sizeof (self->view.message) - 1, text);
+    snprintf (self->view.message, sizeof (self->view.message), "%.*s", (int)sizeof (self->view.message) - 1, text);
     self->view.message_is_bad = is_bad;
 }
 
@@ -122,8 +122,8 @@ static void s_order (terminal_t *self, sb_grid_action_t action)
         request.agent_id = sb_text (self->view.selected);
     if (request.reason.size == 0)
         request.reason = sb_text ("from syncbus top");
-    snprintf (self->order, sizeof (self->order), "%s %s", orders[action].words,
-              action == SB_GRID_STOP ? "" : self->view.selected);
+    snprintf (self->order, sizeof (self->order), action == SB_GRID_STOP ? "%s" : "%s %s", orders[action].words,
+              self->view.selected);
     sb_arena_reset (self->arena);
     sb_client_outcome_t outcome = sb_client_send (self->orders, &request, self->arena);
     self->order_ms = outcome == SB_CLIENT_ANSWERED ? zclock_mono () + self->run->timeout_ms + SB_CLIENT_GRACE_MS : 0;
@@ -164,9 +164,9 @@ static int s_key (int key)
     static const struct {
         int from;
         int to;
-    } keys[] = {{KEY_UP, SB_KEY_UP},          {KEY_DOWN, SB_KEY_DOWN},   {KEY_PPAGE, SB_KEY_PAGE_UP},
-                {KEY_NPAGE, SB_KEY_PAGE_DOWN}, {KEY_HOME, SB_KEY_HOME},   {KEY_END, SB_KEY_END},
-                {KEY_ENTER, SB_KEY_ENTER},    {'\r', SB_KEY_ENTER},      {KEY_BACKSPACE, SB_KEY_BACKSPACE},
+    } keys[] = {{KEY_UP, SB_KEY_UP},           {KEY_DOWN, SB_KEY_DOWN}, {KEY_PPAGE, SB_KEY_PAGE_UP},
+                {KEY_NPAGE, SB_KEY_PAGE_DOWN}, {KEY_HOME, SB_KEY_HOME}, {KEY_END, SB_KEY_END},
+                {KEY_ENTER, SB_KEY_ENTER},     {'\r', SB_KEY_ENTER},    {KEY_BACKSPACE, SB_KEY_BACKSPACE},
                 {127, SB_KEY_BACKSPACE}};
     for (size_t i = 0; i < sizeof (keys) / sizeof (keys[0]); i++)
         if (keys[i].from == key)
@@ -225,7 +225,7 @@ static void s_loop (terminal_t *self, uint32_t interval_ms)
             return;
         s_draw (self);
         int64_t left_ms = self->next_ms - zclock_mono ();
-        zmq_poll (items, 3, left_ms < 0 ? 0 : left_ms < TURN_MS ? (long) left_ms : TURN_MS);
+        zmq_poll (items, 3, left_ms < 0 ? 0 : left_ms < TURN_MS ? (long)left_ms : TURN_MS);
         /* The terminal is gone: reading it gives nothing for ever. */
         if (items[0].revents & ZMQ_POLLERR)
             return;

@@ -18,10 +18,10 @@ static sb_arena_t *s_arena;
 
 static bool s_parse (const char *const *words)
 {
-    char *argv[WORDS_MAX + 2] = {(char *) "syncbus"};
+    char *argv[WORDS_MAX + 2] = {(char *)"syncbus"};
     int argc = 1;
     for (; words[argc - 1]; argc++)
-        argv[argc] = (char *) words[argc - 1];
+        argv[argc] = (char *)words[argc - 1];
     s_arena = s_arena ? s_arena : sb_arena_new (1 << 20);
     return sb_arguments_parse (&s_arguments, argc, argv, s_arena);
 }
@@ -30,17 +30,18 @@ static bool s_parse (const char *const *words)
 static const char *s_understood (void)
 {
     static char text[1024];
-    size_t size = (size_t) snprintf (text, sizeof (text), "%s %s", s_arguments.command ? s_arguments.command->name : "-",
-                                     s_arguments.agent_id ? s_arguments.agent_id : "-");
+    size_t size = (size_t)snprintf (text, sizeof (text), "%s %s", s_arguments.command ? s_arguments.command->name : "-",
+                                    s_arguments.agent_id ? s_arguments.agent_id : "-");
     for (uint32_t i = 0; i < s_arguments.parameter_count; i++) {
         sb_json_t *json = sb_json_new ();
         sb_json_value (json, &s_arguments.parameters[i].value);
-        size += (size_t) snprintf (text + size, sizeof (text) - size, " %.*s=%s", (int) s_arguments.parameters[i].name.size,
-                                   s_arguments.parameters[i].name.data, sb_json_text (json));
+        size +=
+            (size_t)snprintf (text + size, sizeof (text) - size, " %.*s=%s", (int)s_arguments.parameters[i].name.size,
+                              s_arguments.parameters[i].name.data, sb_json_text (json));
         sb_json_destroy (&json);
     }
     for (uint32_t i = 0; i < s_arguments.operand_count; i++)
-        size += (size_t) snprintf (text + size, sizeof (text) - size, " [%s]", s_arguments.operands[i]);
+        size += (size_t)snprintf (text + size, sizeof (text) - size, " [%s]", s_arguments.operands[i]);
     return text;
 }
 
@@ -64,13 +65,15 @@ Test (arguments, are_understood_by_the_tables)
          "send_command trainer command=\"go\" n=3 on=true word=\"buy\" label=\"42\" x=-1"},
         {{"send_command", "trainer", "go", "--depth", "3", "reason=because"},
          "send_command trainer command=\"go\" depth=3 reason=\"because\""},
-        {{"get", "market_data", "feed", "spot:BTC"}, "get_state - category=\"market_data\" agent=\"feed\" subject=\"spot:BTC\""},
+        {{"get", "market_data", "feed", "spot:BTC"},
+         "get_state - category=\"market_data\" agent=\"feed\" subject=\"spot:BTC\""},
         {{"get", "system_health"}, "get_state - category=\"system_health\""},
         {{"get_state", "--agent", "feed"}, "get_state - agent=\"feed\""},
         {{"history", "trades", "--last", "20"}, "history - category=\"trades\" last=20"},
         {{"events", "trader", "after=7", "--follow"}, "events - agent=\"trader\" after=7"},
         {{"sub", "market_data.", "all"}, "sub - [market_data.] [all]"},
-        {{"pub", "--agent", "me", "market_data", "spot:BTC", "price=1.5"}, "pub - [market_data] [spot:BTC] [price=1.5]"},
+        {{"pub", "--agent", "me", "market_data", "spot:BTC", "price=1.5"},
+         "pub - [market_data] [spot:BTC] [price=1.5]"},
         {{"pub", "--agent=me", "-"}, "pub - [-]"},
         {{"complete", "2", "syncbus", "--json", "st"}, "complete - [2] [syncbus] [--json] [st]"},
         {{"--version"}, "- -"},
@@ -207,7 +210,8 @@ Test (catalog, every_example_is_understood)
             line[strcspn (line, "|")] = 0;
             int count = s_split (line, words);
             s_arena = s_arena ? s_arena : sb_arena_new (1 << 20);
-            cr_expect (sb_arguments_parse (&s_arguments, count, words, s_arena), "%s: %s", example->line, s_arguments.problem);
+            cr_expect (sb_arguments_parse (&s_arguments, count, words, s_arena), "%s: %s", example->line,
+                       s_arguments.problem);
             cr_expect_eq (s_arguments.command, command, "%s", example->line);
         }
 }

@@ -18,10 +18,10 @@ Test (display, durations_are_readable)
     static const struct {
         double ns;
         const char *text;
-    } rows[] = {{0, "0s"},           {850, "850ns"},        {12300, "12.3us"},      {4560000, "4.56ms"},
-                {1.2e9, "1.20s"},    {59e9, "59s"},         {60e9, "1m00s"},        {184e9, "3m04s"},
-                {3600e9, "1h00m"},   {7500e9, "2h05m"},     {86400e9, "1d00h"},     {273600e9, "3d04h"},
-                {-1, "-"},           {NAN, "-"},            {1000, "1us"},          {999, "999ns"}};
+    } rows[] = {{0, "0s"},         {850, "850ns"},    {12300, "12.3us"},  {4560000, "4.56ms"},
+                {1.2e9, "1.20s"},  {59e9, "59s"},     {60e9, "1m00s"},    {184e9, "3m04s"},
+                {3600e9, "1h00m"}, {7500e9, "2h05m"}, {86400e9, "1d00h"}, {273600e9, "3d04h"},
+                {-1, "-"},         {NAN, "-"},        {1000, "1us"},      {999, "999ns"}};
     for (size_t i = 0; i < sizeof (rows) / sizeof (rows[0]); i++)
         cr_expect_str_eq (sb_display_duration_ns (rows[i].ns, s_text), rows[i].text);
 }

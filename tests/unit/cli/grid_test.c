@@ -95,7 +95,8 @@ Test (grid, at_80x24_all_thirteen_columns_stand)
     s_expect_line (canvas, 2, "deltas 1234/s  publications 1200/s  p99 merge 34us end to end 1.20ms");
     s_expect_line (canvas, 3, "AGENT      STATUS  CONF SIGNL     PNL H BREAKR LIVE  RATE   RESP QUEU BACKL DROP");
     s_expect_line (canvas, 4, "agent-00   trading 0.87 BUY     -1234 + CLOSED LIVE 1,234 12.3us    0 12.3k    0");
-    s_expect_line (canvas, 5, "slow       rebala\xe2\x80\xa6 0.87 BUY     -1234 x HALF   SUSP 1,234 12.3us    0 12.3k    0");
+    s_expect_line (canvas, 5,
+                   "slow       rebala\xe2\x80\xa6 0.87 BUY     -1234 x HALF   SUSP 1,234 12.3us    0 12.3k    0");
     s_expect_line (canvas, 23, "q quit  s sort  p pause  r resume  E emergency stop  h help");
     cr_expect_eq (view.page, 19);
     sb_canvas_destroy (&canvas);
@@ -119,8 +120,12 @@ Test (grid, at_200x50_nothing_is_short)
     sb_grid_view_t view = {.has_header = true, .has_footer = true};
     s_rows[1] = s_row ("a-rather-long-agent-name", "RECOVERING", "FORCED_OPEN");
     sb_canvas_t *canvas = s_render (&grid, &view, 200, 50);
-    s_expect_line (canvas, 3, "AGENT                    STATUS  CONF SIGNAL      PNL H BREAKER     LIVENESS   RATE/s RESPONSE QUEUE BACKLOG DROPS");
-    s_expect_line (canvas, 5, "a-rather-long-agent-name trading 0.87 BUY    -1234.50 x FORCED_OPEN RECOVERING  1,234   12.3us     0  12,345     0");
+    s_expect_line (canvas, 3,
+                   "AGENT                    STATUS  CONF SIGNAL      PNL H BREAKER     LIVENESS   RATE/s RESPONSE "
+                   "QUEUE BACKLOG DROPS");
+    s_expect_line (canvas, 5,
+                   "a-rather-long-agent-name trading 0.87 BUY    -1234.50 x FORCED_OPEN RECOVERING  1,234   12.3us     "
+                   "0  12,345     0");
     cr_expect (s_shows (canvas, "version 0.1.0"));
     cr_expect (s_shows (canvas, "12 agents by agent"));
     sb_canvas_destroy (&canvas);
@@ -205,9 +210,15 @@ Test (grid, selection_is_always_seen)
     static const struct {
         int key;
         const char *selected;
-    } steps[] = {{SB_KEY_UP, "agent-00"},        {SB_KEY_DOWN, "agent-01"},    {SB_KEY_PAGE_DOWN, "agent-10"},
-                 {'j', "agent-11"},              {SB_KEY_END, "agent-29"},     {SB_KEY_DOWN, "agent-29"},
-                 {SB_KEY_PAGE_DOWN, "agent-29"}, {SB_KEY_PAGE_UP, "agent-20"}, {'k', "agent-19"},
+    } steps[] = {{SB_KEY_UP, "agent-00"},
+                 {SB_KEY_DOWN, "agent-01"},
+                 {SB_KEY_PAGE_DOWN, "agent-10"},
+                 {'j', "agent-11"},
+                 {SB_KEY_END, "agent-29"},
+                 {SB_KEY_DOWN, "agent-29"},
+                 {SB_KEY_PAGE_DOWN, "agent-29"},
+                 {SB_KEY_PAGE_UP, "agent-20"},
+                 {'k', "agent-19"},
                  {SB_KEY_HOME, "agent-00"}};
     for (size_t i = 0; i < sizeof (steps) / sizeof (steps[0]); i++) {
         cr_expect_eq (sb_grid_key (&grid, &view, steps[i].key), SB_GRID_NOTHING);
@@ -298,7 +309,7 @@ Test (grid, q_quits_and_s_goes_round)
     sb_grid_t grid = s_grid (0);
     sb_grid_view_t view = {.has_header = true, .has_footer = true};
     for (int i = 0; i < SB_GRID_BY_COUNT; i++) {
-        cr_expect_eq (view.order, (sb_grid_order_t) i);
+        cr_expect_eq (view.order, (sb_grid_order_t)i);
         sb_grid_key (&grid, &view, 's');
     }
     cr_expect_eq (view.order, SB_GRID_BY_AGENT);
@@ -311,8 +322,10 @@ Test (grid, q_quits_and_s_goes_round)
 static sb_pages_t s_pages (int64_t accepted, sb_parameter_t *columns, sb_record_t *record)
 {
     static sb_page_t page;
-    columns[0] = (sb_parameter_t){.name = sb_text ("agent_id"), .value = {.kind = SB_VALUE_TEXT, .text = sb_text ("feed")}};
-    columns[1] = (sb_parameter_t){.name = sb_text ("accepted"), .value = {.kind = SB_VALUE_INTEGER, .integer = accepted}};
+    columns[0] =
+        (sb_parameter_t){.name = sb_text ("agent_id"), .value = {.kind = SB_VALUE_TEXT, .text = sb_text ("feed")}};
+    columns[1] =
+        (sb_parameter_t){.name = sb_text ("accepted"), .value = {.kind = SB_VALUE_INTEGER, .integer = accepted}};
     columns[2] = (sb_parameter_t){.name = sb_text ("status"), .value = {.kind = SB_VALUE_INTEGER, .integer = 3}};
     *record = (sb_record_t){.columns = columns, .column_count = 3};
     page.reply = (sb_command_reply_t){.records = record, .record_count = 1};

@@ -55,10 +55,14 @@ Test (json, numbers_read_back_the_same_and_are_never_infinite)
 
 Test (json, integers_beyond_2_to_53_are_texts)
 {
-    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = 9007199254740991}), "9007199254740991");
-    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = 9007199254740992}), "\"9007199254740992\"");
-    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = -9007199254740991}), "-9007199254740991");
-    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = INT64_MIN}), "\"-9223372036854775808\"");
+    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = 9007199254740991}),
+                      "9007199254740991");
+    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = 9007199254740992}),
+                      "\"9007199254740992\"");
+    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = -9007199254740991}),
+                      "-9007199254740991");
+    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = INT64_MIN}),
+                      "\"-9223372036854775808\"");
 }
 
 Test (json, other_values_have_their_forms)
@@ -111,10 +115,11 @@ static const char *s_read (const char *line, sb_delta_t *delta)
 Test (json_reader, reads_every_kind)
 {
     sb_delta_t delta;
-    const char *problem =
-        s_read (" { \"category\" : \"market_data\", \"subject\":\"spot:BTC\", \"origin_unix_ns\":\"1700000000000000000\","
-                "\"changes\":{\"a\":1.5,\"b\":3,\"c\":-0,\"d\":true,\"e\":false,\"f\":null,\"g\":\"x\\u20ac\\n\","
-                "\"h\":{\"decimal\":\"64250.10\"},\"i\":{\"base64\":\"AAEC\"},\"j\":1e3}} ", &delta);
+    const char *problem = s_read (
+        " { \"category\" : \"market_data\", \"subject\":\"spot:BTC\", \"origin_unix_ns\":\"1700000000000000000\","
+        "\"changes\":{\"a\":1.5,\"b\":3,\"c\":-0,\"d\":true,\"e\":false,\"f\":null,\"g\":\"x\\u20ac\\n\","
+        "\"h\":{\"decimal\":\"64250.10\"},\"i\":{\"base64\":\"AAEC\"},\"j\":1e3}} ",
+        &delta);
     cr_assert_null (problem, "%s", problem);
     cr_expect (sb_text_equal (delta.category, sb_text ("market_data")));
     cr_expect (sb_text_equal (delta.subject, sb_text ("spot:BTC")));
@@ -141,17 +146,44 @@ Test (json_reader, surrogate_pairs_make_one_character)
 
 Test (json_reader, nonsense_is_refused_with_a_sentence)
 {
-    static const char *const lines[] = {
-        "", "{", "{}", "[]", "3", "{\"changes\":{}}", "{\"changes\":3}", "{\"changes\":{\"a\":1}", "{\"changes\":{\"a\":1}} x",
-        "{\"changes\":{\"a\":1,}}", "{\"changes\":{\"a\":01}}", "{\"changes\":{\"a\":1.}}", "{\"changes\":{\"a\":.5}}",
-        "{\"changes\":{\"a\":1e}}", "{\"changes\":{\"a\":NaN}}", "{\"changes\":{\"a\":1e999}}", "{\"changes\":{\"a\":+1}}",
-        "{\"changes\":{\"a\":9223372036854775808}}", "{\"changes\":{\"a\":[1]}}", "{\"changes\":{\"a\":{\"b\":\"1\"}}}",
-        "{\"changes\":{\"a\":{\"decimal\":\"x\"}}}", "{\"changes\":{\"a\":{\"base64\":\"AAE\"}}}", "{\"changes\":{\"a\":\"x}}",
-        "{\"changes\":{\"a\":\"\\x\"}}", "{\"changes\":{\"a\":\"\\u12g4\"}}", "{\"changes\":{\"a\":\"\\ud83d\"}}",
-        "{\"changes\":{\"a\":\"\\ude00\"}}", "{\"changes\":{\"a\":\"\\u0000\"}}", "{\"changes\":{\"a\":\"\xff\"}}",
-        "{\"changes\":{\"a\":\"\n\"}}", "{\"price\":1}", "{\"category\":3,\"changes\":{\"a\":1}}",
-        "{\"event_unix_ns\":1.5,\"changes\":{\"a\":1}}", "{\"event_unix_ns\":\"x\",\"changes\":{\"a\":1}}",
-        "{\"changes\":{\"a\":1e}", "{\"changes\":{\"a\":tru}}", "{\"changes\":{\"a\"}}", "{\"changes\":{a:1}}"};
+    static const char *const lines[] = {"",
+                                        "{",
+                                        "{}",
+                                        "[]",
+                                        "3",
+                                        "{\"changes\":{}}",
+                                        "{\"changes\":3}",
+                                        "{\"changes\":{\"a\":1}",
+                                        "{\"changes\":{\"a\":1}} x",
+                                        "{\"changes\":{\"a\":1,}}",
+                                        "{\"changes\":{\"a\":01}}",
+                                        "{\"changes\":{\"a\":1.}}",
+                                        "{\"changes\":{\"a\":.5}}",
+                                        "{\"changes\":{\"a\":1e}}",
+                                        "{\"changes\":{\"a\":NaN}}",
+                                        "{\"changes\":{\"a\":1e999}}",
+                                        "{\"changes\":{\"a\":+1}}",
+                                        "{\"changes\":{\"a\":9223372036854775808}}",
+                                        "{\"changes\":{\"a\":[1]}}",
+                                        "{\"changes\":{\"a\":{\"b\":\"1\"}}}",
+                                        "{\"changes\":{\"a\":{\"decimal\":\"x\"}}}",
+                                        "{\"changes\":{\"a\":{\"base64\":\"AAE\"}}}",
+                                        "{\"changes\":{\"a\":\"x}}",
+                                        "{\"changes\":{\"a\":\"\\x\"}}",
+                                        "{\"changes\":{\"a\":\"\\u12g4\"}}",
+                                        "{\"changes\":{\"a\":\"\\ud83d\"}}",
+                                        "{\"changes\":{\"a\":\"\\ude00\"}}",
+                                        "{\"changes\":{\"a\":\"\\u0000\"}}",
+                                        "{\"changes\":{\"a\":\"\xff\"}}",
+                                        "{\"changes\":{\"a\":\"\n\"}}",
+                                        "{\"price\":1}",
+                                        "{\"category\":3,\"changes\":{\"a\":1}}",
+                                        "{\"event_unix_ns\":1.5,\"changes\":{\"a\":1}}",
+                                        "{\"event_unix_ns\":\"x\",\"changes\":{\"a\":1}}",
+                                        "{\"changes\":{\"a\":1e}",
+                                        "{\"changes\":{\"a\":tru}}",
+                                        "{\"changes\":{\"a\"}}",
+                                        "{\"changes\":{a:1}}"};
     for (size_t i = 0; i < sizeof (lines) / sizeof (lines[0]); i++) {
         sb_delta_t delta;
         cr_expect_not_null (s_read (lines[i], &delta), "%s was taken", lines[i]);

@@ -31,14 +31,29 @@ Test (literal, kind_follows_the_form)
     static const struct {
         const char *literal;
         sb_value_kind_t kind;
-    } rows[] = {{"3", SB_VALUE_INTEGER},       {"-3", SB_VALUE_INTEGER},     {"+3", SB_VALUE_INTEGER},
-                {"3.0", SB_VALUE_NUMBER},      {"1e3", SB_VALUE_NUMBER},     {".5", SB_VALUE_NUMBER},
-                {"-1.5E-3", SB_VALUE_NUMBER},  {"true", SB_VALUE_BOOLEAN},   {"false", SB_VALUE_BOOLEAN},
-                {"True", SB_VALUE_TEXT},       {"nan", SB_VALUE_TEXT},       {"inf", SB_VALUE_TEXT},
-                {"0x10", SB_VALUE_TEXT},       {"", SB_VALUE_TEXT},          {"1.2.3", SB_VALUE_TEXT},
-                {"-", SB_VALUE_TEXT},          {"1e", SB_VALUE_TEXT},        {" 3", SB_VALUE_TEXT},
-                {"text:42", SB_VALUE_TEXT},    {"text:null", SB_VALUE_TEXT}, {"decimal:64250.10", SB_VALUE_DECIMAL},
-                {"base64:AAEC", SB_VALUE_BYTES}, {"BUY", SB_VALUE_TEXT}};
+    } rows[] = {{"3", SB_VALUE_INTEGER},
+                {"-3", SB_VALUE_INTEGER},
+                {"+3", SB_VALUE_INTEGER},
+                {"3.0", SB_VALUE_NUMBER},
+                {"1e3", SB_VALUE_NUMBER},
+                {".5", SB_VALUE_NUMBER},
+                {"-1.5E-3", SB_VALUE_NUMBER},
+                {"true", SB_VALUE_BOOLEAN},
+                {"false", SB_VALUE_BOOLEAN},
+                {"True", SB_VALUE_TEXT},
+                {"nan", SB_VALUE_TEXT},
+                {"inf", SB_VALUE_TEXT},
+                {"0x10", SB_VALUE_TEXT},
+                {"", SB_VALUE_TEXT},
+                {"1.2.3", SB_VALUE_TEXT},
+                {"-", SB_VALUE_TEXT},
+                {"1e", SB_VALUE_TEXT},
+                {" 3", SB_VALUE_TEXT},
+                {"text:42", SB_VALUE_TEXT},
+                {"text:null", SB_VALUE_TEXT},
+                {"decimal:64250.10", SB_VALUE_DECIMAL},
+                {"base64:AAEC", SB_VALUE_BYTES},
+                {"BUY", SB_VALUE_TEXT}};
     for (size_t i = 0; i < sizeof (rows) / sizeof (rows[0]); i++)
         cr_expect_eq (s_read (rows[i].literal, SB_PARAMETER_ANY).kind, rows[i].kind, "%s", rows[i].literal);
 }
@@ -123,7 +138,7 @@ Test (literal, base64_reads_what_it_wrote)
     char text[400];
     uint32_t size;
     for (int i = 0; i < 256; i++)
-        data[i] = (uint8_t) i;
+        data[i] = (uint8_t)i;
     for (size_t octets = 0; octets <= 256; octets++) {
         sb_base64_encode (data, octets, text);
         cr_assert (sb_base64_decode (text, sb_base64_size (octets), back, &size));

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Whole runs against a command endpoint that answers as told: exit codes, complaints, pages, JSON, the emergency stop.
+ */
+#include <criterion/criterion.h>
+#include <czmq.h>
+#include <stdatomic.h>
+
+#include "fake_broker.h"
+#include "sb_names.h"
+#include "sb_run.h"
+
+enum { WORDS_MAX = 16, OUTPUT_SIZE = 1 << 16 };
+
+static char s_output[OUTPUT_SIZE];     /* standard output of the last run */
+static char s_complaints[OUTPUT_SIZE]; /* standard error */
+
+static void s_read_file (FILE *file, char *text)
+{
+    rewind (file);
+    size_t size = fread (text, 1, OUTPUT_SIZE - 1, file);
+    text[size] = 0;
+    fclose (file);
+}
+
+/* Runs the command line `words` and returns its exit code. */
+static int s_run (const char *endpoint, const char *const *words)
+{
+    char *argv[WORDS_MAX + 4] = {(char *)"syncbus", (char *)"--endpoint", (char *)endpoint};
+    int argc = 3;
+    for (; words[argc - 3]; argc++)
+        argv[argc] = (char *)words[argc - 3];
+    FILE *files[2] = {tmpfile (), tmpfile ()};
+    int kept[2] = {dup (1), dup (2)};
+    fflush (stdout);
+    for (int i = 0; i < 2; i++)
+        dup2 (fileno (files[i]), i + 1);
+    int code = sb_run (argc, argv);
+    fflush (stdout);
+    fflush (stderr);
+    for (int i = 0; i < 2; i++) {
+        dup2 (kept[i], i + 1);
+        close (kept[i]);
+    }
+    s_read_file (files[0], s_output);
+    s_read_file (files[1], s_complaints);
+    return code;
+}
+
+#define RUN(endpoint, ...) s_run (endpoint, (const char *[]){__VA_ARGS__, NULL})
+
+/* What the last request was, and what is answered to all. */
+typedef struct {
+    char command[64];
+    char agent_id[80];
+    char issuer[80];
+    char reason[80];
+    char parameters[256];
+    uint32_t timeout_ms;
+    sb_command_reply_t reply; /* without its command_id */
+} stage_t;
+
+static void s_answer (void *context, const sb_command_request_t *request, uint32_t number, sb_command_reply_t *reply)
+{
+    stage_t *stage = context;
+    (void)number;
+    snprintf (stage->command, sizeof (stage->command), "%.*s", (int)request->command.size, request->command.data);
+    snprintf (stage->agent_id, sizeof (stage->agent_id), "%.*s", (int)request->agent_id.size, request->agent_id.data);
+    snprintf (stage->issuer, sizeof (stage->issuer), "%.*s", (int)request->issuer.size, request->issuer.data);
+    snprintf (stage->reason, sizeof (stage->reason), "%.*s", (int)request->reason.size, request->reason.data);
+    size_t size = 0;
+    for (uint32_t i = 0; i < request->parameter_count; i++)
+        size += (size_t)snprintf (stage->parameters + size, sizeof (stage->parameters) - size, "%.*s:%d ",
+                                  (int)request->parameters[i].name.size, request->parameters[i].name.data,
+                                  (int)request->parameters[i].value.kind);
+    stage->timeout_ms = request->timeout_ms;
+    sb_text_t command_id = reply->command_id;
+    *reply = stage->reply;
+    reply->command_id = command_id;
+}
+
+Test (run, done_is_0_and_the_request_is_whole)
+{
+    stage_t stage = {.reply = {.code = SB_REASON_NONE, .message = sb_text ("paused")}};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    int code = RUN (fake_broker_endpoint (broker), "send-command", "trainer", "go", "n=3", "w=0.1", "t=text:4",
+                    "--reason", "why not", "--issuer", "alice", "--timeout", "2.5");
+    cr_expect_eq (code, 0, "%s", s_complaints);
+    cr_expect_str_eq (s_output, "paused\n");
+    cr_expect_str_eq (s_complaints, "");
+    cr_expect_str_eq (stage.command, "send_command");
+    cr_expect_str_eq (stage.agent_id, "trainer");
+    cr_expect_str_eq (stage.issuer, "alice");
+    cr_expect_str_eq (stage.reason, "why not");
+    cr_expect_eq (stage.timeout_ms, 2500);
+    cr_expect_str_eq (stage.parameters, "command:5 n:2 w:1 t:5 ");
+    RUN (fake_broker_endpoint (broker), "status");
+    cr_expect_not_null (strchr (stage.issuer, '@'), "user@host by default, not %s", stage.issuer);
+    fake_broker_destroy (&broker);
+}
+
+Test (run, refused_is_1_with_name_and_text)
+{
+    stage_t stage = {.reply = {.code = SB_REASON_UNKNOWN_AGENT}};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "pause_agent", "nobody"), 1);
+    cr_expect_str_eq (s_complaints, "syncbus: UNKNOWN_AGENT: no agent of that id is known: see syncbus list_agents\n");
+    cr_expect_str_eq (s_output, "");
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "pause_agent", "nobody", "--json"), 1);
+    cr_expect_not_null (strstr (s_output, "\"code\":\"UNKNOWN_AGENT\""));
+    fake_broker_destroy (&broker);
+}
+
+Test (run, nonsense_is_2)
+{
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "pause_agent"), 2);
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "stauts"), 2);
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "status", "--timeout", "0"), 2);
+    cr_expect_eq (RUN ("nowhere", "status"), 2);
+    cr_expect_not_null (strstr (s_complaints, "tcp://HOST:PORT"));
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "help", "stauts"), 2);
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "sub", "a b"), 2);
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "pub", "notes", "x=1"), 2, "no --agent");
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "pub", "--agent", "me", "notes", "x"), 2);
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "complete", "9", "syncbus"), 2);
+}
+
+Test (run, no_broker_is_3_and_names_the_endpoint)
+{
+    static const char sentence[] = "syncbus: no broker at tcp://127.0.0.1:1: is syncbusd running?\n";
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "status", "--timeout", "0.1"), 3);
+    cr_expect_str_eq (s_complaints, sentence);
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "emergency_stop", "--timeout", "0.1"), 3);
+    cr_expect_str_eq (s_complaints, sentence);
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "top", "--plain", "--timeout", "0.1"), 3);
+    cr_expect_str_eq (s_complaints, sentence);
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "list_agents", "--timeout", "0.1"), 3);
+    cr_expect_eq (RUN ("x", "sub", "--publish-endpoint", "tcp://127.0.0.1:1", "--timeout", "0.1"), 3);
+    cr_expect_str_eq (s_complaints, sentence);
+    cr_expect_eq (
+        RUN ("x", "pub", "--agent", "me", "a", "b=1", "--ingress-endpoint", "tcp://127.0.0.1:1", "--timeout", "0.1"),
+        3);
+    cr_expect_str_eq (s_complaints, sentence);
+}
+
+Test (run, silence_is_3_and_is_told_from_no_broker)
+{
+    stage_t stage = {.reply = {.code = SB_REASON_LIMIT}};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "status", "--timeout", "0.05"), 3);
+    cr_expect_not_null (strstr (s_complaints, "did not answer in time"));
+    fake_broker_destroy (&broker);
+}
+
+Test (run, another_commands_reply_is_not_taken)
+{
+    stage_t stage = {.reply = {.code = SB_REASON_NONE, .message = sb_text ("mine")}};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    fake_broker_set_noise (broker, true, false);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "resume_agent", "x"), 0);
+    cr_expect_str_eq (s_output, "mine\n");
+    fake_broker_destroy (&broker);
+}
+
+Test (run, garbage_for_an_answer_is_3)
+{
+    stage_t stage = {.reply = {.code = SB_REASON_NONE}};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    fake_broker_set_noise (broker, false, true);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "status"), 3);
+    cr_expect_not_null (strstr (s_complaints, "no command endpoint of SyncBus"));
+    fake_broker_destroy (&broker);
+}
+
+/* Three pages of one field each. */
+static void s_answer_pages (void *context, const sb_command_request_t *request, uint32_t number,
+                            sb_command_reply_t *reply)
+{
+    static sb_state_field_t field;
+    static const char *const names[] = {"a", "b", "c"};
+    static const char *const cursors[] = {"1", "2", ""};
+    uint32_t page = 0;
+    (void)context;
+    (void)number;
+    for (uint32_t i = 0; i < request->parameter_count; i++)
+        if (sb_text_equal (request->parameters[i].name, sb_text ("cursor")))
+            page = (uint32_t)(request->parameters[i].value.text.data[0] - '0');
+    field = (sb_state_field_t){.topic = sb_text ("notes.me."),
+                               .name = sb_text (names[page]),
+                               .value = {.kind = SB_VALUE_INTEGER, .integer = page},
+                               .quality = SB_QUALITY_OK};
+    reply->fields = &field;
+    reply->field_count = 1;
+    reply->next_cursor = sb_text (cursors[page]);
+}
+
+Test (run, all_pages_are_fetched_unless_limited)
+{
+    fake_broker_t *broker = fake_broker_new (s_answer_pages, NULL);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "notes"), 0);
+    cr_expect_str_eq (s_output, "topic      field  value  quality  changed\n"
+                                "notes.me.  a      0      OK       -\n"
+                                "notes.me.  b      1      OK       -\n"
+                                "notes.me.  c      2      OK       -\n");
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "notes", "--limit", "1"), 0);
+    cr_expect_null (strstr (s_output, " b "));
+    cr_expect_str_eq (s_complaints, "there is more: add --cursor 1\n");
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "--cursor", "1"), 0);
+    cr_expect_null (strstr (s_output, " a "));
+    cr_expect_not_null (strstr (s_output, " c "));
+    fake_broker_destroy (&broker);
+}
+
+Test (run, json_is_one_stable_document)
+{
+    fake_broker_t *broker = fake_broker_new (s_answer_pages, NULL);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "--cursor", "2", "--json"), 0);
+    char *id = strstr (s_output, "\"command_id\":\"");
+    cr_assert_not_null (id);
+    memmove (id + 14, strchr (id + 14, '"'), strlen (strchr (id + 14, '"')) + 1);
+    cr_expect_str_eq (
+        s_output,
+        "{\"command\":\"get_state\",\"code\":\"NONE\",\"message\":\"\",\"command_id\":\"\",\"sequence\":0,"
+        "\"stream_id\":0,\"epoch\":0,\"records\":[],\"fields\":[{\"topic\":\"notes.me.\",\"category\":\"notes\","
+        "\"agent_id\":\"me\",\"subject\":\"\",\"name\":\"c\",\"value\":2,\"sequence\":0,\"changed_unix_ns\":0,"
+        "\"quality\":\"OK\"}],\"publications\":[],\"next_cursor\":\"\"}\n");
+    fake_broker_destroy (&broker);
+}
+
+/* An emergency stop: what the broker knows, and how many times status was asked. */
+typedef struct {
+    bool is_durable;
+    bool is_lifted;
+    atomic_uint status_count;
+    uint32_t confirm_at; /* the status at which `slow` has confirmed */
+} stop_stage_t;
+
+static sb_parameter_t s_word (const char *name, const char *word)
+{
+    return (sb_parameter_t){.name = sb_text (name), .value = {.kind = SB_VALUE_TEXT, .text = sb_text (word)}};
+}
+
+static sb_parameter_t s_count (const char *name, int64_t count)
+{
+    return (sb_parameter_t){.name = sb_text (name), .value = {.kind = SB_VALUE_INTEGER, .integer = count}};
+}
+
+static sb_parameter_t s_flag (const char *name, bool flag)
+{
+    return (sb_parameter_t){.name = sb_text (name), .value = {.kind = SB_VALUE_BOOLEAN, .boolean = flag}};
+}
+
+static void s_answer_stop (void *context, const sb_command_request_t *request, uint32_t number,
+                           sb_command_reply_t *reply)
+{
+    stop_stage_t *stage = context;
+    static sb_parameter_t columns[3][4];
+    static sb_record_t records[3];
+    (void)number;
+    bool is_confirmed = stage->status_count >= stage->confirm_at;
+    uint32_t count = 1;
+    if (sb_text_equal (request->command, sb_text ("emergency_stop"))) {
+        columns[0][0] = s_count ("latch_epoch", 3);
+        columns[0][1] = s_flag ("durable", stage->is_durable);
+        columns[0][2] = s_count ("told", 2);
+        columns[0][3] = s_flag ("changed", true);
+    } else if (sb_text_equal (request->command, sb_text ("status"))) {
+        is_confirmed = ++stage->status_count >= stage->confirm_at;
+        columns[0][0] = s_flag ("stopped", !stage->is_lifted);
+        columns[0][1] = s_count ("latch_delivered", is_confirmed ? 0 : 1);
+        columns[0][2] = columns[0][3] = s_count ("latch_epoch", 3);
+    } else {
+        count = 3;
+        static const char *const names[] = {"quick", "slow", "away"};
+        const char *receipts[] = {"APPLIED", is_confirmed ? "APPLIED" : "DELIVERED", "ACCEPTED"};
+        for (uint32_t i = 0; i < 3; i++) {
+            columns[i][0] = s_word ("agent_id", names[i]);
+            columns[i][1] = s_word ("latch_receipt", receipts[i]);
+            columns[i][2] = s_flag ("connected", i < 2);
+            columns[i][3] = s_word ("liveness", "LIVE");
+        }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        records[i] = (sb_record_t){.columns = columns[i], .column_count = 4};
+    reply->records = records;
+    reply->record_count = count;
+}
+
+Test (stop, waits_for_receipts_and_names_everybody)
+{
+    stop_stage_t stage = {.is_durable = true, .confirm_at = 3};
+    fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop"), 0);
+    cr_expect_eq (stage.status_count, 3);
+    cr_expect_str_eq (s_output, "EMERGENCY STOP in force, epoch 3; 2 agents told\n"
+                                "durable: it survives a restart of the broker\n"
+                                "confirmed (2): quick, slow\n"
+                                "not connected, told when they register (1): away\n"
+                                "to lift it: syncbus emergency-clear --latch-epoch 3 --reason WHY\n");
+    cr_expect_str_eq (s_complaints, "");
+    fake_broker_destroy (&broker);
+}
+
+Test (stop, who_does_not_confirm_is_named_and_it_is_no_failure)
+{
+    stop_stage_t stage = {.is_durable = true, .confirm_at = 1000};
+    fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop", "--timeout", "0.3"), 0);
+    cr_expect_not_null (strstr (s_output, "confirmed (1): quick\n"));
+    cr_expect_not_null (strstr (s_output, "NOT CONFIRMED (1): slow (DELIVERED)\n"));
+    cr_expect_not_null (strstr (s_complaints, "the stop is in force"));
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop", "--timeout", "0.3", "--json"), 0);
+    cr_expect_not_null (
+        strstr (s_output, "\"confirmed\":[\"quick\"],\"not_confirmed\":[\"slow\"],\"not_connected\":[\"away\"]"));
+    fake_broker_destroy (&broker);
+}
+
+Test (stop, that_is_not_durable_is_loud)
+{
+    stop_stage_t stage = {.is_durable = false, .confirm_at = 0};
+    fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop"), 0);
+    cr_expect_not_null (strstr (s_output, "NOT DURABLE"));
+    cr_expect_not_null (strstr (s_complaints, "WARNING"));
+    fake_broker_destroy (&broker);
+}
+
+Test (stop, that_was_lifted_meanwhile_is_1)
+{
+    stop_stage_t stage = {.is_durable = true, .is_lifted = true};
+    fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop"), 1);
+    fake_broker_destroy (&broker);
+}
+
+Test (help, every_command_has_its_page)
+{
+    const sb_catalog_command_t *command;
+    cr_expect_eq (RUN ("x", "help"), 0);
+    for (uint32_t i = 0; (command = sb_catalog_command_at (i)) != NULL; i++) {
+        cr_expect_eq (RUN ("x", "help", command->name), 0);
+        cr_expect_eq (strncmp (s_output, command->name, strlen (command->name)), 0);
+        /* What follows `complete` are somebody else's words. */
+        if (strcmp (command->name, "complete") != 0)
+            cr_expect_eq (RUN ("x", command->name, "--help"), 0);
+    }
+    cr_expect_eq (RUN ("x", "--version"), 0);
+    cr_expect_eq (strncmp (s_output, "syncbus ", 8), 0);
+}
+
+/* True when a line of the output is exactly `text`. */
+static bool s_has_line (const char *text)
+{
+    char line[128];
+    snprintf (line, sizeof (line), "\n%s\n", text);
+    return strncmp (s_output, line + 1, strlen (line) - 1) == 0 || strstr (s_output, line);
+}
+
+Test (complete, offers_every_row_of_the_tables)
+{
+    const sb_catalog_command_t *command;
+    const sb_catalog_parameter_t *row;
+    uint32_t count;
+    const sb_catalog_option_t *options = sb_catalog_options (&count);
+    RUN ("tcp://127.0.0.1:1", "complete", "1", "syncbus");
+    for (uint32_t i = 0; (command = sb_catalog_command_at (i)) != NULL; i++)
+        cr_expect (s_has_line (command->name) || strcmp (command->name, "complete") == 0, "%s", command->name);
+    for (uint32_t i = 0; (command = sb_catalog_command_at (i)) != NULL; i++) {
+        RUN ("tcp://127.0.0.1:1", "complete", "2", "syncbus", command->name, "-");
+        for (uint32_t j = 0; j < count; j++) {
+            char text[64];
+            snprintf (text, sizeof (text), "--%s", options[j].name);
+            bool is_taken =
+                sb_catalog_option (command, options[j].name) || sb_catalog_parameter (command, options[j].name);
+            cr_expect_eq (s_has_line (text), is_taken, "%s %s", command->name, text);
+        }
+        if (command->is_local)
+            continue;
+        RUN ("tcp://127.0.0.1:1", "complete", "3", "syncbus", command->name, command->needs_agent ? "x" : "--json");
+        for (uint32_t j = 0; (row = sb_catalog_parameter_at (command, j)) != NULL; j++) {
+            char text[64];
+            snprintf (text, sizeof (text), "%s=", row->name);
+            cr_expect (s_has_line (text), "%s %s", command->name, text);
+        }
+    }
+}
+
+Test (complete, agents_come_from_the_broker_and_their_lack_is_silent)
+{
+    stop_stage_t stage = {.is_durable = true};
+    fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
+    RUN (fake_broker_endpoint (broker), "complete", "2", "syncbus", "pause-agent", "");
+    cr_expect_str_eq (s_output, "quick\nslow\naway\n");
+    RUN ("tcp://127.0.0.1:1", "complete", "4", "syncbus", "--endpoint", fake_broker_endpoint (broker), "pause-agent",
+         "s");
+    cr_expect_str_eq (s_output, "slow\n");
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "complete", "2", "syncbus", "pause-agent", ""), 0);
+    cr_expect_str_eq (s_output, "");
+    cr_expect_str_eq (s_complaints, "");
+    fake_broker_destroy (&broker);
+}
