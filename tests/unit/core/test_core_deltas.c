@@ -400,3 +400,35 @@ Test (deltas, many_refusals_are_flushed_before_the_turn_ends)
     harness_expect_times (&h, "=NO_VALUE", 200);
     harness_stop (&h);
 }
+
+Test (deltas, the_brokers_own_categories_are_closed_to_agents)
+{
+    harness_t h;
+    s_start (&h);
+    harness_delta (&h, 1, 1, "_event", "FAKE", "p", 1);
+    harness_flush (&h);
+    harness_expect (&h, "1=BAD_CATEGORY");
+    harness_expect_not (&h, "FAKE");
+    harness_stop (&h);
+}
+
+Test (deltas, remembered_refusals_are_bounded_and_the_newest_stay)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.max_unacked = 16;
+    h.config.failure_threshold = 32;
+    harness_start_configured (&h);
+    harness_register (&h, 1, "a", 10);
+    sb_change_t none = harness_number ("x", 1);
+    for (uint64_t i = 1; i <= 50; i++) { /* every second one is refused: each a run of its own */
+        harness_changes (&h, 1, 2 * i - 1, "x", "", &none, 0);
+        harness_delta (&h, 1, 2 * i, "x", "", "p", (double)i);
+    }
+    harness_flush (&h);
+    harness_forget (&h);
+    harness_register (&h, 2, "a", 10);
+    harness_expect (&h, " 99=");
+    cr_assert_leq (harness_times (&h, "=NO_CHANGES") + harness_times (&h, "=BREAKER_OPEN"), 16);
+    harness_stop (&h);
+}

@@ -313,3 +313,30 @@ Test (memory, ten_thousand_agents_of_ten_fields_fit_into_100_megabytes)
     cr_assert_leq (bytes, 100u * 1000 * 1000, "%zu octets", bytes);
     harness_stop (&h);
 }
+
+Test (reading, page_is_bounded_by_octets)
+{
+    harness_t h;
+    harness_start (&h);
+    harness_register (&h, 1, "a", 10);
+    static char text[60001];
+    memset (text, 'x', 60000);
+    for (uint64_t i = 1; i <= 6; i++) {
+        char name[16];
+        snprintf (name, sizeof name, "f%u", (unsigned)i);
+        sb_change_t change = harness_text (name, text);
+        harness_changes (&h, 1, i, "trades", "", &change, 1);
+    }
+    sb_topic_filter_t all = {0};
+    const sb_state_field_t *fields;
+    const sb_publication_t *const *found;
+    uint64_t cursor = 0, after = 0;
+    uint32_t count;
+    cr_assert_eq (sb_core_read_fields (h.core, &all, &cursor, 100, &fields), 2);
+    cr_assert_neq (cursor, 0);
+    cr_assert (sb_core_read_history (h.core, sb_core_find_category (h.core, sb_text ("trades")), &all, &after, 100,
+                                     &found, &count));
+    cr_assert_eq (count, 2);
+    cr_assert_eq (after, 2);
+    harness_stop (&h);
+}

@@ -372,3 +372,25 @@ Test (sessions, bad_frame_is_refused_and_counts_against_its_session_alone)
     harness_expect (&h, "breaker=OPEN");
     harness_stop (&h);
 }
+
+Test (sessions, paused_agent_loses_its_old_state_but_not_its_record)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.forget_after_ms = 60000;
+    harness_start_configured (&h);
+    harness_register (&h, 1, "a", 10);
+    harness_delta (&h, 1, 1, "x", "", "p", 1);
+    harness_command (&h, 1, "pause_agent", "a", NULL, 0);
+    harness_stored (&h, true);
+    harness_goodbye (&h, 1);
+    harness_advance (&h, 120000);
+    harness_expect (&h, "FORGOTTEN {0: -p}");
+    harness_expect_not (&h, "_event._broker.FORGOTTEN");
+    harness_forget (&h);
+    harness_register (&h, 2, "a", 10);
+    harness_beat (&h, 2);
+    harness_expect (&h, "WELCOME session=501 decided=1 known=0");
+    harness_expect (&h, "paused=1");
+    harness_stop (&h);
+}
