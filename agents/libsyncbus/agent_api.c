@@ -451,11 +451,15 @@ uint32_t sb_agent_dispatch (sb_agent_t *self, uint32_t most)
 {
     uint32_t count = 0;
     sb_inbox_item_t *item;
-    while (self->dispatch_by_caller && (most == 0 || count < most) && (item = sb_inbox_take (self->inbox, false)) != NULL) {
+    /* Handlers run one at a time: who comes while another thread dispatches, or from a handler, has nothing to do. */
+    if (!self->dispatch_by_caller || atomic_flag_test_and_set_explicit (&self->is_dispatching, memory_order_acquire))
+        return 0;
+    while ((most == 0 || count < most) && (item = sb_inbox_take (self->inbox, false)) != NULL) {
         sb_handlers_run (self, item);
         sb_inbox_item_destroy (&item);
         count++;
     }
+    atomic_flag_clear_explicit (&self->is_dispatching, memory_order_release);
     return count;
 }
 

@@ -7,6 +7,7 @@
 #define SB_AGENT_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "agent_inbox.h"
 #include "agent_sockets.h"
@@ -27,6 +28,7 @@ struct sb_agent {
     sb_agent_handlers_t handlers;
     void *context;
     bool dispatch_by_caller;
+    atomic_flag is_dispatching;     /* a thread is in sb_agent_dispatch */
     char *ingress_endpoint;
     int sub_queue;
 

@@ -182,7 +182,8 @@ sb_reason_t sb_agent_command (sb_agent_t *self, const char *command, const char 
 /* With dispatch_by_caller: a descriptor that is readable while something waits for dispatch. -1 otherwise. */
 int sb_agent_descriptor (sb_agent_t *self);
 
-/* With dispatch_by_caller: runs handlers for what waits, at most `most` of them (0: all). Returns how many ran. */
+/* With dispatch_by_caller: runs handlers for what waits, at most `most` of them (0: all). Returns how many ran: 0 also
+ * while another thread dispatches, or from a handler. */
 uint32_t sb_agent_dispatch (sb_agent_t *self, uint32_t most);
 
 /* Calls `visit` for the remembered publications, oldest first, until it returns false. They are held still meanwhile:
