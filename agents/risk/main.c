@@ -114,10 +114,10 @@ static void s_on_update (sb_desk_t *desk, const sb_desk_update_t *update, void *
         self->peers_heard += !sb_desk_is (update->agent_id, sb_desk_agent_id (desk));
         return;
     } else {
-        double middle = (sb_desk_number (update->update, "bid", NAN) + sb_desk_number (update->update, "ask", NAN)) / 2;
-        double price = sb_desk_number (update->update, "price", middle);
-        if (!isnan (price) && update->subject.size)
-            sb_risk_price (self->risk, update->subject, price);
+        sb_quote_t price = {sb_desk_number (update->update, "price", NAN), sb_desk_number (update->update, "bid", NAN),
+                            sb_desk_number (update->update, "ask", NAN)};
+        if (update->subject.size)
+            sb_risk_price (self->risk, update->subject, &price);
     }
     s_report (desk, self, update->update);
 }
@@ -232,8 +232,7 @@ int main (int argc, char **argv)
         {"step", "FRACTION", SB_OPTION_NUMBER, &self.options.step, 0, 1,
          "change through prices alone that is worth publishing"},
         {"max-traders", "COUNT", SB_OPTION_INTEGER, &self.options.max_traders, 1, 10000, "traders watched"},
-        {"max-instruments", "COUNT", SB_OPTION_INTEGER, &self.options.max_instruments, 1, 1000000,
-         "instruments kept for each trader"},
+        {"max-instruments", "COUNT", SB_OPTION_INTEGER, &self.options.max_instruments, 1, 1000000, "instruments kept"},
     };
     const sb_desk_program_t program = {
         .program = "syncbus-risk",

@@ -46,6 +46,7 @@ typedef struct {
 struct sb_risk {
     sb_risk_options_t options;
     sb_records_t *traders;
+    sb_records_t *quotes; /* sb_quote_t of each instrument seen */
     uint64_t bad_values;
     uint64_t no_room;
 };
@@ -82,7 +83,8 @@ sb_risk_t *sb_risk_new (const sb_risk_options_t *options)
         return NULL;
     self->options = *options;
     self->traders = sb_records_new (sizeof (s_trader_t), options->max_traders);
-    if (!self->traders)
+    self->quotes = sb_records_new (sizeof (sb_quote_t), options->max_instruments);
+    if (!self->traders || !self->quotes)
         sb_risk_destroy (&self);
     return self;
 }
@@ -97,6 +99,7 @@ void sb_risk_destroy (sb_risk_t **self_p)
         sb_records_destroy (&trader->positions);
     }
     sb_records_destroy (&self->traders);
+    sb_records_destroy (&self->quotes);
     free (self);
     *self_p = NULL;
 }
@@ -174,8 +177,9 @@ bool sb_risk_execute (sb_risk_t *self, sb_text_t trader_name, sb_text_t subject,
         return false;
     }
     position->units = execution->position;
+    const sb_quote_t *quote = sb_records_find (self->quotes, subject);
     if (!(position->mark > 0))
-        position->mark = execution->price;
+        position->mark = quote && sb_quote_mark (quote) > 0 ? sb_quote_mark (quote) : execution->price;
     trader->cash = execution->cash;
     s_sum (trader);
     if (!trader->is_set) {
@@ -201,12 +205,17 @@ static bool s_has_moved (const sb_risk_t *self, const s_trader_t *trader)
            fabs (now->drawdown - then->drawdown) > self->options.step || now->breaches != then->breaches;
 }
 
-void sb_risk_price (sb_risk_t *self, sb_text_t subject, double price)
+void sb_risk_price (sb_risk_t *self, sb_text_t subject, const sb_quote_t *news)
 {
-    if (!(price > 0) || !isfinite (price)) {
-        self->bad_values++;
+    sb_quote_t *quote = sb_records_take (self->quotes, subject);
+    if (!quote) {
+        self->no_room++;
         return;
     }
+    self->bad_values += sb_quote_take (quote, news);
+    double price = sb_quote_mark (quote);
+    if (!(price > 0))
+        return;
     for (uint32_t i = 0; i < sb_records_count (self->traders); i++) {
         s_trader_t *trader = sb_records_at (self->traders, i, NULL);
         s_position_t *position = trader->positions ? sb_records_find (trader->positions, subject) : NULL;

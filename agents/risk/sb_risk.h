@@ -14,6 +14,7 @@
 #define SB_RISK_H
 
 #include "sb_model.h"
+#include "sb_quote.h"
 
 typedef struct sb_risk sb_risk_t;
 
@@ -32,7 +33,7 @@ typedef struct {
     uint32_t resume_after_ms; /* a pause of ours ends after this; 0: never by itself */
     double step;              /* 0 to 1: change in exposure or drawdown through prices that is worth publishing */
     uint32_t max_traders;     /* 1 to 10,000 */
-    uint32_t max_instruments; /* for each trader, 1 to 1,000,000 */
+    uint32_t max_instruments; /* in all, and for each trader; 1 to 1,000,000 */
 } sb_risk_options_t;
 
 /* The defaults. Cannot fail. */
@@ -56,7 +57,7 @@ typedef struct {
 /* A trader's account after an order. */
 typedef struct {
     double position; /* units of the instrument */
-    double price;    /* above 0: of the order; the mark until a price comes */
+    double price;    /* above 0: of the order; the mark while no price is known */
     double cash;
 } sb_risk_execution_t;
 
@@ -78,8 +79,9 @@ void sb_risk_destroy (sb_risk_t **self_p);
 bool sb_risk_execute (sb_risk_t *self, sb_text_t trader, sb_text_t subject, const sb_risk_execution_t *execution,
                       uint64_t monotonic_ns);
 
-/* Marks every position in the instrument at `price`; one not above 0 is left out and counted. */
-void sb_risk_price (sb_risk_t *self, sb_text_t subject, double price);
+/* Takes in prices (NaN: as before) and marks every position in the instrument; bad ones are left out and counted, those
+ * of instruments beyond max_instruments too. */
+void sb_risk_price (sb_risk_t *self, sb_text_t subject, const sb_quote_t *price);
 
 /* Prices of the instrument are not to be trusted until the next one. */
 void sb_risk_price_stale (sb_risk_t *self, sb_text_t subject);

@@ -29,6 +29,8 @@ typedef struct {
 
 static const s_input_t s_inputs[] = {
     {"price", offsetof (sb_scanner_observation_t, price)},
+    {"bid", offsetof (sb_scanner_observation_t, bid)},
+    {"ask", offsetof (sb_scanner_observation_t, ask)},
     {"sma", offsetof (sb_scanner_observation_t, sma)},
     {"ema", offsetof (sb_scanner_observation_t, ema)},
     {"rsi", offsetof (sb_scanner_observation_t, rsi)},
@@ -57,19 +59,22 @@ static void s_stop (void *context)
     sb_scanner_destroy (&self->scanner);
 }
 
-/* True when `field` is `name`, or `name` with a window: sma, sma_20, sma.20. */
+/* True when `field` is `name`, or `name` with a window: sma, sma_20, sma.20. bid_size is no bid. */
 static bool s_is_input (sb_text_t field, const char *name)
 {
     size_t size = strlen (name);
     if (field.size < size || memcmp (field.data, name, size) != 0)
         return false;
-    return field.size == size || field.data[size] == '_' || field.data[size] == '.';
+    if (field.size == size)
+        return true;
+    return (field.data[size] == '_' || field.data[size] == '.') && field.size > size + 1 &&
+           field.data[size + 1] >= '0' && field.data[size + 1] <= '9';
 }
 
-/* Collects the known inputs of an update; the middle of bid and ask stands in for a price. False when there is none. */
+/* Collects the known inputs of an update. False when there is none. */
 static bool s_observe (const sb_update_t *update, sb_scanner_observation_t *observation)
 {
-    *observation = (sb_scanner_observation_t){NAN, NAN, NAN, NAN, NAN, NAN};
+    *observation = (sb_scanner_observation_t){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     bool found = false;
     for (uint32_t i = 0; i < update->change_count; i++) {
         const sb_change_t *change = &update->changes[i];
@@ -80,11 +85,6 @@ static bool s_observe (const sb_update_t *update, sb_scanner_observation_t *obse
                 found |= !isnan (number);
                 break;
             }
-    }
-    double middle = (sb_desk_number (update, "bid", NAN) + sb_desk_number (update, "ask", NAN)) / 2;
-    if (isnan (observation->price) && !isnan (middle)) {
-        observation->price = middle;
-        found = true;
     }
     return found;
 }

@@ -5,6 +5,7 @@
  */
 #include "sb_scanner.h"
 
+#include "sb_quote.h"
 #include "sb_records.h"
 
 #include <assert.h>
@@ -15,10 +16,11 @@
 /* Of one instrument. NaN until known. */
 typedef struct {
     bool is_set;
-    sb_scanner_observation_t last;
-    bool was_given;     /* a signal was given out */
-    sb_signal_t signal; /* the one in force */
-    long bucket;        /* confidence bucket given out */
+    sb_quote_t quote;
+    sb_scanner_observation_t last; /* its price is the mark of the quote */
+    bool was_given;                /* a signal was given out */
+    sb_signal_t signal;            /* the one in force */
+    long bucket;                   /* confidence bucket given out */
 } s_instrument_t;
 
 struct sb_scanner {
@@ -165,10 +167,12 @@ bool sb_scanner_observe (sb_scanner_t *self, sb_text_t subject, const sb_scanner
     self->counts.observations++;
     sb_scanner_observation_t *known = &instrument->last;
     if (!instrument->is_set) {
-        *known = (sb_scanner_observation_t){NAN, NAN, NAN, NAN, NAN, NAN};
+        *known = (sb_scanner_observation_t){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
         instrument->is_set = true;
     }
-    s_take (self, &known->price, observation->price, 0, DBL_MAX);
+    const sb_quote_t news = {observation->price, observation->bid, observation->ask};
+    self->counts.bad_values += sb_quote_take (&instrument->quote, &news);
+    known->price = sb_quote_mark (&instrument->quote) > 0 ? sb_quote_mark (&instrument->quote) : NAN;
     s_take (self, &known->sma, observation->sma, 0, DBL_MAX);
     s_take (self, &known->ema, observation->ema, 0, DBL_MAX);
     s_take (self, &known->rsi, observation->rsi, -DBL_TRUE_MIN, 100);

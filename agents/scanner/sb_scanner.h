@@ -35,7 +35,9 @@ sb_scanner_options_t sb_scanner_options_default (void);
 
 /* What became known of an instrument; NaN for what did not. */
 typedef struct {
-    double price;      /* above 0 */
+    double price;      /* of the last trade, above 0 */
+    double bid;        /* above 0; the middle of bid and ask stands in for the price where there are no trades */
+    double ask;        /* above 0 */
     double sma;        /* above 0 */
     double ema;        /* above 0 */
     double rsi;        /* 0 to 100 */

@@ -161,9 +161,8 @@ static void s_on_update (sb_desk_t *desk, const sb_desk_update_t *update, void *
     if (sb_desk_is (update->category, "scanner_data"))
         has_order = s_on_signal (self, update, &times, &order);
     else {
-        sb_trader_price_t price = {sb_desk_number (update->update, "price", NAN),
-                                   sb_desk_number (update->update, "bid", NAN),
-                                   sb_desk_number (update->update, "ask", NAN)};
+        sb_quote_t price = {sb_desk_number (update->update, "price", NAN), sb_desk_number (update->update, "bid", NAN),
+                            sb_desk_number (update->update, "ask", NAN)};
         has_order = sb_trader_price (self->trader, update->subject, &price, &times, &order);
     }
     if (has_order)

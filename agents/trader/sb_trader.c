@@ -15,9 +15,7 @@
 #include <string.h>
 
 typedef struct {
-    double last; /* 0: not known; so with bid and ask */
-    double bid;
-    double ask;
+    sb_quote_t quote;
     bool is_fresh; /* prices may be traded on */
     bool has_target;
     double target;    /* units */
@@ -110,16 +108,14 @@ void sb_trader_destroy (sb_trader_t **self_p)
 /* What a unit is worth now; 0 when nothing is known. */
 static double s_mark (const s_instrument_t *instrument)
 {
-    if (instrument->last > 0)
-        return instrument->last;
-    return instrument->bid > 0 && instrument->ask > 0 ? (instrument->bid + instrument->ask) / 2 : 0;
+    return sb_quote_mark (&instrument->quote);
 }
 
 /* What an order gets; 0 when nothing is known. A crossed quote is no quote. */
 static double s_fill_price (const sb_trader_t *self, const s_instrument_t *instrument, bool is_buy)
 {
-    bool has_quote = instrument->bid > 0 && instrument->ask >= instrument->bid;
-    double price = !has_quote ? s_mark (instrument) : is_buy ? instrument->ask : instrument->bid;
+    bool has_quote = sb_quote_is_two_sided (&instrument->quote);
+    double price = !has_quote ? s_mark (instrument) : is_buy ? instrument->quote.ask : instrument->quote.bid;
     return price * (1 + (is_buy ? 1 : -1) * self->options.slippage_bps / 1e4);
 }
 
@@ -240,19 +236,8 @@ static bool s_trade (sb_trader_t *self, sb_text_t subject, s_instrument_t *instr
     return true;
 }
 
-/* Takes `now` in when it is a price. */
-static void s_take (sb_trader_t *self, double *known, double now)
-{
-    if (isnan (now))
-        return;
-    if (now > 0 && isfinite (now))
-        *known = now;
-    else
-        self->counts.bad_values++;
-}
-
-bool sb_trader_price (sb_trader_t *self, sb_text_t subject, const sb_trader_price_t *price,
-                      const sb_trader_times_t *times, sb_trader_order_t *order)
+bool sb_trader_price (sb_trader_t *self, sb_text_t subject, const sb_quote_t *price, const sb_trader_times_t *times,
+                      sb_trader_order_t *order)
 {
     s_instrument_t *instrument = sb_records_take (self->instruments, subject);
     if (!instrument) {
@@ -260,9 +245,7 @@ bool sb_trader_price (sb_trader_t *self, sb_text_t subject, const sb_trader_pric
         return false;
     }
     self->counts.prices++;
-    s_take (self, &instrument->last, price->last);
-    s_take (self, &instrument->bid, price->bid);
-    s_take (self, &instrument->ask, price->ask);
+    self->counts.bad_values += sb_quote_take (&instrument->quote, price);
     instrument->is_fresh = true;
     return s_trade (self, subject, instrument, times, order);
 }

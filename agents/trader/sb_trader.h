@@ -17,6 +17,7 @@
 
 #include "sb_components.h"
 #include "sb_model.h"
+#include "sb_quote.h"
 
 typedef struct sb_trader sb_trader_t;
 
@@ -48,13 +49,6 @@ typedef struct {
 
 /* The defaults. Cannot fail. */
 sb_trader_options_t sb_trader_options_default (void);
-
-/* Prices of an instrument; NaN: as before. */
-typedef struct {
-    double last;
-    double bid;
-    double ask;
-} sb_trader_price_t;
 
 /* What the scanner says. */
 typedef struct {
@@ -99,8 +93,8 @@ void sb_trader_destroy (sb_trader_t **self_p);
 
 /* Takes in prices (those not above 0 are left out and counted) and makes the instrument fresh. True when that led to an
  * order: *order. */
-bool sb_trader_price (sb_trader_t *self, sb_text_t subject, const sb_trader_price_t *price,
-                      const sb_trader_times_t *times, sb_trader_order_t *order);
+bool sb_trader_price (sb_trader_t *self, sb_text_t subject, const sb_quote_t *price, const sb_trader_times_t *times,
+                      sb_trader_order_t *order);
 
 /* Takes in a signal (one with a confidence or component out of range is left out and counted). True as above. */
 bool sb_trader_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_signal_t *signal,

@@ -27,6 +27,12 @@ static bool s_execute (sb_risk_t *risk, const char *trader, const char *subject,
     return sb_risk_execute (risk, s_text (trader), s_text (subject), &execution, now_ns);
 }
 
+static void s_price (sb_risk_t *risk, const char *subject, double last)
+{
+    sb_quote_t price = {last, NAN, NAN};
+    sb_risk_price (risk, s_text (subject), &price);
+}
+
 static sb_risk_metrics_t s_report (sb_risk_t *risk)
 {
     sb_risk_metrics_t metrics;
@@ -64,8 +70,8 @@ Test (risk, drawdown_is_from_the_peak)
     sb_risk_options_t options = s_options ();
     sb_risk_t *risk = sb_risk_new (&options);
     s_execute (risk, "t", "a:A", 10, 100, 0, 0); /* equity 1000 */
-    sb_risk_price (risk, s_text ("a:A"), 200);   /* 2000 */
-    sb_risk_price (risk, s_text ("a:A"), 150);   /* 1500 */
+    s_price (risk, "a:A", 200);                  /* 2000 */
+    s_price (risk, "a:A", 150);                  /* 1500 */
     sb_risk_metrics_t metrics = s_report (risk);
     cr_assert_eq (metrics.peak_equity, 2000);
     cr_assert_float_eq (metrics.drawdown, 0.25, 1e-12);
@@ -83,11 +89,11 @@ Test (risk, prices_are_reported_once_they_moved_a_step)
     sb_risk_t *risk = sb_risk_new (&options);
     s_execute (risk, "t", "a:A", 10, 100, 0, 0);
     s_report (risk);
-    sb_risk_price (risk, s_text ("a:A"), 100.9);
+    s_price (risk, "a:A", 100.9);
     cr_assert_not (s_is_due (risk));
-    sb_risk_price (risk, s_text ("a:B"), 5);
+    s_price (risk, "a:B", 5);
     cr_assert_not (s_is_due (risk));
-    sb_risk_price (risk, s_text ("a:A"), 101.1);
+    s_price (risk, "a:A", 101.1);
     cr_assert (s_is_due (risk));
     cr_assert_not (s_is_due (risk));
     sb_risk_destroy (&risk);
@@ -101,7 +107,7 @@ Test (risk, a_limit_passed_pauses_the_trader_once)
     sb_risk_decision_t decision;
     s_execute (risk, "t", "a:A", 10, 100, 0, 0);
     cr_assert_not (sb_risk_decide (risk, 0, &decision), "at the limit is within");
-    sb_risk_price (risk, s_text ("a:A"), 100.1);
+    s_price (risk, "a:A", 100.1);
     cr_assert (sb_risk_decide (risk, 0, &decision));
     cr_assert (decision.is_pause);
     cr_assert_str_eq (decision.trader, "t");
@@ -120,7 +126,7 @@ Test (risk, a_pause_that_failed_is_tried_again_a_second_later)
     sb_risk_t *risk = sb_risk_new (&options);
     sb_risk_decision_t decision;
     s_execute (risk, "t", "a:A", 10, 100, 0, 0);
-    sb_risk_price (risk, s_text ("a:A"), 89);
+    s_price (risk, "a:A", 89);
     cr_assert (sb_risk_decide (risk, 5, &decision));
     sb_risk_done (risk, &decision, false, 5);
     cr_assert_not (sb_risk_decide (risk, 5 + S_SECOND - 1, &decision));
@@ -170,7 +176,7 @@ Test (risk, its_own_pause_ends_after_the_cooldown_and_drawdown_counts_anew)
     sb_risk_t *risk = sb_risk_new (&options);
     sb_risk_decision_t decision;
     s_execute (risk, "t", "a:A", 10, 100, 0, 0);
-    sb_risk_price (risk, s_text ("a:A"), 80);
+    s_price (risk, "a:A", 80);
     cr_assert (sb_risk_decide (risk, S_SECOND, &decision));
     sb_risk_done (risk, &decision, true, S_SECOND);
     cr_assert_not (sb_risk_decide (risk, 6 * S_SECOND - 1, &decision));
@@ -223,8 +229,27 @@ Test (risk, stale_marks_are_counted_until_the_next_price)
     s_report (risk);
     sb_risk_price_stale (risk, s_text ("a:A"));
     cr_assert_eq (s_report (risk).stale_positions, 1);
-    sb_risk_price (risk, s_text ("a:A"), 102);
+    s_price (risk, "a:A", 102);
     cr_assert_eq (s_report (risk).stale_positions, 0);
+    sb_risk_destroy (&risk);
+}
+
+Test (risk, marks_are_the_last_trade_else_the_middle_of_the_quote)
+{
+    sb_risk_options_t options = s_options ();
+    sb_risk_t *risk = sb_risk_new (&options);
+    const sb_quote_t bid = {NAN, 99, NAN}, ask = {NAN, NAN, 103}, last = {98, NAN, NAN};
+    sb_risk_price (risk, s_text ("a:A"), &bid);
+    s_execute (risk, "t", "a:A", 1, 100, 0, 0);
+    cr_assert_eq (s_report (risk).gross, 100, "one side is no price: that of the order counts");
+    sb_risk_price (risk, s_text ("a:A"), &ask);
+    s_execute (risk, "t", "a:A", 1, 100, 0, 0);
+    cr_assert_eq (s_report (risk).gross, 101);
+    sb_risk_price (risk, s_text ("a:A"), &last);
+    sb_risk_price (risk, s_text ("a:A"), &ask);
+    cr_assert_eq (s_report (risk).gross, 98);
+    s_execute (risk, "u", "a:A", 1, 500, 0, 0);
+    cr_assert_eq (s_report (risk).gross, 98, "what was known before the first order counts");
     sb_risk_destroy (&risk);
 }
 
@@ -237,7 +262,7 @@ Test (risk, totals_are_over_all_traders_and_bounds_are_counted)
     cr_assert_not (s_execute (risk, "v", "a:A", 1, 100, 0, 0));
     cr_assert_not (s_execute (risk, "t", "a:A", NAN, 100, 0, 0));
     cr_assert_not (s_execute (risk, "t", "a:A", 1, 0, 0, 0));
-    sb_risk_price (risk, s_text ("a:A"), -1);
+    s_price (risk, "a:A", -1);
     sb_risk_metrics_t total;
     sb_risk_total (risk, &total);
     cr_assert_eq (total.gross, 1400);

@@ -10,7 +10,7 @@
 
 #define S_NOTHING                                                                                                      \
     {                                                                                                                  \
-        NAN, NAN, NAN, NAN, NAN, NAN                                                                                   \
+        NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN                                                                         \
     }
 
 static sb_text_t s_text (const char *string)
@@ -164,12 +164,26 @@ Test (scanner, values_out_of_range_are_left_out_and_counted)
 {
     sb_scanner_t *scanner = s_scanner ();
     sb_scanner_observation_t observation = {
-        .price = -1, .sma = 0, .ema = -3, .rsi = 100.5, .vwap = 0, .volatility = -1e-9};
+        .price = -1, .bid = -1, .ask = 0, .sma = 0, .ema = -3, .rsi = 100.5, .vwap = 0, .volatility = -1e-9};
     sb_scanner_signal_t signal;
     cr_assert_not (sb_scanner_observe (scanner, s_text ("us:BAC"), &observation, &signal));
     sb_scanner_counts_t counts;
     sb_scanner_counts (scanner, &counts);
-    cr_assert_eq (counts.bad_values, 6);
+    cr_assert_eq (counts.bad_values, 8);
+    sb_scanner_destroy (&scanner);
+}
+
+Test (scanner, without_trades_the_middle_of_the_quote_is_the_price)
+{
+    sb_scanner_t *scanner = s_scanner ();
+    sb_scanner_observation_t bid = S_NOTHING, ask = S_NOTHING;
+    sb_scanner_signal_t signal;
+    bid.bid = 99;
+    bid.rsi = 0;
+    ask.ask = 101;
+    cr_assert_not (sb_scanner_observe (scanner, s_text ("us:BAC"), &bid, &signal));
+    cr_assert (sb_scanner_observe (scanner, s_text ("us:BAC"), &ask, &signal), "each side may come alone");
+    cr_assert_eq (signal.price, 100);
     sb_scanner_destroy (&scanner);
 }
 

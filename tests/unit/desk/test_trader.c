@@ -24,7 +24,7 @@ static sb_trader_options_t s_options (void)
 
 static bool s_price (sb_trader_t *trader, const char *subject, double last, int64_t time, sb_trader_order_t *order)
 {
-    sb_trader_price_t price = {last, NAN, NAN};
+    sb_quote_t price = {last, NAN, NAN};
     sb_trader_times_t times = {time, 7};
     return sb_trader_price (trader, s_text (subject), &price, &times, order);
 }
@@ -81,7 +81,7 @@ Test (trader, fills_at_the_quote_with_slippage_and_fee)
     options.slippage_bps = 100;
     sb_trader_t *trader = sb_trader_new (&options);
     sb_trader_order_t order;
-    sb_trader_price_t price = {10, 9.9, 10.1};
+    sb_quote_t price = {10, 9.9, 10.1};
     sb_trader_times_t times = {1, 1};
     sb_trader_price (trader, s_text ("us:BAC"), &price, &times, &order);
     cr_assert (s_signal (trader, "us:BAC", SB_SIGNAL_BUY, 1, 0, 2, &order));
@@ -100,7 +100,7 @@ Test (trader, a_crossed_quote_is_not_filled_at)
     sb_trader_options_t options = s_options ();
     sb_trader_t *trader = sb_trader_new (&options);
     sb_trader_order_t order;
-    sb_trader_price_t price = {10, 10.5, 9.5};
+    sb_quote_t price = {10, 10.5, 9.5};
     sb_trader_times_t times = {1, 1};
     sb_trader_price (trader, s_text ("us:BAC"), &price, &times, &order);
     cr_assert (s_signal (trader, "us:BAC", SB_SIGNAL_BUY, 1, 0, 2, &order));
