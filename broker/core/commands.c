@@ -43,6 +43,11 @@ void sb_command_finish (sb_core_t *core, uint32_t memory, sb_command_reply_t *re
     s_stamp (core, reply);
     while (sb_reply_memory_next_asker (replies, memory, &asker))
         sb_command_answer (core, &asker, reply);
+    /* "try again" is meant: under the same id, too. */
+    if (reply->code == SB_REASON_TOO_MANY_PENDING) {
+        sb_reply_memory_drop (replies, memory);
+        return;
+    }
     uint32_t forgotten = sb_reply_memory_finish (replies, memory, reply, core->now_ns);
     sb_core_counter_add (core, SB_COUNTER_command_replies_forgotten, forgotten);
 }

@@ -152,7 +152,7 @@ void sb_call_next_cursor (sb_core_t *core, sb_call_t *call, uint64_t position, u
 /* Sends a reply to one asker (commands.c); an agent whose session is over gets none. */
 void sb_command_answer (sb_core_t *core, const sb_asker_t *asker, sb_command_reply_t *reply);
 
-/* A reply to everybody who waits for the command of that slot, which is then remembered. */
+/* A reply to everybody who waits for the command of that slot, which is then remembered, unless it is TOO_MANY_PENDING. */
 void sb_command_finish (sb_core_t *core, uint32_t memory, sb_command_reply_t *reply);
 
 /* The audit line of a call. */
