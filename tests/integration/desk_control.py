@@ -170,6 +170,35 @@ def test_commands():
         assert summaries["scanner"]["weights_taken"] > 0 and summaries["scanner"]["weights_refused"] == 0
 
 
+def test_broker_restart():
+    with Desk() as desk:
+        for name in DESK:
+            desk.start_agent(name)
+        wait_for("all live", lambda: all(desk.agent(name).get("liveness") == "LIVE" for name in DESK))
+        desk.start_agent("market", "--sim", "3", "--pace", "20", "--progress", "0")
+        wait_for("the trader trades", lambda: desk.agent("trader").get("accepted", 0) > 5)
+        desk.processes["broker"].kill()
+        desk.processes.pop("broker").communicate()
+        desk.start("broker", "broker", "--ingress", desk.ingress, "--publish", desk.publish, "--command", desk.command,
+                   "--state-dir", os.path.join(desk.folder.name, "state"))
+        wait_for("everybody is back", lambda: all(desk.agent(name).get("liveness") == "LIVE" for name in DESK + ("market",)))
+        wait_for("the trader trades again", lambda: desk.agent("trader").get("accepted", 0) > 5)
+        state = desk.ask("get_state", "performance")[1]
+        assert any(field["name"] == "weight.momentum" for field in state["fields"]), "the trainer's state is back"
+        code, reply = desk.ask("emergency_stop", "--reason", "test")
+        assert code == 0, reply
+        accepted = desk.agent("trader")["accepted"]
+        wait_for("everybody confirms the stop", lambda: desk.ask("status")[1]["records"][0]["latch_applied"] == 5)
+        assert desk.agent("trader")["accepted"] == accepted, "something was accepted after the stop"
+        epoch = desk.ask("status")[1]["records"][0]["latch_epoch"]
+        code, reply = desk.ask("emergency_clear", f"latch_epoch={epoch}", "--reason", "test")
+        assert code == 0, reply
+        wait_for("the trader trades after the stop", lambda: desk.agent("trader")["accepted"] > accepted + 2)
+        summaries = {name: desk.end(name) for name in DESK}
+        assert summaries["trader"]["order_updates_lost"] == 0 and summaries["trader"]["orders_waiting"] == 0, summaries
+        assert summaries["trader"]["registrations"] >= 2
+
+
 def main():
     for name, test in list(globals().items()):
         if name.startswith("test_"):
