@@ -81,13 +81,15 @@ static uint64_t s_value_hash (const sb_value_t *value)
     }
 }
 
-/* The layout's own fields that differ from what was sent. */
+/* The layout's own fields; of a market row those that differ from what was sent, of a series, whose row they are, all.
+ */
 static void s_put_fields (sb_feed_t *self, sb_subject_t *subject, sb_change_t *changes, uint32_t *count)
 {
+    bool is_series = self->layout.kind == SB_LAYOUT_SERIES;
     for (uint32_t i = 0; i < self->layout.field_count; i++) {
         const sb_value_t *value = &self->row.values[i];
         uint64_t hash = s_value_hash (value);
-        if (value->kind == SB_VALUE_NONE || hash == subject->sent_fields[i])
+        if (value->kind == SB_VALUE_NONE || (hash == subject->sent_fields[i] && !is_series))
             continue;
         subject->sent_fields[i] = hash;
         changes[(*count)++] = (sb_change_t){.name = sb_text (self->layout.fields[i].name), .value = *value};

@@ -170,6 +170,11 @@ static const struct {
     {"vwap", s_read_boolean, offsetof (sb_layout_t, periods.vwap)},
 };
 
+const char *sb_layout_key (uint32_t place)
+{
+    return place < sizeof s_keys / sizeof s_keys[0] ? s_keys[place].name : NULL;
+}
+
 /* ------------------------------------------------------------------ columns, roles, fields */
 
 int sb_layout_column (const sb_layout_t *self, sb_text_t name)

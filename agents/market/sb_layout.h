@@ -115,8 +115,8 @@ typedef struct {
     sb_indicator_periods_t periods;
 } sb_layout_t;
 
-/* Reads a layout. `name` is what it will be called. False, and "line N: …" in `error`, when a line is malformed, a key,
- * column, kind or value is not known, or something that the kind needs is missing. */
+/* Reads a layout. `name` is what it will be called. False, and "line N: ..." in `error`, when a line is malformed, a
+ * key, column, kind or value is not known, or something that the kind needs is missing. */
 bool sb_layout_parse (sb_layout_t *self, const char *name, sb_text_t text, char *error, size_t error_size);
 
 /* Puts a file's name to use: symbol_from_file, then % in field names. `base_name` has no folder; "-" gives no symbol.
@@ -134,6 +134,10 @@ bool sb_layout_matches_file (const sb_layout_t *self, const char *base_name);
 
 /* True when `text` fits `pattern`: * is any run, ? any one octet. */
 bool sb_pattern_matches (const char *pattern, const char *text);
+
+/* Name of the key at `place` in the table of keys, NULL behind the last. `columns`, `optional` and `zero_is_missing`,
+ * which are lists of columns, are not in it. Static. */
+const char *sb_layout_key (uint32_t place);
 
 /* Column of that name, -1: none. */
 int sb_layout_column (const sb_layout_t *self, sb_text_t name);

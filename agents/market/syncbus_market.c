@@ -133,8 +133,12 @@ static bool s_load_context (market_t *self)
         return false;
     if (!self->options->context)
         return true;
-    return sb_context_load (self->context, self->set, self->options->context, s_report_context, NULL, self->error,
-                            sizeof self->error);
+    if (!sb_context_load (self->context, self->set, self->options->context, s_report_context, NULL, self->error,
+                          sizeof self->error))
+        return false;
+    if (sb_context_series_count (self->context) == 0)
+        fprintf (stderr, "syncbus-market: no context series found in %s\n", self->options->context);
+    return true;
 }
 
 static bool s_make_feed (market_t *self)

@@ -1,4 +1,5 @@
 #   SPDX-License-Identifier: MPL-2.0
+#   Eight fields of some 490 companies: an agent has at most 4096 fields in a category by default.
 description = "S&P 500 companies with their ratios; a snapshot, joined to subjects of the same symbol"
 kind = series
 files = "fundamental_*constituents*"
@@ -12,7 +13,6 @@ roles
     symbol = Symbol
     price = Price
 texts
-    fundamental_name = Name
     fundamental_sector = Sector
 numbers
     fundamental_price = Price
@@ -20,6 +20,5 @@ numbers
     fundamental_dividend_yield = Dividend Yield
     fundamental_earnings_share = Earnings/Share
     fundamental_market_cap = Market Cap
-    fundamental_ebitda = EBITDA
     fundamental_price_sales = Price/Sales
     fundamental_price_book = Price/Book

@@ -205,3 +205,23 @@ Test (reading, numbers_are_exact_and_finite)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_assert_eq (sb_number_read (sb_text (bad[i]), &number), SB_REJECTION_BAD_NUMBER, "taken: '%s'", bad[i]);
 }
+
+Test (reading, the_guide_names_every_key_kind_and_role)
+{
+    char path[4096], word[64];
+    const char *source = getenv ("SB_SOURCE_DIR");
+    snprintf (path, sizeof path, "%s/agents/market/layouts/README.md", source ? source : ".");
+    FILE *file = fopen (path, "r");
+    cr_assert (file, "cannot open %s", path);
+    static char text[65536];
+    text[fread (text, 1, sizeof text - 1, file)] = 0;
+    fclose (file);
+    for (uint32_t i = 0; sb_layout_key (i); i++) {
+        snprintf (word, sizeof word, "`%s`", sb_layout_key (i));
+        cr_expect (strstr (text, word), "%s is not explained", word);
+    }
+#define SB_KIND_CHECK(name, word_text, help) cr_expect (strstr (text, "| `" word_text "` |"));
+    SB_LAYOUT_KIND_TABLE (SB_KIND_CHECK)
+#define SB_ROLE_CHECK(name, word_text, number, help) cr_expect (strstr (text, "`" word_text "`"));
+    SB_ROLE_TABLE (SB_ROLE_CHECK)
+}

@@ -231,6 +231,31 @@ Test (validation, zeros_that_stand_for_missing_are_left_out_and_counted)
     sb_feed_destroy (&feed);
 }
 
+Test (validation, row_of_a_series_is_whole_even_when_nothing_changed)
+{
+    sb_feed_t *feed = s_feed (SERIES_LAYOUT);
+    sb_tick_t tick;
+    s_good (feed, "1,5,6");
+    cr_assert_eq (feed_line (feed, "2,5,6", &tick), SB_OUTCOME_TICK);
+    cr_assert_eq (tick.derived_count, 2);
+    sb_feed_destroy (&feed);
+}
+
+Test (validation, passed_on_fields_are_sent_when_they_change)
+{
+    sb_feed_t *feed = s_feed ("kind = trade\ncolumns = t,p,v\nmarket = m\nsymbol = X\n"
+                              "roles\n    time = t\n    price = p\ntexts\n    exchange = v\n");
+    sb_tick_t tick;
+    feed_line (feed, "1,10,P", &tick);
+    cr_assert_eq (tick.market_count, 3);
+    feed_line (feed, "2,10,P", &tick);
+    cr_assert_eq (tick.market_count, 2);
+    feed_line (feed, "3,10,Q", &tick);
+    cr_assert_eq (tick.market_count, 3);
+    cr_assert (sb_text_equal (tick.market[2].value.text, sb_text ("Q")));
+    sb_feed_destroy (&feed);
+}
+
 Test (validation, symbols_are_made_fit_for_subjects_or_refused)
 {
     sb_feed_t *feed =
