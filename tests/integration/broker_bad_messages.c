@@ -107,6 +107,7 @@ Test (broker_bad_messages, more_frames_than_one_are_malformed_and_the_rest_is_th
     sb_peer_send_number (bad, 1, "market_data", "", "price", 1);
     cr_assert_eq (sb_peer_await_decision (bad, 1), SB_REASON_NONE, "what comes after is read right");
     cr_assert_eq (sb_stage_refused (&stage, SB_REASON_MALFORMED), 2);
+    cr_assert_eq (sb_stage_refused (&stage, SB_REASON_ROUTING_ID_SET), 0, "no frame of the rest was taken for a peer");
     sb_peer_destroy (&bad);
     sb_stage_end (&stage);
 }
@@ -358,17 +359,26 @@ Test (broker_bad_messages, an_old_instance_that_comes_back_is_superseded)
     sb_stage_end (&stage);
 }
 
-Test (broker_bad_messages, bytes_that_are_no_zeromq_do_not_disturb)
+/* Opens a connection, sends `text`, and waits until the broker closes it. */
+static void s_talk_plain_tcp (const sb_stage_t *stage, const char *text)
 {
-    sb_stage_t stage = sb_stage_begin (NULL);
     char command[512];
-    snprintf (command, sizeof command,
-              "exec 3<>/dev/tcp/127.0.0.1/%s; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; head -c 1 <&3 >/dev/null",
-              strrchr (sb_scene_ingress (stage.scene), ':') + 1);
+    snprintf (command, sizeof command, "exec 3<>/dev/tcp/127.0.0.1/%s; printf '%s' >&3; cat <&3 >/dev/null",
+              strrchr (sb_scene_ingress (stage->scene), ':') + 1, text);
     const char *const arguments[] = {"-c", command, NULL};
     sb_process_t *process = sb_process_start ("bash", arguments, "/dev/null");
-    cr_assert_geq (sb_process_wait (process, SB_PATIENCE_MS), 0);
+    cr_assert_geq (sb_process_wait (process, SB_PATIENCE_MS), 0, "the broker kept the connection");
     sb_process_destroy (&process);
-    cr_assert_eq (sb_stage_status (&stage, "cut_connections"), 0, "a failed handshake is no cut");
+}
+
+Test (broker_bad_messages, who_speaks_no_zeromq_is_closed_and_is_not_counted_as_cut)
+{
+    static const char *const arguments[] = {"--network-handshake-timeout=200ms", NULL};
+    sb_stage_t stage = sb_stage_begin (arguments);
+    s_talk_plain_tcp (&stage, "");
+    s_talk_plain_tcp (&stage, "GET / HTTP/1.0\\r\\n\\r\\n");
+    s_talk_plain_tcp (&stage, "\\377\\0\\0\\0\\0\\0\\0\\0\\1\\177\\3\\0NONSENSE");
+    sb_stage_await_status (&stage, "ticks", sb_stage_status (&stage, "ticks") + 2);
+    cr_assert_eq (sb_stage_status (&stage, "cut_connections"), 0);
     sb_stage_end (&stage);
 }

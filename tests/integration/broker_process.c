@@ -297,6 +297,44 @@ Test (broker_process, held_up_for_longer_than_agents_may_be_silent_it_declares_n
     sb_stage_end (&stage);
 }
 
+Test (broker_process, after_a_hold_up_input_is_handled_before_the_clock_is_heeded)
+{
+    enum { BATCHES = 200, DELTAS = 200 };
+    const struct timespec pause = {.tv_nsec = 100 * 1000000L};
+    static sb_delta_t deltas[DELTAS];
+    sb_change_t change = {.name = sb_text ("price"), .value = {.kind = SB_VALUE_INTEGER, .integer = 1}};
+    sb_stage_t stage = sb_stage_begin (NULL);
+    sb_peer_t *busy = sb_peer_join (sb_scene_ingress (stage.scene), "busy", 1);
+    sb_subscriber_t *subscriber = sb_subscriber_new (sb_scene_publish (stage.scene), "");
+    const sb_publication_t *publication;
+    do
+        publication = sb_subscriber_receive (subscriber, SB_PATIENCE_MS);
+    while (publication && !sb_text_equal (publication->topic, sb_text ("_beat..")));
+    cr_assert (publication, "no beat came");
+    sb_process_signal (sb_scene_broker (stage.scene), SIGSTOP);
+    for (uint64_t i = 0; i < BATCHES; i++) {
+        for (uint64_t n = 0; n < DELTAS; n++)
+            deltas[n] = (sb_delta_t){.category = sb_text ("trades"),
+                                     .update = {.sequence = i * DELTAS + n + 1, .changes = &change, .change_count = 1}};
+        sb_peer_send (busy, &(sb_agent_message_t){.kind = SB_AGENT_MESSAGE_BATCH,
+                                                  .batch = {.deltas = deltas, .delta_count = DELTAS}});
+    }
+    for (int i = 0; i < 15; i++)
+        nanosleep (&pause, NULL);
+    sb_process_signal (sb_scene_broker (stage.scene), SIGCONT);
+    uint32_t updates = 0;
+    for (bool has_beat = false; !has_beat;) {
+        publication = sb_subscriber_receive (subscriber, SB_PATIENCE_MS);
+        cr_assert (publication);
+        has_beat = sb_text_equal (publication->topic, sb_text ("_beat.."));
+        updates += sb_text_equal (publication->topic, sb_text ("trades.busy.")) ? publication->update_count : 0;
+    }
+    cr_assert_eq (updates, BATCHES * DELTAS, "only %u of %d were handled before the beat", updates, BATCHES * DELTAS);
+    sb_subscriber_destroy (&subscriber);
+    sb_peer_destroy (&busy);
+    sb_stage_end (&stage);
+}
+
 Test (broker_process, what_agents_send_reaches_subscribers)
 {
     sb_stage_t stage = sb_stage_begin (NULL);
@@ -344,8 +382,8 @@ Test (broker_process, short_of_file_descriptors_it_alarms_and_turns_new_agents_a
 static bool s_session_is_lost (void *context)
 {
     sb_stage_t *stage = context;
-    sb_command_request_t request = sb_commander_request ("pause_agent", "gone");
-    sb_commander_ask (stage->commander, &request);
+    sb_commander_do (stage->commander, "pause_agent", "gone");
+    sb_commander_do (stage->commander, "resume_agent", "gone");
     return sb_stage_status (stage, "sessions_lost") == 1;
 }
 
