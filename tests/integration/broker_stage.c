@@ -26,7 +26,7 @@ void sb_stage_end (sb_stage_t *self)
 sb_reason_t sb_stage_good_delta (sb_stage_t *self)
 {
     self->good_sequence++;
-    sb_peer_send_number (self->good, self->good_sequence, "market_data", "BTC", "price", (double) self->good_sequence);
+    sb_peer_send_number (self->good, self->good_sequence, "market_data", "BTC", "price", (double)self->good_sequence);
     return sb_peer_await_decision (self->good, self->good_sequence);
 }
 
