@@ -125,8 +125,8 @@ static void s_on_update (sb_desk_t *desk, const sb_desk_update_t *update, void *
 static void s_on_quality (sb_desk_t *desk, const sb_desk_quality_t *quality, void *context)
 {
     s_context_t *self = context;
-    if (quality->is_stale && sb_desk_is (quality->category, "market_data")) {
-        sb_risk_price_stale (self->risk, quality->subject);
+    if (sb_desk_is (quality->category, "market_data")) {
+        sb_risk_price_stale (self->risk, quality->subject, quality->is_stale);
         s_report (desk, self, NULL);
     }
 }

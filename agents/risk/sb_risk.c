@@ -231,13 +231,13 @@ void sb_risk_price (sb_risk_t *self, sb_text_t subject, const sb_quote_t *news)
     }
 }
 
-void sb_risk_price_stale (sb_risk_t *self, sb_text_t subject)
+void sb_risk_price_stale (sb_risk_t *self, sb_text_t subject, bool is_stale)
 {
     for (uint32_t i = 0; i < sb_records_count (self->traders); i++) {
         s_trader_t *trader = sb_records_at (self->traders, i, NULL);
         s_position_t *position = trader->positions ? sb_records_find (trader->positions, subject) : NULL;
-        if (position && !position->is_stale) {
-            position->is_stale = true;
+        if (position && position->is_stale != is_stale) {
+            position->is_stale = is_stale;
             trader->is_due |= position->units != 0;
         }
     }

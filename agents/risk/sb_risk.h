@@ -83,8 +83,8 @@ bool sb_risk_execute (sb_risk_t *self, sb_text_t trader, sb_text_t subject, cons
  * of instruments beyond max_instruments too. */
 void sb_risk_price (sb_risk_t *self, sb_text_t subject, const sb_quote_t *price);
 
-/* Prices of the instrument are not to be trusted until the next one. */
-void sb_risk_price_stale (sb_risk_t *self, sb_text_t subject);
+/* Prices of the instrument are not to be trusted (is_stale) until they are again, or until the next one. */
+void sb_risk_price_stale (sb_risk_t *self, sb_text_t subject, bool is_stale);
 
 /* The next trader whose metrics are to be published: after each execution, and after prices once they moved exposure
  * or drawdown by `step`. False when there is none. *trader is NUL-terminated and lives as long as `self`. */

@@ -173,12 +173,10 @@ static void s_on_quality (sb_desk_t *desk, const sb_desk_quality_t *quality, voi
 {
     (void)desk;
     s_context_t *self = context;
-    if (!quality->is_stale)
-        return;
-    if (sb_desk_is (quality->category, "scanner_data"))
+    if (sb_desk_is (quality->category, "market_data"))
+        sb_trader_price_stale (self->trader, quality->subject, quality->is_stale);
+    else if (quality->is_stale)
         sb_trader_signal_stale (self->trader, quality->subject);
-    else
-        sb_trader_price_stale (self->trader, quality->subject);
 }
 
 /* Sends what waits, oldest first, until something has to wait again. */

@@ -299,11 +299,11 @@ bool sb_trader_last_signal (const sb_trader_t *self, sb_text_t subject, sb_trade
     return true;
 }
 
-void sb_trader_price_stale (sb_trader_t *self, sb_text_t subject)
+void sb_trader_price_stale (sb_trader_t *self, sb_text_t subject, bool is_stale)
 {
     s_instrument_t *instrument = sb_records_find (self->instruments, subject);
     if (instrument)
-        instrument->is_fresh = false;
+        instrument->is_fresh = !is_stale;
 }
 
 void sb_trader_signal_stale (sb_trader_t *self, sb_text_t subject)

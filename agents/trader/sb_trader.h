@@ -103,8 +103,8 @@ bool sb_trader_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_sig
 /* The last signal taken in for the instrument; false when there was none. */
 bool sb_trader_last_signal (const sb_trader_t *self, sb_text_t subject, sb_trader_signal_t *signal);
 
-/* The instrument's prices are not to be trusted: no order until the next price. */
-void sb_trader_price_stale (sb_trader_t *self, sb_text_t subject);
+/* The instrument's prices are not to be trusted (is_stale): no order until they are again, or until the next price. */
+void sb_trader_price_stale (sb_trader_t *self, sb_text_t subject, bool is_stale);
 
 /* The instrument's signal is not to be trusted: what is held is kept, no order until the next signal. */
 void sb_trader_signal_stale (sb_trader_t *self, sb_text_t subject);

@@ -227,7 +227,7 @@ Test (risk, stale_marks_are_counted_until_the_next_price)
     sb_risk_t *risk = sb_risk_new (&options);
     s_execute (risk, "t", "a:A", 10, 100, 0, 0);
     s_report (risk);
-    sb_risk_price_stale (risk, s_text ("a:A"));
+    sb_risk_price_stale (risk, s_text ("a:A"), true);
     cr_assert_eq (s_report (risk).stale_positions, 1);
     s_price (risk, "a:A", 102);
     cr_assert_eq (s_report (risk).stale_positions, 0);

@@ -268,8 +268,11 @@ Test (trader, trades_neither_on_stale_prices_nor_on_stale_signals)
     sb_trader_t *trader = sb_trader_new (&options);
     sb_trader_order_t order;
     s_price (trader, "us:BAC", 10, 1, &order);
-    sb_trader_price_stale (trader, s_text ("us:BAC"));
+    sb_trader_price_stale (trader, s_text ("us:BAC"), true);
     cr_assert_not (s_signal (trader, "us:BAC", SB_SIGNAL_BUY, 1, 0, 2, &order));
+    cr_assert_not (s_signal (trader, "us:BAC", SB_SIGNAL_HOLD, 0, 0, 2, &order));
+    sb_trader_price_stale (trader, s_text ("us:BAC"), false);
+    cr_assert (s_signal (trader, "us:BAC", SB_SIGNAL_BUY, 0.5, 0, 2, &order), "fresh again without a new price");
     sb_trader_signal_stale (trader, s_text ("us:BAC"));
     cr_assert_not (s_price (trader, "us:BAC", 10, 3, &order));
     cr_assert (s_signal (trader, "us:BAC", SB_SIGNAL_BUY, 1, 0, 4, &order));
