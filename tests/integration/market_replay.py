@@ -205,6 +205,36 @@ def stop_signal_ends_a_feed_even_while_it_is_stopped(schema, broker, _):
     command(schema, broker, "emergency_clear", parameters=[schema.Parameter(name="latch_epoch", value=schema.Value(integer=epoch))])
 
 
+def broker_that_comes_back_finds_the_feed_waiting(schema, broker, folder):
+    path = os.path.join(folder, "trades_BACK.csv")
+    with open(path, "w") as file:
+        file.write(HEADER + rows(6000))
+    reader = Reader(schema, broker)
+    market = Market(broker, "--pace", "1", path)
+    wait_for("ticks", lambda: reader.read() is not None and len(reader.tick_ids) > 500)
+    broker.process.kill()
+    broker.process.wait()
+    time.sleep(1)
+    assert market.process.poll() is None, "the feed must outlive its broker"
+    broker.process = subprocess.Popen(
+        [program("broker", "live", "syncbusd"), "--ingress", broker.ingress, "--publish", broker.publish, "--command", broker.command,
+         "--state-dir", broker.folder], stdout=broker.log, stderr=broker.log)
+    # A SUB asks for its topics again when its owner next touches it: so read on all the while.
+    wait_for("the end", lambda: reader.read() and False or market.process.poll() is not None)
+    summary = market.finish(code=market.process.returncode)
+    assert summary["read"] == 6000 and set(summary["refused"]) <= {"SESSION_LOST"}, summary
+    print("    %d of 6000 rows were under way when the broker died" % summary["refused_total"])
+    wait_for("the last tick", lambda: reader.read() is not None and reader.tick_ids and max(reader.tick_ids) == 6000)
+
+
+def looping_feed_starts_over(schema, broker, folder):
+    path = os.path.join(folder, "trades_LOOP.csv.gz")
+    with gzip.open(path, "wt") as file:
+        file.write(HEADER + rows(100))
+    summary = Market(broker, "--pace", "flat", "--loop", "--rows", "1050", path).finish()
+    assert summary["read"] == summary["published"] == 1050 and summary["subjects"] == 1, summary
+
+
 def recorded_file_goes_through_flat_out(schema, broker, _):
     path = os.path.join(RECORDED, "us_equity_201310", "trades_BAC.csv.gz")
     if not os.access(path, os.R_OK):
@@ -235,7 +265,8 @@ def exit_codes_and_sentences(schema, broker, folder):
 
 TESTS = [simulation_reaches_all_categories_and_each_tick_arrives_once, standard_input_fifo_and_file_give_the_same,
          json_lines_are_read_and_dirt_is_counted, gzip_cut_in_the_middle_publishes_what_was_whole, paused_feed_keeps_its_place,
-         stop_signal_ends_a_feed_even_while_it_is_stopped, recorded_file_goes_through_flat_out, exit_codes_and_sentences]
+         stop_signal_ends_a_feed_even_while_it_is_stopped,
+         broker_that_comes_back_finds_the_feed_waiting, looping_feed_starts_over, recorded_file_goes_through_flat_out, exit_codes_and_sentences]
 
 
 def main():
