@@ -264,7 +264,7 @@ void sb_breaker_restore (sb_breaker_t *self, sb_breaker_state_t state, uint64_t 
 static uint32_t s_to_ms (uint64_t left_ns)
 {
     uint64_t ms = left_ns / ns_per_ms + (left_ns % ns_per_ms != 0);
-    return ms > UINT32_MAX ? UINT32_MAX : (uint32_t) ms;
+    return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
 }
 
 uint32_t sb_breaker_retry_after_ms (const sb_breaker_t *self, const sb_breaker_rules_t *rules, uint64_t now_ns)

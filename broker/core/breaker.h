@@ -61,8 +61,8 @@ typedef enum {
 /* Makes it CLOSED, with nothing counted. */
 void sb_breaker_init (sb_breaker_t *self, sb_text_t agent_id);
 
-/* Judges a delta of message number `message` (never 0, never used again): all deltas of the message that is the probe are let in,
- * and that message then holds the slot for `interval_ns`, the agent's heartbeat interval. */
+/* Judges a delta of message number `message` (never 0, never used again): all deltas of the message that is the probe
+ * are let in, and that message then holds the slot for `interval_ns`, the agent's heartbeat interval. */
 sb_breaker_verdict_t sb_breaker_admit (sb_breaker_t *self, uint64_t message, uint64_t now_ns, uint64_t interval_ns);
 
 /* Message `message` had a delta refused without being a failure: if it is the probe, the probe counts neither way. */
@@ -90,7 +90,8 @@ bool sb_breaker_isolate (sb_breaker_t *self);
 /* release_agent: FORCED_OPEN to HALF_OPEN. Returns false, changing nothing, in any other state. */
 bool sb_breaker_release (sb_breaker_t *self);
 
-/* restart_agent: CLOSED, ring cleared, waits from the first length again. Returns false, changing nothing, when FORCED_OPEN. */
+/* restart_agent: CLOSED, ring cleared, waits from the first length again. Returns false, changing nothing, when
+ * FORCED_OPEN. */
 bool sb_breaker_restart (sb_breaker_t *self);
 
 /* After a broker restart with kept state: the ring is empty, OPEN waits for `left_ns`, the others are kept. */

@@ -3,8 +3,9 @@
  * The dispatcher: from a request to its one reply. See commands.h.
  *
  * Form first, then repeats, then the table's checks, then the handler. Which of the three ends a handler chose says who
- * makes the reply: it did, sb_commands_stored will, or an agent's answer (or silence) will. The body of a command, for telling a
- * repeat from a reused id, is what it would do and why; when it was issued and how long the asker waits are not part of it.
+ * makes the reply: it did, sb_commands_stored will, or an agent's answer (or silence) will. The body of a command, for
+ * telling a repeat from a reused id, is what it would do and why; when it was issued and how long the asker waits are
+ * not part of it.
  */
 #include "commands.h"
 
@@ -111,11 +112,11 @@ static uint64_t s_hash_value (const sb_core_t *core, uint64_t hash, const sb_val
         memcpy (&parts[2], &value->number, sizeof value->number);
         break;
     case SB_VALUE_INTEGER:
-        parts[2] = (uint64_t) value->integer;
+        parts[2] = (uint64_t)value->integer;
         break;
     case SB_VALUE_DECIMAL:
-        parts[1] |= (uint64_t) (uint32_t) value->decimal.exponent << 32;
-        parts[2] = (uint64_t) value->decimal.unscaled;
+        parts[1] |= (uint64_t)(uint32_t)value->decimal.exponent << 32;
+        parts[2] = (uint64_t)value->decimal.unscaled;
         break;
     case SB_VALUE_BOOLEAN:
         parts[2] = value->boolean;
@@ -168,14 +169,14 @@ static void s_wait_for_store (sb_core_t *core, const sb_call_t *call)
 {
     sb_store_wait_t *wait = &core->control->store_wait;
     sb_text_t command_id = call->request->command_id;
-    *wait = (sb_store_wait_t) {
+    *wait = (sb_store_wait_t){
         .is_open = true,
         .memory = call->memory,
-        .command = (uint32_t) call->command,
+        .command = (uint32_t)call->command,
         .agent = call->agent != NULL ? call->agent->slot : 0,
         .is_changed = call->is_changed,
         .asker = call->asker,
-        .command_id_size = (uint8_t) command_id.size,
+        .command_id_size = (uint8_t)command_id.size,
     };
     memcpy (wait->command_id, command_id.data, command_id.size);
 }
@@ -224,8 +225,7 @@ static void s_take (sb_core_t *core, sb_call_t *call)
     /* Without room for its memory a command is done all the same, and a repeat would be done again; what waits for
      * an agent needs the slot, and says so. */
     if (call->info->changes)
-        call->memory =
-            sb_reply_memory_open (replies, call->scope, call->request->command_id, body_hash, &call->asker);
+        call->memory = sb_reply_memory_open (replies, call->scope, call->request->command_id, body_hash, &call->asker);
     reason = sb_command_check (core, call, &detail);
     if (reason != SB_REASON_NONE)
         s_refuse (core, call, reason, detail);
@@ -280,8 +280,9 @@ void sb_commands_stored (sb_core_t *core, bool durable)
     control->is_stored = durable;
     if (!durable) {
         sb_core_counter_add (core, SB_COUNTER_stores_failed, 1);
-        sb_core_emit_log (core, SB_SEVERITY_ERROR, "STORE", sb_text (""), SB_REASON_NONE,
-                          sb_text ("the control state could not be written: a restart would forget what operators said"));
+        sb_core_emit_log (
+            core, SB_SEVERITY_ERROR, "STORE", sb_text (""), SB_REASON_NONE,
+            sb_text ("the control state could not be written: a restart would forget what operators said"));
     }
     sb_store_wait_t wait = control->store_wait;
     if (!wait.is_open)
@@ -289,8 +290,8 @@ void sb_commands_stored (sb_core_t *core, bool durable)
     control->store_wait.is_open = false;
     sb_command_request_t request = {.command_id = {wait.command_id, wait.command_id_size}};
     sb_call_t call = {
-        .command = (sb_command_t) wait.command,
-        .info = sb_command_info ((sb_command_t) wait.command),
+        .command = (sb_command_t)wait.command,
+        .info = sb_command_info ((sb_command_t)wait.command),
         .request = &request,
         .asker = wait.asker,
         .agent = wait.agent != 0 ? sb_pool_at (&core->agents, wait.agent) : NULL,

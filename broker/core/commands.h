@@ -2,11 +2,11 @@
  *
  * The commands: read, checked, done, answered, audited.
  *
- * Every command is a row of schemas/sb_commands.def; the dispatcher checks target, parameters, role and expiry from it, so that
- * handlers see valid calls only. A request is in one of three states: answered at once; waiting for the store (a stop);
- * waiting for an agent (send_command), in the pending table. Replies of changing commands are remembered, so that a repeat gets
- * the first reply. Every request, refused or not, leaves one audit line.
- * A lookup is O(1), a paged reply O(page), a stop O(agents).
+ * Every command is a row of schemas/sb_commands.def; the dispatcher checks target, parameters, role and expiry from it,
+ * so that handlers see valid calls only. A request is in one of three states: answered at once; waiting for the store
+ * (a stop); waiting for an agent (send_command), in the pending table. Replies of changing commands are remembered, so
+ * that a repeat gets the first reply. Every request, refused or not, leaves one audit line. A lookup is O(1), a paged
+ * reply O(page), a stop O(agents).
  */
 #ifndef SB_COMMANDS_H
 #define SB_COMMANDS_H
@@ -28,6 +28,9 @@ void sb_commands_stored (sb_core_t *core, bool durable);
 
 /* The agent's record is being given up: what waits for it is answered now. */
 void sb_commands_agent_forgotten (sb_core_t *core, sb_agent_record_t *agent);
+
+/* SB_EVENT_SHUTDOWN: whoever waits for an agent is answered BROKER_STOPPING. */
+void sb_commands_shutdown (sb_core_t *core);
 
 /* Tells the agent what is in force and not confirmed (pause, stop), after its Welcome. */
 void sb_commands_tell_again (sb_core_t *core, sb_agent_record_t *agent);

@@ -2,8 +2,8 @@
  *
  * The table of commands, and every check of a request against it, so that handlers see valid calls only.
  *
- * Order of the checks of a call: right, target, parameters, reason, expiry; the first that fails is the answer. The table is
- * searched from its start: a dozen rows, and a comparison of sizes settles nearly all of them.
+ * Order of the checks of a call: right, target, parameters, reason, expiry; the first that fails is the answer. The
+ * table is searched from its start: a dozen rows, and a comparison of sizes settles nearly all of them.
  */
 #include <string.h>
 
@@ -195,7 +195,7 @@ const sb_parameter_t *sb_command_parameter (const sb_call_t *call, const char *n
 uint64_t sb_command_integer (const sb_call_t *call, const char *name, uint64_t otherwise)
 {
     const sb_parameter_t *parameter = sb_command_parameter (call, name);
-    return parameter != NULL ? (uint64_t) parameter->value.integer : otherwise;
+    return parameter != NULL ? (uint64_t)parameter->value.integer : otherwise;
 }
 
 sb_text_t sb_command_text (const sb_call_t *call, const char *name)

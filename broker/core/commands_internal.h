@@ -18,13 +18,7 @@ typedef enum {
 
 typedef enum { SB_TARGET_NONE, SB_TARGET_AGENT } sb_target_t;
 typedef enum { SB_ROLE_VIEWER, SB_ROLE_OPERATOR, SB_ROLE_ADMIN } sb_role_t;
-typedef enum {
-    SB_KIND_INTEGER,
-    SB_KIND_NUMBER,
-    SB_KIND_TEXT,
-    SB_KIND_BOOLEAN,
-    SB_KIND_ANY
-} sb_parameter_kind_t;
+typedef enum { SB_KIND_INTEGER, SB_KIND_NUMBER, SB_KIND_TEXT, SB_KIND_BOOLEAN, SB_KIND_ANY } sb_parameter_kind_t;
 
 /* How a handler ended. */
 typedef enum {
@@ -59,14 +53,14 @@ struct sb_call {
     const sb_command_info_t *info;
     const sb_command_request_t *request; /* valid during the step */
     sb_asker_t asker;
-    sb_text_t issuer;         /* the request's, or the agent's id */
+    sb_text_t issuer; /* the request's, or the agent's id */
     bool by_agent;
     uint64_t scope;           /* of the command id: see sb_reply_entry_t */
     sb_agent_record_t *agent; /* the target; NULL: none */
     uint32_t memory;          /* slot in the reply memory; 0: none */
     sb_text_t before;         /* for the audit: a static text or one in scratch memory */
     sb_text_t after;
-    bool is_changed;          /* SB_CALL_WAITS_STORE: something became different */
+    bool is_changed; /* SB_CALL_WAITS_STORE: something became different */
     sb_call_end_t end;
     sb_command_reply_t reply; /* what it points to is in scratch memory */
     sb_record_t *records;     /* reply.records while they are being made */
@@ -84,7 +78,8 @@ typedef struct {
 } sb_row_t;
 
 /* One file's worth of handlers each; what they do stands in sb_commands.def. */
-#define SB_COMMAND(name, target, role, changes, from_agent, help) void sb_handle_##name (sb_core_t *core, sb_call_t *call);
+#define SB_COMMAND(name, target, role, changes, from_agent, help)                                                      \
+    void sb_handle_##name (sb_core_t *core, sb_call_t *call);
 #define SB_PARAMETER(command, name, kind, required, help)
 #include "sb_commands.def"
 #undef SB_COMMAND
@@ -99,7 +94,8 @@ sb_command_t sb_command_find (sb_text_t name);
 /* Form of a request, before anything is looked up: NONE, PROTOCOL_VERSION, BAD_REQUEST; *detail says what. */
 sb_reason_t sb_command_check_form (const sb_command_request_t *request, sb_text_t *detail);
 
-/* Right, target, parameters, reason and expiry of a call: NONE or the first that fails; sets call->agent; *detail says what. */
+/* Right, target, parameters, reason and expiry of a call: NONE or the first that fails; sets call->agent; *detail says
+ * what. */
 sb_reason_t sb_command_check (sb_core_t *core, sb_call_t *call, sb_text_t *detail);
 
 /* The parameter of that name, or NULL. */
@@ -118,8 +114,8 @@ void sb_call_reserve (sb_core_t *core, sb_call_t *call, uint32_t count);
 /* Begins the next record, with room for all columns of its command and `more`. */
 sb_row_t sb_call_row (sb_core_t *core, sb_call_t *call, uint32_t more);
 
-/* Each sets a column; asserts that the table has it, with that kind, and not before the one set last. Texts are borrowed: static, in
- * scratch memory, or living until the next step. */
+/* Each sets a column; asserts that the table has it, with that kind, and not before the one set last. Texts are
+ * borrowed: static, in scratch memory, or living until the next step. */
 void sb_row_text (sb_row_t *row, const char *name, sb_text_t text);
 void sb_row_integer (sb_row_t *row, const char *name, uint64_t integer);
 void sb_row_unix_ns (sb_row_t *row, const char *name, int64_t unix_ns);
@@ -152,7 +148,8 @@ void sb_call_next_cursor (sb_core_t *core, sb_call_t *call, uint64_t position, u
 /* Sends a reply to one asker (commands.c); an agent whose session is over gets none. */
 void sb_command_answer (sb_core_t *core, const sb_asker_t *asker, sb_command_reply_t *reply);
 
-/* A reply to everybody who waits for the command of that slot, which is then remembered, unless it is TOO_MANY_PENDING. */
+/* A reply to everybody who waits for the command of that slot, which is then remembered, unless it is TOO_MANY_PENDING.
+ */
 void sb_command_finish (sb_core_t *core, uint32_t memory, sb_command_reply_t *reply);
 
 /* The audit line of a call. */
@@ -165,8 +162,8 @@ void sb_call_reply_stored (sb_core_t *core, sb_call_t *call);
 void sb_command_stored_latch (sb_core_t *core, sb_call_t *call);
 void sb_command_stored_agent (sb_core_t *core, sb_call_t *call);
 
-/* The facts of `_health..` and of `_health.<agent>.`, for the level, for get_state, for `health` (health.c): *count of them, in
- * scratch memory. */
+/* The facts of `_health..` and of `_health.<agent>.`, for the level, for get_state, for `health` (health.c): *count of
+ * them, in scratch memory. */
 const sb_change_t *sb_health_facts (sb_core_t *core, uint32_t *count);
 const sb_change_t *sb_health_agent_facts (sb_core_t *core, const sb_agent_record_t *agent, uint32_t *count);
 

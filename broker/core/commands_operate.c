@@ -2,15 +2,16 @@
  *
  * Commands about one agent: pause_agent, resume_agent, restart_agent, isolate_agent, release_agent.
  *
- * Each takes effect in the core at once; what must survive a restart is stored next, and the reply says whether it was. The
- * agent is told over its session; without one it hears it in its Welcome.
+ * Each takes effect in the core at once; what must survive a restart is stored next, and the reply says whether it was.
+ * The agent is told over its session; without one it hears it in its Welcome.
  */
 #include "commands_internal.h"
 
 /* What the agent is told has an id by which its CommandResult is known again; see commands_send.c. */
-static void s_tell (sb_core_t *core, sb_agent_record_t *agent, sb_agent_command_t *command, const char *kind, uint64_t number)
+static void s_tell (sb_core_t *core, sb_agent_record_t *agent, sb_agent_command_t *command, const char *kind,
+                    uint64_t number)
 {
-    command->command_id = sb_core_format (core, "_broker/%s/%llu", kind, (unsigned long long) number);
+    command->command_id = sb_core_format (core, "_broker/%s/%llu", kind, (unsigned long long)number);
     command->timeout_ms = core->config.timeout_per_agent_ms;
     sb_control_tell (core, agent, command);
 }
@@ -76,7 +77,7 @@ static const char *s_operator_name (const sb_agent_record_t *agent)
 static sb_text_t s_operator_text (sb_core_t *core, const sb_agent_record_t *agent)
 {
     return sb_core_format (core, "%s revision %llu", s_operator_name (agent),
-                           (unsigned long long) agent->operator_state.revision);
+                           (unsigned long long)agent->operator_state.revision);
 }
 
 /* The reply of pause_agent and resume_agent, which have the same columns. */
@@ -120,8 +121,8 @@ void sb_handle_pause_agent (sb_core_t *core, sb_call_t *call)
     sb_text_t reason = call->request->reason;
     call->before = s_operator_text (core, call->agent);
     call->is_changed = sb_operator_pause (state, call->issuer, reason, call->by_agent, core->now_unix_ns);
-    bool is_taken_over = !call->is_changed && !call->by_agent &&
-                         sb_operator_take_over (state, call->issuer, reason, core->now_unix_ns);
+    bool is_taken_over =
+        !call->is_changed && !call->by_agent && sb_operator_take_over (state, call->issuer, reason, core->now_unix_ns);
     s_operated (core, call, call->is_changed || is_taken_over);
 }
 
@@ -135,7 +136,8 @@ void sb_handle_resume_agent (sb_core_t *core, sb_call_t *call)
         sb_call_refuse (core, call, SB_REASON_FORBIDDEN, sb_text ("an agent may lift only a pause of its own"));
         return;
     }
-    call->is_changed = sb_operator_resume (state, call->issuer, call->request->reason, call->by_agent, core->now_unix_ns);
+    call->is_changed =
+        sb_operator_resume (state, call->issuer, call->request->reason, call->by_agent, core->now_unix_ns);
     s_operated (core, call, call->is_changed);
 }
 

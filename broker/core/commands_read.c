@@ -7,7 +7,11 @@
  */
 #include "commands_internal.h"
 
-enum { RECEIPTS_MAX = 200 };
+enum {
+    RECEIPTS_MAX = 200,
+    RECORD_BYTES = 2048,             /* of an agent's record on the wire at most, its profile left out */
+    ENDPOINT_PAGE_BYTES = 512 * 1024 /* of a page on the command endpoint; an agent gets SB_PAGE_BYTES */
+};
 
 /* ------------------------------------------------------------------ status */
 
@@ -134,7 +138,7 @@ static void s_status_categories (sb_core_t *core, sb_call_t *call)
          category = sb_core_next_category (core, sb_core_category_slot (core, category))) {
         sb_row_t row = sb_call_row (core, call, 0);
         sb_row_text (&row, "record", sb_text ("category"));
-        sb_row_text (&row, "category", sb_core_copy (core, (sb_text_t) {category->name, category->name_size}));
+        sb_row_text (&row, "category", sb_core_copy (core, (sb_text_t){category->name, category->name_size}));
         sb_row_integer (&row, "category_sequence", category->head.category_sequence);
         sb_row_integer (&row, "history_updates", category->history_updates);
     }
@@ -172,9 +176,12 @@ void sb_handle_status (sb_core_t *core, sb_call_t *call)
 static void s_agents (sb_core_t *core, sb_call_t *call, uint64_t after, uint32_t limit,
                       void (*fill) (sb_core_t *core, const sb_agent_record_t *agent, sb_row_t *row))
 {
-    uint32_t slot = after > UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t) after;
+    uint32_t slot = after > UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)after;
+    uint64_t room = call->by_agent ? SB_PAGE_BYTES : ENDPOINT_PAGE_BYTES;
     const sb_agent_record_t *agent = sb_core_next_agent (core, slot);
-    for (; agent != NULL && limit > 0; limit--) {
+    /* The first one always has room: a profile is smaller than a page. */
+    for (uint64_t taken = 0; agent != NULL && limit > 0 && taken < room; limit--) {
+        taken += RECORD_BYTES + agent->profile_size;
         sb_row_t row = sb_call_row (core, call, 0);
         fill (core, agent, &row);
         slot = agent->slot;
@@ -252,8 +259,7 @@ void sb_handle_health (sb_core_t *core, sb_call_t *call)
 /* A field that the grid shows, as the agent wrote it. */
 static void s_grid_field (sb_core_t *core, const sb_agent_record_t *agent, sb_row_t *row, const char *name)
 {
-    const sb_field_t *field =
-        sb_core_find_field (core, agent, sb_text ("agent"), sb_text (""), sb_text (name));
+    const sb_field_t *field = sb_core_find_field (core, agent, sb_text ("agent"), sb_text (""), sb_text (name));
     if (field == NULL)
         return;
     sb_value_t value = sb_core_value (&field->value);
@@ -275,8 +281,8 @@ static sb_text_t s_labels (sb_core_t *core, const sb_agent_record_t *agent)
     sb_text_t *texts = sb_core_take (core, agent->label_count * sizeof *texts);
     for (uint32_t i = 0; i < agent->label_count; i++) {
         const sb_label_t *label = &agent->labels[i];
-        texts[i] = sb_core_format (core, "%.*s=%.*s", (int) label->name.size, label->name.data,
-                                   (int) label->value.size, label->value.data);
+        texts[i] = sb_core_format (core, "%.*s=%.*s", (int)label->name.size, label->name.data, (int)label->value.size,
+                                   label->value.data);
     }
     return sb_join (core, texts, agent->label_count);
 }

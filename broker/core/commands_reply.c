@@ -2,8 +2,9 @@
  *
  * Replies: records built through the table of columns, pages and their cursors, refusals.
  *
- * A cursor is the command's name, a colon and one or two numbers: whoever reads it sees what it is, and a cursor of another
- * command is refused. Cursors hold a place, never a promise: records that come or go between two pages may be missed.
+ * A cursor is the command's name, a colon and one or two numbers: whoever reads it sees what it is, and a cursor of
+ * another command is refused. Cursors hold a place, never a promise: records that come or go between two pages may be
+ * missed.
  */
 #include <assert.h>
 #include <string.h>
@@ -50,13 +51,13 @@ sb_row_t sb_call_row (sb_core_t *core, sb_call_t *call, uint32_t more)
     sb_parameter_t *values = sb_core_take (core, capacity * sizeof *values);
     sb_record_t *record = &call->records[call->reply.record_count++];
     record->columns = values;
-    return (sb_row_t) {call->command, first, 0, capacity, values, record};
+    return (sb_row_t){call->command, first, 0, capacity, values, record};
 }
 
 void sb_row_add (sb_row_t *row, sb_text_t name, const sb_value_t *value)
 {
     assert (row->count < row->capacity);
-    row->columns[row->count++] = (sb_parameter_t) {name, *value};
+    row->columns[row->count++] = (sb_parameter_t){name, *value};
     row->record->column_count = row->count;
 }
 
@@ -73,28 +74,28 @@ static void s_set (sb_row_t *row, const char *name, sb_parameter_kind_t kind, co
 
 void sb_row_text (sb_row_t *row, const char *name, sb_text_t text)
 {
-    s_set (row, name, SB_KIND_TEXT, &(sb_value_t) {.kind = SB_VALUE_TEXT, .text = text});
+    s_set (row, name, SB_KIND_TEXT, &(sb_value_t){.kind = SB_VALUE_TEXT, .text = text});
 }
 
 void sb_row_integer (sb_row_t *row, const char *name, uint64_t integer)
 {
-    int64_t value = integer > INT64_MAX ? INT64_MAX : (int64_t) integer;
-    s_set (row, name, SB_KIND_INTEGER, &(sb_value_t) {.kind = SB_VALUE_INTEGER, .integer = value});
+    int64_t value = integer > INT64_MAX ? INT64_MAX : (int64_t)integer;
+    s_set (row, name, SB_KIND_INTEGER, &(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = value});
 }
 
 void sb_row_unix_ns (sb_row_t *row, const char *name, int64_t unix_ns)
 {
-    s_set (row, name, SB_KIND_INTEGER, &(sb_value_t) {.kind = SB_VALUE_INTEGER, .integer = unix_ns});
+    s_set (row, name, SB_KIND_INTEGER, &(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = unix_ns});
 }
 
 void sb_row_number (sb_row_t *row, const char *name, double number)
 {
-    s_set (row, name, SB_KIND_NUMBER, &(sb_value_t) {.kind = SB_VALUE_NUMBER, .number = number});
+    s_set (row, name, SB_KIND_NUMBER, &(sb_value_t){.kind = SB_VALUE_NUMBER, .number = number});
 }
 
 void sb_row_boolean (sb_row_t *row, const char *name, bool boolean)
 {
-    s_set (row, name, SB_KIND_BOOLEAN, &(sb_value_t) {.kind = SB_VALUE_BOOLEAN, .boolean = boolean});
+    s_set (row, name, SB_KIND_BOOLEAN, &(sb_value_t){.kind = SB_VALUE_BOOLEAN, .boolean = boolean});
 }
 
 void sb_row_any (sb_row_t *row, const char *name, const sb_value_t *value)
@@ -124,7 +125,7 @@ sb_text_t sb_join (sb_core_t *core, const sb_text_t *texts, uint32_t count)
             memcpy (joined + place, texts[i].data, texts[i].size);
         place += texts[i].size;
     }
-    return (sb_text_t) {joined, place};
+    return (sb_text_t){joined, place};
 }
 
 /* ------------------------------------------------------------------ refusals */
@@ -133,9 +134,9 @@ void sb_call_refuse (sb_core_t *core, sb_call_t *call, sb_reason_t reason, sb_te
 {
     sb_text_t text = sb_text (sb_reason_info (reason)->text);
     call->reply.code = reason;
-    call->reply.message =
-        detail.size == 0 ? text
-                         : sb_core_format (core, "%.*s: %.*s", (int) detail.size, detail.data, (int) text.size, text.data);
+    call->reply.message = detail.size == 0 ? text
+                                           : sb_core_format (core, "%.*s: %.*s", (int)detail.size, detail.data,
+                                                             (int)text.size, text.data);
     call->end = SB_CALL_ANSWERED;
 }
 
@@ -147,7 +148,7 @@ static bool s_read_number (sb_text_t text, uint32_t *place, uint64_t *number)
     uint32_t start = *place;
     *number = 0;
     for (; *place < text.size && text.data[*place] >= '0' && text.data[*place] <= '9'; (*place)++) {
-        uint64_t digit = (uint64_t) (text.data[*place] - '0');
+        uint64_t digit = (uint64_t)(text.data[*place] - '0');
         if (*number > (UINT64_MAX - digit) / 10)
             return false;
         *number = *number * 10 + digit;
@@ -157,7 +158,7 @@ static bool s_read_number (sb_text_t text, uint32_t *place, uint64_t *number)
 
 static bool s_read_cursor (const sb_call_t *call, sb_text_t text, uint64_t *first, uint64_t *second)
 {
-    uint32_t place = (uint32_t) strlen (call->info->name);
+    uint32_t place = (uint32_t)strlen (call->info->name);
     if (text.size <= place || memcmp (text.data, call->info->name, place) != 0 || text.data[place++] != ':')
         return false;
     if (!s_read_number (text, &place, first) || place == text.size || text.data[place++] != ':')
@@ -172,8 +173,8 @@ bool sb_call_page (sb_core_t *core, sb_call_t *call, sb_place_t *place, uint32_t
         sb_call_refuse (core, call, SB_REASON_BAD_PARAMETER, sb_text ("limit"));
         return false;
     }
-    *limit = (uint32_t) wanted;
-    *place = (sb_place_t) {0};
+    *limit = (uint32_t)wanted;
+    *place = (sb_place_t){0};
     sb_text_t cursor = sb_command_text (call, "cursor");
     if (cursor.size == 0)
         return true;
@@ -186,6 +187,6 @@ bool sb_call_page (sb_core_t *core, sb_call_t *call, sb_place_t *place, uint32_t
 
 void sb_call_next_cursor (sb_core_t *core, sb_call_t *call, uint64_t position, uint64_t left)
 {
-    call->reply.next_cursor = sb_core_format (core, "%s:%llu:%llu", call->info->name, (unsigned long long) position,
-                                              (unsigned long long) left);
+    call->reply.next_cursor =
+        sb_core_format (core, "%s:%llu:%llu", call->info->name, (unsigned long long)position, (unsigned long long)left);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * send_command: on to the agent, its own reply back, TIMEOUT at the asker's deadline, and a failure of the agent when it has not
- * answered within timeout_per_agent. Nothing else waits meanwhile.
+ * send_command: on to the agent, its own reply back, TIMEOUT at the asker's deadline, and a failure of the agent when
+ * it has not answered within timeout_per_agent. Nothing else waits meanwhile.
  *
- * An agent's CommandResult is known by its command id: those that begin with `_broker/` answer what the broker itself told it
- * (operator state, latch, restart), all others a send_command.
+ * An agent's CommandResult is known by its command id: those that begin with `_broker/` answer what the broker itself
+ * told it (operator state, latch, restart), all others a send_command.
  */
 #include <assert.h>
 #include <string.h>
@@ -30,9 +30,9 @@ static void s_fill (sb_core_t *core, const sb_call_t *call, sb_pending_entry_t *
     entry->session_id = call->agent->session_id;
     entry->timeout_ns = core->now_ns + call->request->timeout_ms * SB_MS;
     entry->failure_ns = core->now_ns + sb_control_timeout_ns (core);
-    entry->command_size = (uint8_t) name.size;
-    entry->issuer_size = (uint8_t) call->issuer.size;
-    entry->reason_size = (uint16_t) call->request->reason.size;
+    entry->command_size = (uint8_t)name.size;
+    entry->issuer_size = (uint8_t)call->issuer.size;
+    entry->reason_size = (uint16_t)call->request->reason.size;
     memcpy (entry->command, name.data, name.size);
     if (call->issuer.size > 0)
         memcpy (entry->issuer, call->issuer.data, call->issuer.size);
@@ -113,9 +113,9 @@ static void s_audit_end (sb_core_t *core, const sb_pending_entry_t *entry, const
         .command_id = reply->command_id,
         .command = sb_text ("send_command"),
         .agent_id = sb_core_copy (core, sb_core_agent_id (agent)),
-        .issuer = sb_core_copy (core, (sb_text_t) {entry->issuer, entry->issuer_size}),
-        .reason = sb_core_copy (core, (sb_text_t) {entry->reason, entry->reason_size}),
-        .before = sb_core_copy (core, (sb_text_t) {entry->command, entry->command_size}),
+        .issuer = sb_core_copy (core, (sb_text_t){entry->issuer, entry->issuer_size}),
+        .reason = sb_core_copy (core, (sb_text_t){entry->reason, entry->reason_size}),
+        .before = sb_core_copy (core, (sb_text_t){entry->command, entry->command_size}),
         .code = reply->code,
         .result = reply->message,
     };
@@ -126,7 +126,7 @@ static void s_audit_end (sb_core_t *core, const sb_pending_entry_t *entry, const
 static void s_reply (sb_core_t *core, sb_pending_entry_t *entry, sb_command_reply_t *reply)
 {
     const sb_reply_entry_t *known = sb_reply_memory_at (&core->control->replies, entry->memory);
-    reply->command_id = sb_core_copy (core, (sb_text_t) {known->command_id, known->command_id_size});
+    reply->command_id = sb_core_copy (core, (sb_text_t){known->command_id, known->command_id_size});
     entry->timeout_ns = UINT64_MAX;
     if (reply->code != SB_REASON_NONE) {
         sb_core_counter_add (core, SB_COUNTER_commands_refused, 1);
@@ -159,7 +159,7 @@ static void s_reply_result (sb_core_t *core, sb_pending_entry_t *entry, const sb
         columns[i].value = s_copy_value (core, &result->values[i].value);
     }
     sb_record_t *record = sb_core_take (core, sizeof *record);
-    *record = (sb_record_t) {columns, result->value_count};
+    *record = (sb_record_t){columns, result->value_count};
     sb_command_reply_t reply = {
         .code = result->code == SB_REASON_NONE ? SB_REASON_NONE : SB_REASON_AGENT_REFUSED,
         .message = sb_core_copy (core, result->message),
@@ -174,7 +174,7 @@ static void s_reply_result (sb_core_t *core, sb_pending_entry_t *entry, const sb
 /* "_broker/<kind>/<number>": true when it is of that kind and number. */
 static bool s_is_about (sb_core_t *core, sb_text_t command_id, const char *kind, uint64_t number)
 {
-    return sb_text_equal (command_id, sb_core_format (core, "_broker/%s/%llu", kind, (unsigned long long) number));
+    return sb_text_equal (command_id, sb_core_format (core, "_broker/%s/%llu", kind, (unsigned long long)number));
 }
 
 /* An answer to what the broker itself told the agent. A refused restart has nothing that waits for it. */
@@ -193,8 +193,8 @@ static void s_told_result (sb_core_t *core, sb_agent_record_t *agent, const sb_c
             state->latch_epoch = core->latch.epoch;
     }
     if (!is_applied)
-        sb_core_emit_log (core, SB_SEVERITY_WARNING, "COMMAND_RESULT", sb_core_agent_id (agent), SB_REASON_AGENT_REFUSED,
-                          result->message);
+        sb_core_emit_log (core, SB_SEVERITY_WARNING, "COMMAND_RESULT", sb_core_agent_id (agent),
+                          SB_REASON_AGENT_REFUSED, result->message);
 }
 
 void sb_commands_result (sb_core_t *core, sb_agent_record_t *agent, const sb_command_result_t *result)
@@ -281,6 +281,19 @@ void sb_commands_agent_forgotten (sb_core_t *core, sb_agent_record_t *agent)
         sb_pending_unlink (pending, slot);
         if (entry->timeout_ns != UINT64_MAX)
             s_reply_reason (core, entry, SB_REASON_NOT_CONNECTED);
+        s_close (core, slot);
+    }
+}
+
+void sb_commands_shutdown (sb_core_t *core)
+{
+    sb_pending_t *pending = &core->control->pending;
+    while (pending->first != 0) {
+        uint32_t slot = pending->first;
+        sb_pending_entry_t *entry = sb_pending_at (pending, slot);
+        sb_pending_unlink (pending, slot);
+        if (entry->timeout_ns != UINT64_MAX)
+            s_reply_reason (core, entry, SB_REASON_BROKER_STOPPING);
         s_close (core, slot);
     }
 }

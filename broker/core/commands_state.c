@@ -2,9 +2,9 @@
  *
  * get_state, history, events: pages of what the broker holds.
  *
- * get_state walks the fields in order of slot: no copy and no sorting, and each field carries the sequence that changed it last, so
- * that a reader who buffers publications meanwhile ends with a consistent picture. history and events go on from a
- * category_sequence. A page looks at a bounded number of places, so it may be short and not the last.
+ * get_state walks the fields in order of slot: no copy and no sorting, and each field carries the sequence that changed
+ * it last, so that a reader who buffers publications meanwhile ends with a consistent picture. history and events go on
+ * from a category_sequence. A page looks at a bounded number of places, so it may be short and not the last.
  */
 #include "commands_internal.h"
 
@@ -21,7 +21,7 @@ static bool s_refuse_parameter (sb_core_t *core, sb_call_t *call, sb_reason_t re
 /* Reads category, agent and subject. False after a refusal. */
 static bool s_filter (sb_core_t *core, sb_call_t *call, sb_topic_filter_t *filter)
 {
-    *filter = (sb_topic_filter_t) {
+    *filter = (sb_topic_filter_t){
         .category = sb_command_text (call, "category"),
         .agent = sb_command_text (call, "agent"),
         .subject = sb_command_text (call, "subject"),
@@ -51,7 +51,7 @@ static void s_system_health (sb_core_t *core, sb_call_t *call, const sb_topic_fi
     sb_text_t topic = sb_core_format (core, "_health.%s.", agent != NULL ? agent->id : "");
     sb_state_field_t *fields = sb_core_take (core, count * sizeof *fields);
     for (uint32_t i = 0; i < count; i++)
-        fields[i] = (sb_state_field_t) {
+        fields[i] = (sb_state_field_t){
             .topic = topic,
             .name = facts[i].name,
             .value = facts[i].value,
@@ -103,7 +103,7 @@ static bool s_history_place (sb_core_t *core, sb_call_t *call, const sb_category
         return true;
     place->left = last;
     place->position = has_after ? sb_command_integer (call, "after", 0)
-                                : sb_core_history_start (core, category, filter, (uint32_t) last);
+                                : sb_core_history_start (core, category, filter, (uint32_t)last);
     return true;
 }
 
@@ -113,13 +113,12 @@ static void s_publications (sb_core_t *core, sb_call_t *call, const sb_category_
     if (!s_history_place (core, call, category, filter, place))
         return;
     if (limit > place->left)
-        limit = (uint32_t) place->left;
+        limit = (uint32_t)place->left;
     if (limit == 0)
         return;
     uint32_t count = 0;
     const sb_publication_t *const *publications = NULL;
-    bool is_more =
-        sb_core_read_history (core, category, filter, &place->position, limit, &publications, &count);
+    bool is_more = sb_core_read_history (core, category, filter, &place->position, limit, &publications, &count);
     call->reply.publications = publications;
     call->reply.publication_count = count;
     place->left -= count;

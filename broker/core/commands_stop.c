@@ -2,10 +2,10 @@
  *
  * emergency_stop and emergency_clear, and the control state that is made durable.
  *
- * A stop is in force in the core before anything else happens; then it is stored; then the asker hears its epoch, whether it is
- * durable, and how many agents are told; then the agents are told. A disk that is full changes `durable` and nothing else.
- * A second stop is the same stop: it is stored again, and those who have not confirmed are told again.
- * Operators are stored in order of agent id, found by a heap sort in scratch memory: O(n log n), no worst case.
+ * A stop is in force in the core before anything else happens; then it is stored; then the asker hears its epoch,
+ * whether it is durable, and how many agents are told; then the agents are told. A disk that is full changes `durable`
+ * and nothing else. A second stop is the same stop: it is stored again, and those who have not confirmed are told
+ * again. Operators are stored in order of agent id, found by a heap sort in scratch memory: O(n log n), no worst case.
  */
 #include "commands_internal.h"
 
@@ -49,7 +49,7 @@ static sb_operator_record_t s_operator_record (sb_core_t *core, const sb_agent_r
     const sb_operator_t *state = &agent->operator_state;
     /* One author a record: of the pause, which agents may lift by it, before that of the isolation. */
     const sb_authorship_t *author = state->revision == 0 ? &state->isolation : &state->pause;
-    return (sb_operator_record_t) {
+    return (sb_operator_record_t){
         .agent_id = sb_core_copy (core, sb_core_agent_id (agent)),
         .paused = state->paused,
         .isolated = s_is_isolated (agent),
@@ -115,7 +115,7 @@ void sb_control_restore (sb_core_t *core, const sb_control_state_t *state)
     uint64_t epoch = state->latch_epoch;
     /* What could not be read is stopped without an epoch; seconds are above every epoch that was ever counted up to. */
     if (state->stopped && epoch == 0)
-        epoch = core->now_unix_ns > 0 ? (uint64_t) core->now_unix_ns / 1000000000u + 1 : 1;
+        epoch = core->now_unix_ns > 0 ? (uint64_t)core->now_unix_ns / 1000000000u + 1 : 1;
     sb_latch_restore (&core->latch, state->stopped, epoch, state->issuer, state->reason, state->since_unix_ns);
     for (uint32_t i = 0; i < state->operator_count; i++)
         s_restore_operator (core, &state->operators[i]);
@@ -128,16 +128,17 @@ void sb_control_restore (sb_core_t *core, const sb_control_state_t *state)
 static sb_text_t s_latch_text (sb_core_t *core)
 {
     return sb_core_format (core, "%s latch_epoch %llu", core->latch.stopped ? "stopped" : "not stopped",
-                           (unsigned long long) core->latch.epoch);
+                           (unsigned long long)core->latch.epoch);
 }
 
-/* What changes at once when the latch does: nobody is judged for progress, everybody's state is worth something else. */
+/* What changes at once when the latch does: nobody is judged for progress, everybody's state is worth something else.
+ */
 static void s_latch_changed (sb_core_t *core)
 {
     for (sb_agent_record_t *agent = sb_core_next_agent (core, 0); agent != NULL;
          agent = sb_core_next_agent (core, agent->slot)) {
         sb_liveness_unmute (&agent->liveness);
-        agent->operator_state.latch_receipt = (sb_receipt_t) {SB_RECEIPT_NONE, 0};
+        agent->operator_state.latch_receipt = (sb_receipt_t){SB_RECEIPT_NONE, 0};
     }
     sb_core_request_quality_all (core);
 }
@@ -158,8 +159,7 @@ void sb_handle_emergency_clear (sb_core_t *core, sb_call_t *call)
     uint64_t epoch = sb_command_integer (call, "latch_epoch", 0);
     call->before = s_latch_text (core);
     call->after = call->before;
-    sb_reason_t reason =
-        sb_latch_clear (&core->latch, epoch, call->issuer, call->request->reason, core->now_unix_ns);
+    sb_reason_t reason = sb_latch_clear (&core->latch, epoch, call->issuer, call->request->reason, core->now_unix_ns);
     if (reason != SB_REASON_NONE) {
         sb_call_refuse (core, call, reason, call->before);
         return;

@@ -16,7 +16,7 @@ uint64_t sb_control_timeout_ns (const sb_core_t *core)
 
 sb_breaker_rules_t sb_control_rules (const sb_core_t *core)
 {
-    return (sb_breaker_rules_t) {
+    return (sb_breaker_rules_t){
         .failure_threshold = core->config.failure_threshold,
         .probes = core->config.probes,
         .failure_window_ns = core->config.failure_window_ms * SB_MS,
@@ -53,7 +53,8 @@ void sb_control_destroy (sb_core_t *core)
 
 void sb_control_reload (sb_core_t *core)
 {
-    /* Rules and timeouts are read from the configuration at each use. Which topics a stop leaves alone may have changed. */
+    /* Rules and timeouts are read from the configuration at each use. Which topics a stop leaves alone may have
+     * changed. */
     sb_core_request_quality_all (core);
 }
 
@@ -73,7 +74,8 @@ void sb_control_touched (sb_core_t *core, sb_agent_record_t *agent)
 
 /* ------------------------------------------------------------------ what the agent does */
 
-static void s_liveness_changed (sb_core_t *core, sb_agent_record_t *agent, sb_liveness_state_t from, uint64_t silence_ns)
+static void s_liveness_changed (sb_core_t *core, sb_agent_record_t *agent, sb_liveness_state_t from,
+                                uint64_t silence_ns)
 {
     sb_events_liveness (core, agent, from, silence_ns);
     sb_core_request_quality (core, agent);
@@ -143,8 +145,8 @@ void sb_control_heartbeat (sb_core_t *core, sb_agent_record_t *agent, const sb_h
 {
     s_confirmations (core, agent, heartbeat);
     s_reported (core, agent, heartbeat);
-    bool is_judged = !agent->operator_state.paused && !core->latch.stopped && !heartbeat->paused &&
-                     !heartbeat->self_paused;
+    bool is_judged =
+        !agent->operator_state.paused && !core->latch.stopped && !heartbeat->paused && !heartbeat->self_paused;
     if (sb_liveness_beat (&agent->liveness, heartbeat->progress, heartbeat->queue_depth, is_judged,
                           sb_control_timeout_ns (core), core->now_ns))
         sb_events_mute (core, agent);
@@ -183,7 +185,7 @@ void sb_control_failure (sb_core_t *core, sb_agent_record_t *agent, const char *
 
 void sb_control_success (sb_core_t *core, sb_agent_record_t *agent, uint64_t count)
 {
-    (void) core;
+    (void)core;
     sb_breaker_success (&agent->breaker, count);
 }
 
@@ -208,7 +210,7 @@ sb_reason_t sb_control_admit (sb_core_t *core, sb_agent_record_t *agent, const s
 
 void sb_control_void_probe (sb_core_t *core, sb_agent_record_t *agent, uint64_t message)
 {
-    (void) core;
+    (void)core;
     sb_breaker_void_probe (&agent->breaker, message);
 }
 
@@ -239,7 +241,7 @@ sb_quality_t sb_control_quality (const sb_core_t *core, const sb_agent_record_t 
 
 void sb_control_operator_status (const sb_core_t *core, const sb_agent_record_t *agent, sb_operator_state_t *status)
 {
-    (void) core;
+    (void)core;
     sb_operator_status (&agent->operator_state, status);
 }
 
@@ -251,7 +253,7 @@ void sb_control_latch_status (const sb_core_t *core, sb_latch_t *status)
 void sb_control_breaker_status (const sb_core_t *core, const sb_agent_record_t *agent, sb_breaker_status_t *status)
 {
     sb_breaker_rules_t rules = sb_control_rules (core);
-    *status = (sb_breaker_status_t) {
+    *status = (sb_breaker_status_t){
         .state = agent->breaker.state,
         .retry_after_ms = sb_breaker_retry_after_ms (&agent->breaker, &rules, core->now_ns),
         .open_count = agent->breaker.open_count,

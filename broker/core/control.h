@@ -34,8 +34,8 @@ void sb_control_heartbeat (sb_core_t *core, sb_agent_record_t *agent, const sb_h
 /* The agent said goodbye; its session is closed after this. */
 void sb_control_goodbye (sb_core_t *core, sb_agent_record_t *agent);
 
-/* The agent's session ended: a send was refused, or a newer one follows, or it is DEAD. What it was handed counts as not delivered.
- * Its liveness goes on by silence alone: it may be back at once. */
+/* The agent's session ended: a send was refused, or a newer one follows, or it is DEAD. What it was handed counts as
+ * not delivered. Its liveness goes on by silence alone: it may be back at once. */
 void sb_control_session_lost (sb_core_t *core, sb_agent_record_t *agent);
 
 /* Lays a failure to the agent; `cause` is a static text ("SEQUENCE_GAP", "MUTE" …) for the event. */
@@ -44,16 +44,19 @@ void sb_control_failure (sb_core_t *core, sb_agent_record_t *agent, const char *
 /* `count` deltas were accepted. */
 void sb_control_success (sb_core_t *core, sb_agent_record_t *agent, uint64_t count);
 
-/* The last tests of a delta's admission, in DESIGN's order: the latch for each of its `count` categories, PAUSED, ISOLATED, the
- * breaker. `message` numbers the AgentMessage that it came in (counted up by one with each). Returns SB_REASON_NONE, or
- * EMERGENCY_STOPPED, PAUSED, ISOLATED, BREAKER_OPEN with *retry_after_ms set (else 0). */
-sb_reason_t sb_control_admit (sb_core_t *core, sb_agent_record_t *agent, const sb_text_t *categories, uint32_t count, uint64_t message, uint32_t *retry_after_ms);
+/* The last tests of a delta's admission, in DESIGN's order: the latch for each of its `count` categories, PAUSED,
+ * ISOLATED, the breaker. `message` numbers the AgentMessage that it came in (counted up by one with each). Returns
+ * SB_REASON_NONE, or EMERGENCY_STOPPED, PAUSED, ISOLATED, BREAKER_OPEN with *retry_after_ms set (else 0). */
+sb_reason_t sb_control_admit (sb_core_t *core, sb_agent_record_t *agent, const sb_text_t *categories, uint32_t count,
+                              uint64_t message, uint32_t *retry_after_ms);
 
-/* A delta of `message` was refused for a reason that is no failure (a bound of the broker): a probe then counts neither way. */
+/* A delta of `message` was refused for a reason that is no failure (a bound of the broker): a probe then counts neither
+ * way. */
 void sb_control_void_probe (sb_core_t *core, sb_agent_record_t *agent, uint64_t message);
 
 /* What the agent's state should be trusted as now, worst cause first: emergency stop, operator, breaker, lost, offline.
- * Returns SB_QUALITY_OK with CAUSE_NONE when nothing is against it. (That a write is needed to become OK again is the caller's.) */
+ * Returns SB_QUALITY_OK with CAUSE_NONE when nothing is against it. (That a write is needed to become OK again is the
+ * caller's.) */
 sb_quality_t sb_control_quality (const sb_core_t *core, const sb_agent_record_t *agent, sb_cause_t *cause);
 
 /* For the wire; they borrow from core and agent. */
@@ -64,8 +67,8 @@ void sb_control_breaker_status (const sb_core_t *core, const sb_agent_record_t *
 /* True while the agent's record must not be forgotten for what operators said: it is paused or isolated. */
 bool sb_control_is_kept (const sb_agent_record_t *agent);
 
-/* Does what is due of one agent's breaker, liveness and receipts, and returns when it wants that next. A DEAD agent's session is closed
- * through the state half. */
+/* Does what is due of one agent's breaker, liveness and receipts, and returns when it wants that next. A DEAD agent's
+ * session is closed through the state half. */
 uint64_t sb_control_expire (sb_core_t *core, sb_agent_record_t *agent);
 
 /* When the agent next wants sb_control_expire; UINT64_MAX: never. To be read again after each step that touched it. */

@@ -15,28 +15,28 @@
 
 /* What the walk over the agents has found so far, and what the last whole one found. */
 typedef struct {
-    sb_health_summary_t summary;  /* of the last finished walk */
-    sb_health_summary_t walking;  /* of the walk that is under way; score unset */
-    uint32_t walk_slot;           /* agents up to this slot are done */
-    bool is_walking;              /* a walk is under way */
-    uint64_t control_ns;          /* when `_control..` was last published */
-    bool is_low;                  /* the score was under 0.8 at the last finished walk */
-    bool is_rated;                /* the rates' start is set */
-    uint64_t rate_ns;             /* when the rates were last taken */
-    uint64_t rate_deltas;         /* counter deltas_accepted then */
-    uint64_t rate_publications;   /* counter publications then */
-    double deltas_per_s;          /* over the last walk's interval */
-    double publications_per_s;    /* the same */
+    sb_health_summary_t summary; /* of the last finished walk */
+    sb_health_summary_t walking; /* of the walk that is under way; score unset */
+    uint32_t walk_slot;          /* agents up to this slot are done */
+    bool is_walking;             /* a walk is under way */
+    uint64_t control_ns;         /* when `_control..` was last published */
+    bool is_low;                 /* the score was under 0.8 at the last finished walk */
+    bool is_rated;               /* the rates' start is set */
+    uint64_t rate_ns;            /* when the rates were last taken */
+    uint64_t rate_deltas;        /* counter deltas_accepted then */
+    uint64_t rate_publications;  /* counter publications then */
+    double deltas_per_s;         /* over the last walk's interval */
+    double publications_per_s;   /* the same */
 } sb_health_t;
 
 /* A changing command whose reply waits for SB_EVENT_STORED. */
 typedef struct {
-    bool is_open;         /* one is waiting */
-    uint32_t memory;      /* its slot in the reply memory; 0: the reply is not remembered */
-    uint32_t command;     /* index of its row */
-    uint32_t agent;       /* slot of the agent that it is about; 0: none */
-    bool is_changed;      /* false: it was so already */
-    sb_asker_t asker;     /* who waits */
+    bool is_open;     /* one is waiting */
+    uint32_t memory;  /* its slot in the reply memory; 0: the reply is not remembered */
+    uint32_t command; /* index of its row */
+    uint32_t agent;   /* slot of the agent that it is about; 0: none */
+    bool is_changed;  /* false: it was so already */
+    sb_asker_t asker; /* who waits */
     char command_id[SB_ID_MAX];
     uint8_t command_id_size;
 } sb_store_wait_t;
@@ -45,8 +45,8 @@ struct sb_control {
     sb_reply_memory_t replies; /* replies of changing commands, and which command ids are pending */
     sb_pending_t pending;      /* send_command waiting for an agent */
     sb_store_wait_t store_wait;
-    bool is_stored;            /* the last store was durable; true before the first */
-    uint64_t told;             /* agents that the latch's last change was sent to */
+    bool is_stored; /* the last store was durable; true before the first */
+    uint64_t told;  /* agents that the latch's last change was sent to */
     sb_health_t health;
 };
 

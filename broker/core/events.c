@@ -28,23 +28,23 @@ const sb_happening_info_t *sb_happening_info (sb_happening_t kind)
 
 sb_change_t sb_fact_text (const char *name, sb_text_t text)
 {
-    return (sb_change_t) {.name = sb_text (name), .value = {.kind = SB_VALUE_TEXT, .text = text}};
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_TEXT, .text = text}};
 }
 
 sb_change_t sb_fact_integer (const char *name, uint64_t integer)
 {
-    int64_t value = integer > INT64_MAX ? INT64_MAX : (int64_t) integer;
-    return (sb_change_t) {.name = sb_text (name), .value = {.kind = SB_VALUE_INTEGER, .integer = value}};
+    int64_t value = integer > INT64_MAX ? INT64_MAX : (int64_t)integer;
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_INTEGER, .integer = value}};
 }
 
 sb_change_t sb_fact_number (const char *name, double number)
 {
-    return (sb_change_t) {.name = sb_text (name), .value = {.kind = SB_VALUE_NUMBER, .number = number}};
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_NUMBER, .number = number}};
 }
 
 sb_change_t sb_fact_boolean (const char *name, bool boolean)
 {
-    return (sb_change_t) {.name = sb_text (name), .value = {.kind = SB_VALUE_BOOLEAN, .boolean = boolean}};
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_BOOLEAN, .boolean = boolean}};
 }
 
 /* Publishes facts and sentence as an event of the agent, NULL: of the broker, and logs the sentence. */
@@ -104,7 +104,7 @@ void sb_events_breaker (sb_core_t *core, sb_agent_record_t *agent, sb_breaker_st
     sb_breaker_rules_t rules = sb_control_rules (core);
     uint32_t retry_after_ms = sb_breaker_retry_after_ms (breaker, &rules, core->now_ns);
     bool has_deadline = breaker->state == SB_BREAKER_OPEN;
-    uint64_t until_unix_ns = (uint64_t) core->now_unix_ns + retry_after_ms * SB_MS;
+    uint64_t until_unix_ns = (uint64_t)core->now_unix_ns + retry_after_ms * SB_MS;
     s_facts_t facts = {.count = 0};
     s_add (&facts, sb_fact_text ("from", sb_text (from_name)));
     s_add (&facts, sb_fact_text ("to", sb_text (to_name)));
@@ -112,8 +112,7 @@ void sb_events_breaker (sb_core_t *core, sb_agent_record_t *agent, sb_breaker_st
     s_add (&facts, sb_fact_integer ("open_count", breaker->open_count));
     s_add (&facts, sb_fact_integer ("retry_after_ms", retry_after_ms));
     s_add (&facts, sb_fact_integer ("until_unix_ns", has_deadline ? until_unix_ns : 0));
-    sb_text_t text =
-        sb_core_format (core, "breaker of %s is %s, it was %s: %s", agent->id, to_name, from_name, cause);
+    sb_text_t text = sb_core_format (core, "breaker of %s is %s, it was %s: %s", agent->id, to_name, from_name, cause);
     s_emit (core, agent, SB_HAPPENING_BREAKER, &facts, text);
 }
 
@@ -128,7 +127,7 @@ void sb_events_operator (sb_core_t *core, sb_agent_record_t *agent)
     s_add (&facts, sb_fact_text ("issuer", issuer));
     s_add (&facts, sb_fact_text ("reason", sb_authorship_reason (&state->pause)));
     sb_text_t text = sb_core_format (core, "%s is %s by %.*s%s", agent->id, state->paused ? "paused" : "resumed",
-                                     (int) issuer.size, issuer.data, state->confirmed ? ", it confirmed" : "");
+                                     (int)issuer.size, issuer.data, state->confirmed ? ", it confirmed" : "");
     s_emit (core, agent, SB_HAPPENING_OPERATOR, &facts, text);
 }
 
@@ -144,7 +143,7 @@ void sb_events_latch (sb_core_t *core, uint32_t told)
     s_add (&facts, sb_fact_text ("reason", reason));
     s_add (&facts, sb_fact_integer ("told", told));
     sb_text_t text = sb_core_format (core, "emergency stop %s by %.*s: %.*s", latch->stopped ? "set" : "cleared",
-                                     (int) issuer.size, issuer.data, (int) reason.size, reason.data);
+                                     (int)issuer.size, issuer.data, (int)reason.size, reason.data);
     s_emit (core, NULL, SB_HAPPENING_LATCH, &facts, text);
 }
 
@@ -165,8 +164,8 @@ void sb_events_quality (sb_core_t *core, sb_agent_record_t *agent, sb_quality_t 
     s_facts_t facts = {.count = 0};
     s_add (&facts, sb_fact_text ("quality", sb_text (sb_quality_name (quality))));
     s_add (&facts, sb_fact_text ("cause", sb_text (sb_cause_name (cause))));
-    sb_text_t text = sb_core_format (core, "state of %s is %s: %s", agent->id, sb_quality_name (quality),
-                                     sb_cause_name (cause));
+    sb_text_t text =
+        sb_core_format (core, "state of %s is %s: %s", agent->id, sb_quality_name (quality), sb_cause_name (cause));
     s_emit (core, agent, SB_HAPPENING_QUALITY, &facts, text);
 }
 
@@ -182,7 +181,7 @@ void sb_events_health (sb_core_t *core, bool is_low)
     s_add (&facts, sb_fact_boolean ("low", is_low));
     sb_text_t text = sb_core_format (core, "%s: %u of %u agents are healthy",
                                      is_low ? "system health fell under 0.8" : "system health is back",
-                                     (unsigned) summary->healthy, (unsigned) summary->total);
+                                     (unsigned)summary->healthy, (unsigned)summary->total);
     s_emit (core, NULL, SB_HAPPENING_HEALTH, &facts, text);
 }
 
@@ -201,7 +200,7 @@ void sb_events_forgotten (sb_core_t *core, sb_text_t agent_id, const char *cause
     s_facts_t facts = {.count = 0};
     s_add (&facts, sb_fact_text ("agent", agent_id));
     s_add (&facts, sb_fact_text ("cause", sb_text (cause)));
-    sb_text_t text = sb_core_format (core, "%.*s is forgotten: %s", (int) agent_id.size, agent_id.data, cause);
+    sb_text_t text = sb_core_format (core, "%.*s is forgotten: %s", (int)agent_id.size, agent_id.data, cause);
     s_emit (core, NULL, SB_HAPPENING_FORGOTTEN, &facts, text);
 }
 
@@ -210,7 +209,7 @@ void sb_events_late (sb_core_t *core, uint64_t lateness_ns, bool is_work_left)
     s_facts_t facts = {.count = 0};
     s_add (&facts, sb_fact_integer ("late_ms", lateness_ns / SB_MS));
     s_add (&facts, sb_fact_boolean ("work_left", is_work_left));
-    unsigned long long late_ms = (unsigned long long) (lateness_ns / SB_MS);
+    unsigned long long late_ms = (unsigned long long)(lateness_ns / SB_MS);
     sb_text_t text = is_work_left
                          ? sb_core_format (core, "the broker put work off to the next tick")
                          : sb_core_format (core, "the broker came %llu ms late: every deadline moves by that", late_ms);
@@ -223,8 +222,8 @@ void sb_events_restored (sb_core_t *core, uint32_t operators)
     s_add (&facts, sb_fact_boolean ("stopped", core->latch.stopped));
     s_add (&facts, sb_fact_integer ("latch_epoch", core->latch.epoch));
     s_add (&facts, sb_fact_integer ("operators", operators));
-    sb_text_t text = sb_core_format (core, "control state restored: %s, %u agents paused or isolated",
-                                     core->latch.stopped ? "emergency stop is in force" : "no emergency stop",
-                                     (unsigned) operators);
+    sb_text_t text =
+        sb_core_format (core, "control state restored: %s, %u agents paused or isolated",
+                        core->latch.stopped ? "emergency stop is in force" : "no emergency stop", (unsigned)operators);
     s_emit (core, NULL, SB_HAPPENING_RESTORED, &facts, text);
 }

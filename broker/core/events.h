@@ -3,8 +3,8 @@
  * What happened, as publications: `_event.<agent, or _broker>.<KIND>`, numbered and kept in history.
  *
  * Each emitter makes one publication of one update whose changes are the event's facts, and a log line of
- * the kind's severity. The kinds are rows of SB_EVENT_KINDS: the word, the severity, what it says. Facts are named values,
- * so that a reader needs no parser; `text` is always there, a sentence for people. O(facts), cannot fail.
+ * the kind's severity. The kinds are rows of SB_EVENT_KINDS: the word, the severity, what it says. Facts are named
+ * values, so that a reader needs no parser; `text` is always there, a sentence for people. O(facts), cannot fail.
  */
 #ifndef SB_EVENTS_H
 #define SB_EVENTS_H
@@ -17,13 +17,15 @@
     SB_EVENT_KIND (LIVENESS, INFO, "an agent's liveness changed: from, to, silence_ms")                                \
     SB_EVENT_KIND (MUTE, WARNING, "an agent lives but makes no progress, or does again: mute, progress")               \
     SB_EVENT_KIND (BREAKER, WARNING, "a breaker changed: from, to, cause, open_count, retry_after_ms, until_unix_ns")  \
-    SB_EVENT_KIND (OPERATOR, INFO, "an operator changed an agent, or it confirmed: paused, confirmed, revision, issuer, reason") \
+    SB_EVENT_KIND (OPERATOR, INFO,                                                                                     \
+                   "an operator changed an agent, or it confirmed: paused, confirmed, revision, issuer, reason")       \
     SB_EVENT_KIND (LATCH, WARNING, "emergency stop set or cleared: stopped, latch_epoch, issuer, reason, told")        \
     SB_EVENT_KIND (DUPLICATE_ID, WARNING, "two instances use one agent id: instance_id, other_instance_id, reason")    \
     SB_EVENT_KIND (QUALITY, INFO, "all of an agent's state changed quality: quality, cause")                           \
-    SB_EVENT_KIND (HEALTH, WARNING, "health_score fell under 0.8, or is back: health_score, healthy, total, indicator, low") \
-    SB_EVENT_KIND (BEHIND, WARNING, "a reader fell behind, or caught up: behind, backlog, dropped")                            \
-    SB_EVENT_KIND (FORGOTTEN, INFO, "an agent's record was given up: agent, cause")                                           \
+    SB_EVENT_KIND (HEALTH, WARNING,                                                                                    \
+                   "health_score fell under 0.8, or is back: health_score, healthy, total, indicator, low")            \
+    SB_EVENT_KIND (BEHIND, WARNING, "a reader fell behind, or caught up: behind, backlog, dropped")                    \
+    SB_EVENT_KIND (FORGOTTEN, INFO, "an agent's record was given up: agent, cause")                                    \
     SB_EVENT_KIND (LATE, WARNING, "the broker itself was late, or put work off: late_ms, work_left")                   \
     SB_EVENT_KIND (RESTORED, INFO, "the control state was read at start: stopped, latch_epoch, operators")
 
@@ -31,7 +33,7 @@ typedef enum {
 #define SB_EVENT_KIND(word, severity, help) SB_HAPPENING_##word,
     SB_EVENT_KINDS
 #undef SB_EVENT_KIND
-    SB_HAPPENING_COUNT /* number of kinds */
+        SB_HAPPENING_COUNT /* number of kinds */
 } sb_happening_t;
 
 /* One kind's row. */
@@ -51,7 +53,8 @@ void sb_events_mute (sb_core_t *core, sb_agent_record_t *agent);
 void sb_events_breaker (sb_core_t *core, sb_agent_record_t *agent, sb_breaker_state_t from, const char *cause);
 void sb_events_operator (sb_core_t *core, sb_agent_record_t *agent);
 void sb_events_latch (sb_core_t *core, uint32_t told);
-void sb_events_duplicate_id (sb_core_t *core, sb_agent_record_t *agent, uint64_t instance_id, uint64_t other_instance_id, sb_reason_t reason);
+void sb_events_duplicate_id (sb_core_t *core, sb_agent_record_t *agent, uint64_t instance_id,
+                             uint64_t other_instance_id, sb_reason_t reason);
 void sb_events_quality (sb_core_t *core, sb_agent_record_t *agent, sb_quality_t quality, sb_cause_t cause);
 void sb_events_health (sb_core_t *core, bool is_low);
 void sb_events_behind (sb_core_t *core, sb_agent_record_t *agent, uint64_t backlog, bool is_behind);

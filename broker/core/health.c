@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The walk over the agents, once a tick, in slices of SB_SLICE agents; and the facts that levels, get_state and `health` share.
- * See health.h. An agent's digest packs all that its level tells into 64 bits, so that "did it change" is one comparison and
- * two different levels never have the same digest, but for scores within one hundredth.
+ * The walk over the agents, once a tick, in slices of SB_SLICE agents; and the facts that levels, get_state and
+ * `health` share. See health.h. An agent's digest packs all that its level tells into 64 bits, so that "did it change"
+ * is one comparison and two different levels never have the same digest, but for scores within one hundredth.
  */
 #include "health.h"
 
@@ -37,8 +37,8 @@ const char *sb_health_indicator_name (sb_health_indicator_t indicator)
 double sb_health_agent_score (const sb_agent_record_t *agent)
 {
     const sb_breaker_t *breaker = &agent->breaker;
-    double all = (double) breaker->successes + (double) breaker->failures;
-    return (double) breaker->successes / (all > 1.0 ? all : 1.0);
+    double all = (double)breaker->successes + (double)breaker->failures;
+    return (double)breaker->successes / (all > 1.0 ? all : 1.0);
 }
 
 bool sb_health_is_healthy (const sb_core_t *core, const sb_agent_record_t *agent)
@@ -58,13 +58,12 @@ const sb_change_t *sb_health_facts (sb_core_t *core, uint32_t *count)
 {
     const sb_health_t *health = &core->control->health;
     uint32_t n = 0;
-    sb_change_t *facts =
-        sb_core_take (core, (SUMMARY_FACTS_MAX + SB_COUNTER_LIMIT + SB_REASON_LIMIT) * sizeof *facts);
+    sb_change_t *facts = sb_core_take (core, (SUMMARY_FACTS_MAX + SB_COUNTER_LIMIT + SB_REASON_LIMIT) * sizeof *facts);
     facts[n++] = sb_fact_integer ("total", health->summary.total);
     facts[n++] = sb_fact_integer ("healthy", health->summary.healthy);
     facts[n++] = sb_fact_number ("health_score", health->summary.score);
-    facts[n++] = sb_fact_text (
-        "indicator", sb_text (sb_health_indicator_name (sb_health_indicator (health->summary.score))));
+    facts[n++] =
+        sb_fact_text ("indicator", sb_text (sb_health_indicator_name (sb_health_indicator (health->summary.score))));
     facts[n++] = sb_fact_number ("deltas_per_s", health->deltas_per_s);
     facts[n++] = sb_fact_number ("publications_per_s", health->publications_per_s);
     facts[n++] = sb_fact_integer ("merge_p50_ns", sb_histogram_quantile_ns (&core->merges, 0.5));
@@ -108,11 +107,11 @@ const sb_change_t *sb_health_agent_facts (sb_core_t *core, const sb_agent_record
 static uint64_t s_digest (const sb_core_t *core, const sb_agent_record_t *agent)
 {
     const sb_operator_t *state = &agent->operator_state;
-    uint64_t flags = (uint64_t) sb_health_is_healthy (core, agent) | (uint64_t) agent->liveness.is_mute << 1 |
-                     (uint64_t) state->paused << 2 | (uint64_t) state->confirmed << 3 |
-                     (uint64_t) agent->beat.self_paused << 4 | (uint64_t) (agent->peer != 0) << 5;
-    uint64_t states = (uint64_t) agent->liveness.state | (uint64_t) agent->breaker.state << 4;
-    uint64_t score = (uint64_t) (sb_health_agent_score (agent) * SCORE_PARTS);
+    uint64_t flags = (uint64_t)sb_health_is_healthy (core, agent) | (uint64_t)agent->liveness.is_mute << 1 |
+                     (uint64_t)state->paused << 2 | (uint64_t)state->confirmed << 3 |
+                     (uint64_t)agent->beat.self_paused << 4 | (uint64_t)(agent->peer != 0) << 5;
+    uint64_t states = (uint64_t)agent->liveness.state | (uint64_t)agent->breaker.state << 4;
+    uint64_t score = (uint64_t)(sb_health_agent_score (agent) * SCORE_PARTS);
     /* The last term keeps it from being 0, which is "never published". */
     return flags | states << 8 | score << 16 | (agent->breaker.open_count & 0xffffffff) << 24 | UINT64_C (1) << 63;
 }
@@ -125,7 +124,7 @@ void sb_health_publish_control (sb_core_t *core)
         sb_fact_integer ("latch_epoch", latch->epoch),
         sb_fact_text ("issuer", sb_authorship_issuer (&latch->author)),
         sb_fact_text ("reason", sb_authorship_reason (&latch->author)),
-        sb_fact_integer ("since_unix_ns", (uint64_t) latch->author.since_unix_ns),
+        sb_fact_integer ("since_unix_ns", (uint64_t)latch->author.since_unix_ns),
     };
     core->control->health.control_ns = core->now_ns;
     sb_core_publish_level (core, "_control", NULL, facts, sizeof facts / sizeof facts[0]);
@@ -138,10 +137,10 @@ static void s_take_rates (sb_core_t *core)
     sb_health_t *health = &core->control->health;
     uint64_t deltas = core->counters[SB_COUNTER_deltas_accepted];
     uint64_t publications = core->counters[SB_COUNTER_publications];
-    double elapsed_s = (double) (core->now_ns - health->rate_ns) / ns_per_s;
+    double elapsed_s = (double)(core->now_ns - health->rate_ns) / ns_per_s;
     if (health->is_rated && elapsed_s > 0) {
-        health->deltas_per_s = (double) (deltas - health->rate_deltas) / elapsed_s;
-        health->publications_per_s = (double) (publications - health->rate_publications) / elapsed_s;
+        health->deltas_per_s = (double)(deltas - health->rate_deltas) / elapsed_s;
+        health->publications_per_s = (double)(publications - health->rate_publications) / elapsed_s;
     }
     health->is_rated = true;
     health->rate_ns = core->now_ns;
@@ -171,7 +170,7 @@ static void s_finish (sb_core_t *core)
     health->is_walking = false;
     health->summary = health->walking;
     health->summary.score =
-        health->summary.total > 0 ? (double) health->summary.healthy / (double) health->summary.total : 1.0;
+        health->summary.total > 0 ? (double)health->summary.healthy / (double)health->summary.total : 1.0;
     s_take_rates (core);
     bool is_low = health->summary.score < warning_score;
     if (is_low != health->is_low) {
@@ -191,7 +190,7 @@ bool sb_health_tick (sb_core_t *core)
         sb_health_publish_control (core);
     if (is_new) {
         health->is_walking = true;
-        health->walking = (sb_health_summary_t) {0};
+        health->walking = (sb_health_summary_t){0};
         health->walk_slot = 0;
     }
     for (uint32_t i = 0; i < SB_SLICE; i++) {

@@ -53,7 +53,7 @@ bool sb_latch_refuses (const sb_stop_latch_t *self, const sb_text_t *admitted, u
 
 void sb_latch_status (const sb_stop_latch_t *self, const sb_text_t *admitted, uint32_t count, sb_latch_t *status)
 {
-    *status = (sb_latch_t) {
+    *status = (sb_latch_t){
         .stopped = self->stopped,
         .latch_epoch = self->epoch,
         .issuer = sb_authorship_issuer (&self->author),

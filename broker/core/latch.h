@@ -24,11 +24,13 @@ void sb_latch_init (sb_stop_latch_t *self);
 /* emergency_stop. Returns false, changing nothing, when stopped already. */
 bool sb_latch_stop (sb_stop_latch_t *self, sb_text_t issuer, sb_text_t reason, int64_t unix_ns);
 
-/* emergency_clear of the stop `epoch`. SB_REASON_NONE; WRONG_EPOCH: not the stop in force, or none is; nothing changed. */
+/* emergency_clear of the stop `epoch`. SB_REASON_NONE; WRONG_EPOCH: not the stop in force, or none is; nothing changed.
+ */
 sb_reason_t sb_latch_clear (sb_stop_latch_t *self, uint64_t epoch, sb_text_t issuer, sb_text_t reason, int64_t unix_ns);
 
 /* As kept over a restart of the broker. */
-void sb_latch_restore (sb_stop_latch_t *self, bool stopped, uint64_t epoch, sb_text_t issuer, sb_text_t reason, int64_t unix_ns);
+void sb_latch_restore (sb_stop_latch_t *self, bool stopped, uint64_t epoch, sb_text_t issuer, sb_text_t reason,
+                       int64_t unix_ns);
 
 /* True when a delta of `category` must be refused: stopped, and not one of the `count` admitted ones. */
 bool sb_latch_refuses (const sb_stop_latch_t *self, const sb_text_t *admitted, uint32_t count, sb_text_t category);

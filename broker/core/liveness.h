@@ -63,11 +63,13 @@ bool sb_liveness_register (sb_liveness_t *self, uint64_t interval_ns, uint64_t n
  * RECOVERING are never revived by it. Returns true when the state changed. */
 bool sb_liveness_heard (sb_liveness_t *self, uint64_t now_ns);
 
-/* A heartbeat's progress counter and queue depth, after sb_liveness_heard. `is_judged` false: paused, latched or self-paused,
- * the clock stands. Returns true when that ended MUTE. */
-bool sb_liveness_beat (sb_liveness_t *self, uint64_t progress, uint32_t queue_depth, bool is_judged, uint64_t timeout_ns, uint64_t now_ns);
+/* A heartbeat's progress counter and queue depth, after sb_liveness_heard. `is_judged` false: paused, latched or
+ * self-paused, the clock stands. Returns true when that ended MUTE. */
+bool sb_liveness_beat (sb_liveness_t *self, uint64_t progress, uint32_t queue_depth, bool is_judged,
+                       uint64_t timeout_ns, uint64_t now_ns);
 
-/* Pause or stop began, or its session ended: MUTE ends, its clock starts anew at the first beat after return. Returns true when that ended MUTE. */
+/* Pause or stop began, or its session ended: MUTE ends, its clock starts anew at the first beat after return. Returns
+ * true when that ended MUTE. */
 bool sb_liveness_unmute (sb_liveness_t *self);
 
 /* A clean exit: OFFLINE. Returns true when the state changed. */

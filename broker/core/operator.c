@@ -10,11 +10,11 @@
 static uint16_t s_copy (char *target, sb_text_t text, uint32_t limit)
 {
     uint32_t size = text.size < limit ? text.size : limit;
-    while (size > 0 && size < text.size && ((unsigned char) text.data[size] & 0xC0) == 0x80)
+    while (size > 0 && size < text.size && ((unsigned char)text.data[size] & 0xC0) == 0x80)
         size--;
     if (size > 0)
         memcpy (target, text.data, size);
-    return (uint16_t) size;
+    return (uint16_t)size;
 }
 
 void sb_authorship_set (sb_authorship_t *self, sb_text_t issuer, sb_text_t reason, bool by_agent, int64_t unix_ns)
@@ -28,12 +28,12 @@ void sb_authorship_set (sb_authorship_t *self, sb_text_t issuer, sb_text_t reaso
 
 sb_text_t sb_authorship_issuer (const sb_authorship_t *self)
 {
-    return (sb_text_t) {self->issuer, self->issuer_size};
+    return (sb_text_t){self->issuer, self->issuer_size};
 }
 
 sb_text_t sb_authorship_reason (const sb_authorship_t *self)
 {
-    return (sb_text_t) {self->reason, self->reason_size};
+    return (sb_text_t){self->reason, self->reason_size};
 }
 
 void sb_operator_init (sb_operator_t *self)
@@ -118,7 +118,7 @@ bool sb_operator_is_kept (const sb_operator_t *self)
 
 void sb_operator_status (const sb_operator_t *self, sb_operator_state_t *status)
 {
-    *status = (sb_operator_state_t) {
+    *status = (sb_operator_state_t){
         .paused = self->paused,
         .confirmed = self->confirmed,
         .revision = self->revision,

@@ -13,7 +13,7 @@
 #include "sb_message.h"
 
 enum {
-    SB_ISSUER_MAX = 64,        /* octets of an issuer */
+    SB_ISSUER_MAX = 64,         /* octets of an issuer */
     SB_COMMAND_REASON_MAX = 256 /* octets of a command's reason */
 };
 
@@ -45,11 +45,11 @@ typedef struct {
 /* Read freely; written by the functions below alone. */
 typedef struct {
     bool paused;
-    bool confirmed;        /* the agent said that it applied `paused` at `revision`; NORMAL from the start is confirmed */
-    uint64_t revision;     /* +1 with each change of `paused` */
-    sb_authorship_t pause; /* of the last change of `paused` */
-    sb_receipt_t receipt;  /* of the last change of `paused` */
-    sb_authorship_t isolation; /* of the isolation in force, or the last one */
+    bool confirmed;    /* the agent said that it applied `paused` at `revision`; NORMAL from the start is confirmed */
+    uint64_t revision; /* +1 with each change of `paused` */
+    sb_authorship_t pause;      /* of the last change of `paused` */
+    sb_receipt_t receipt;       /* of the last change of `paused` */
+    sb_authorship_t isolation;  /* of the isolation in force, or the last one */
     sb_receipt_t latch_receipt; /* of the latch's last change */
     uint64_t latch_epoch;       /* last that the agent said it applied */
 } sb_operator_t;
@@ -62,20 +62,21 @@ sb_text_t sb_authorship_reason (const sb_authorship_t *self);
 /* NORMAL, revision 0, confirmed. */
 void sb_operator_init (sb_operator_t *self);
 
-/* pause_agent, resume_agent. Each returns true when the state changed (then unconfirmed, one revision on, `pause` set anew); false
- * when it was so already: nothing changed, the first author stands. */
+/* pause_agent, resume_agent. Each returns true when the state changed (then unconfirmed, one revision on, `pause` set
+ * anew); false when it was so already: nothing changed, the first author stands. */
 bool sb_operator_pause (sb_operator_t *self, sb_text_t issuer, sb_text_t reason, bool by_agent, int64_t unix_ns);
 bool sb_operator_resume (sb_operator_t *self, sb_text_t issuer, sb_text_t reason, bool by_agent, int64_t unix_ns);
 
-/* An operator pauses what an agent has paused: the pause becomes the operator's, which that agent cannot lift; nothing else
- * changes. Returns false, changing nothing, in any other case. */
+/* An operator pauses what an agent has paused: the pause becomes the operator's, which that agent cannot lift; nothing
+ * else changes. Returns false, changing nothing, in any other case. */
 bool sb_operator_take_over (sb_operator_t *self, sb_text_t issuer, sb_text_t reason, int64_t unix_ns);
 
 /* The agent says that at `revision` its own state was `paused`. Returns true when that confirmed it. */
 bool sb_operator_confirm (sb_operator_t *self, uint64_t revision, bool paused);
 
 /* A broker restart: state and revision are kept, unconfirmed, to be told again. */
-void sb_operator_restore (sb_operator_t *self, bool paused, uint64_t revision, sb_text_t issuer, sb_text_t reason, bool by_agent, int64_t unix_ns);
+void sb_operator_restore (sb_operator_t *self, bool paused, uint64_t revision, sb_text_t issuer, sb_text_t reason,
+                          bool by_agent, int64_t unix_ns);
 
 /* A new instance of the agent came, which cannot know of it yet: unconfirmed, unless nothing was ever said. */
 void sb_operator_unconfirm (sb_operator_t *self);

@@ -2,10 +2,10 @@
  *
  * send_command on its way: what waits for an agent's own reply.
  *
- * A bounded table; each entry has two deadlines: the asker's (then the reply is TIMEOUT) and timeout_per_agent (then it is a
- * failure of the agent). It is in the table until both are past or the agent has answered. A list in order of the next deadline,
- * searched from its end, since nearly all have the same length: O(1) as a rule, O(entries) at worst. Who waits stands
- * in the reply memory, under the command's id.
+ * A bounded table; each entry has two deadlines: the asker's (then the reply is TIMEOUT) and timeout_per_agent (then it
+ * is a failure of the agent). It is in the table until both are past or the agent has answered. A list in order of the
+ * next deadline, searched from its end, since nearly all have the same length: O(1) as a rule, O(entries) at worst. Who
+ * waits stands in the reply memory, under the command's id.
  */
 #ifndef SB_PENDING_H
 #define SB_PENDING_H
@@ -13,12 +13,12 @@
 #include "core_internal.h"
 
 typedef struct {
-    uint32_t memory;      /* slot in the reply memory */
-    uint32_t agent;       /* slot of the agent that is to answer; 0: the entry is free */
-    uint64_t session_id;  /* the session that it was sent over */
-    uint64_t timeout_ns;  /* when the asker is told TIMEOUT; UINT64_MAX: it was answered */
-    uint64_t failure_ns;  /* when it is a failure of the agent; UINT64_MAX: it was counted */
-    uint32_t next;        /* slots, in order of the earlier of both */
+    uint32_t memory;     /* slot in the reply memory */
+    uint32_t agent;      /* slot of the agent that is to answer; 0: the entry is free */
+    uint64_t session_id; /* the session that it was sent over */
+    uint64_t timeout_ns; /* when the asker is told TIMEOUT; UINT64_MAX: it was answered */
+    uint64_t failure_ns; /* when it is a failure of the agent; UINT64_MAX: it was counted */
+    uint32_t next;       /* slots, in order of the earlier of both */
     uint32_t previous;
     uint8_t command_size;
     uint8_t issuer_size;

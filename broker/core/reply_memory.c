@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The memory of commands. A reply's run is: a head of fixed size, then message, then for each record its number of columns, and for
- * each column its name and value; texts as size and octets. Written and read by the same order of calls. See reply_memory.h.
+ * The memory of commands. A reply's run is: a head of fixed size, then message, then for each record its number of
+ * columns, and for each column its name and value; texts as size and octets. Written and read by the same order of
+ * calls. See reply_memory.h.
  */
 #include "reply_memory.h"
 
@@ -46,7 +47,7 @@ static bool s_matches (const void *owner, uint32_t slot, const void *key)
     const sb_reply_entry_t *entry = sb_reply_memory_at (owner, slot);
     const s_key_t *wanted = key;
     return entry->scope == wanted->scope &&
-           sb_text_equal ((sb_text_t) {entry->command_id, entry->command_id_size}, wanted->command_id);
+           sb_text_equal ((sb_text_t){entry->command_id, entry->command_id_size}, wanted->command_id);
 }
 
 static uint64_t s_hash (const sb_reply_memory_t *self, uint64_t scope, sb_text_t command_id)
@@ -119,7 +120,7 @@ bool sb_reply_memory_join (sb_reply_memory_t *self, uint32_t slot, const sb_aske
     uint32_t waiter = sb_pool_take (&self->waiters);
     if (waiter == 0)
         return false;
-    *s_waiter (self, waiter) = (sb_waiter_t) {.asker = *asker, .next = 0};
+    *s_waiter (self, waiter) = (sb_waiter_t){.asker = *asker, .next = 0};
     uint32_t *link = &sb_reply_memory_at (self, slot)->waiters;
     while (*link != 0)
         link = &s_waiter (self, *link)->next;
@@ -138,7 +139,7 @@ uint32_t sb_reply_memory_open (sb_reply_memory_t *self, uint64_t scope, sb_text_
         return 0;
     sb_reply_entry_t *entry = sb_reply_memory_at (self, slot);
     memcpy (entry->command_id, command_id.data, command_id.size);
-    entry->command_id_size = (uint8_t) command_id.size;
+    entry->command_id_size = (uint8_t)command_id.size;
     entry->scope = scope;
     entry->body_hash = body_hash;
     if (!sb_reply_memory_join (self, slot, asker)) {
@@ -185,7 +186,7 @@ static void s_put_text (s_cursor_t *cursor, sb_text_t text)
 
 static void s_put_reply (s_cursor_t *cursor, const sb_command_reply_t *reply)
 {
-    s_head_t head = {reply->sequence, reply->stream_id, reply->epoch, (uint32_t) reply->code, reply->record_count};
+    s_head_t head = {reply->sequence, reply->stream_id, reply->epoch, (uint32_t)reply->code, reply->record_count};
     s_put (cursor, &head, sizeof head);
     s_put_text (cursor, reply->message);
     for (uint32_t i = 0; i < reply->record_count; i++) {
@@ -211,7 +212,7 @@ static sb_text_t s_get_text (s_cursor_t *cursor, sb_core_t *core)
 {
     uint32_t size = 0;
     s_get (cursor, &size, sizeof size);
-    sb_text_t text = sb_core_copy (core, (sb_text_t) {cursor->data + cursor->place, size});
+    sb_text_t text = sb_core_copy (core, (sb_text_t){cursor->data + cursor->place, size});
     cursor->place += size;
     return text;
 }
@@ -237,8 +238,8 @@ void sb_reply_memory_read (const sb_reply_memory_t *self, uint32_t slot, sb_core
     s_head_t head;
     s_get (&cursor, &head, sizeof head);
     memset (reply, 0, sizeof *reply);
-    reply->command_id = sb_core_copy (core, (sb_text_t) {entry->command_id, entry->command_id_size});
-    reply->code = (sb_reason_t) head.code;
+    reply->command_id = sb_core_copy (core, (sb_text_t){entry->command_id, entry->command_id_size});
+    reply->code = (sb_reason_t)head.code;
     reply->sequence = head.sequence;
     reply->stream_id = head.stream_id;
     reply->epoch = head.epoch;
@@ -292,7 +293,7 @@ uint32_t sb_reply_memory_finish (sb_reply_memory_t *self, uint32_t slot, const s
         return forgotten;
     entry->run = run;
     entry->run_size = cursor.place;
-    cursor = (s_cursor_t) {run, 0};
+    cursor = (s_cursor_t){run, 0};
     s_put_reply (&cursor, reply);
     return entry->pending != 0 ? forgotten : forgotten + s_age (self, slot, now_ns);
 }

@@ -3,10 +3,10 @@
  * Which changing commands are known: those that are pending, with all who wait for them, and the replies of those
  * that are done, so that a repeat is answered by the first reply and never done twice.
  *
- * An entry is found by (scope, command id) through an index. Replies are kept flattened, one run of octets each, in a store
- * with a cap in octets, and leave in the order in which they were made: the oldest first, by age, by number, or for
- * room. Keeping the structs themselves was rejected: a reply of many columns would be many small pieces to bound and free.
- * Find, open, join, finish: O(1) expected, and O(size) for the reply.
+ * An entry is found by (scope, command id) through an index. Replies are kept flattened, one run of octets each, in a
+ * store with a cap in octets, and leave in the order in which they were made: the oldest first, by age, by number, or
+ * for room. Keeping the structs themselves was rejected: a reply of many columns would be many small pieces to bound
+ * and free. Find, open, join, finish: O(1) expected, and O(size) for the reply.
  */
 #ifndef SB_REPLY_MEMORY_H
 #define SB_REPLY_MEMORY_H
@@ -52,12 +52,13 @@ typedef struct {
     uint64_t hash_key[2]; /* of the index */
     uint32_t oldest;      /* slots of those that are done, by age; 0: none */
     uint32_t youngest;
-    uint32_t done_count;  /* entries between these */
-    uint32_t done_limit;  /* at most so many of them */
+    uint32_t done_count; /* entries between these */
+    uint32_t done_limit; /* at most so many of them */
 } sb_reply_memory_t;
 
 /* Readies it for `max_replies` that are done and `max_pending` that are not. False when there is no memory. */
-bool sb_reply_memory_init (sb_reply_memory_t *self, sb_memory_t *memory, const uint64_t hash_key[2], uint32_t max_replies, uint32_t max_pending);
+bool sb_reply_memory_init (sb_reply_memory_t *self, sb_memory_t *memory, const uint64_t hash_key[2],
+                           uint32_t max_replies, uint32_t max_pending);
 
 /* Gives everything back. Harmless on what is zeroed. */
 void sb_reply_memory_fini (sb_reply_memory_t *self);
@@ -69,7 +70,8 @@ uint32_t sb_reply_memory_find (const sb_reply_memory_t *self, uint64_t scope, sb
 sb_reply_entry_t *sb_reply_memory_at (const sb_reply_memory_t *self, uint32_t slot);
 
 /* A pending entry for a command that is not known yet, one waiter with it; 0 when there is no room. */
-uint32_t sb_reply_memory_open (sb_reply_memory_t *self, uint64_t scope, sb_text_t command_id, uint64_t body_hash, const sb_asker_t *asker);
+uint32_t sb_reply_memory_open (sb_reply_memory_t *self, uint64_t scope, sb_text_t command_id, uint64_t body_hash,
+                               const sb_asker_t *asker);
 
 /* One more waits for a pending one. False when there is no room. */
 bool sb_reply_memory_join (sb_reply_memory_t *self, uint32_t slot, const sb_asker_t *asker);
@@ -77,9 +79,11 @@ bool sb_reply_memory_join (sb_reply_memory_t *self, uint32_t slot, const sb_aske
 /* Takes out the first who waits, in the order of asking. False when nobody does. */
 bool sb_reply_memory_next_asker (sb_reply_memory_t *self, uint32_t slot, sb_asker_t *asker);
 
-/* It is done with this reply (copied; a reply without room for it is forgotten). Precondition: nobody waits any more. While
- * `pending` is set it is not forgotten; sb_reply_memory_release ends that. Returns how many older ones had to go for room. */
-uint32_t sb_reply_memory_finish (sb_reply_memory_t *self, uint32_t slot, const sb_command_reply_t *reply, uint64_t now_ns);
+/* It is done with this reply (copied; a reply without room for it is forgotten). Precondition: nobody waits any more.
+ * While `pending` is set it is not forgotten; sb_reply_memory_release ends that. Returns how many older ones had to go
+ * for room. */
+uint32_t sb_reply_memory_finish (sb_reply_memory_t *self, uint32_t slot, const sb_command_reply_t *reply,
+                                 uint64_t now_ns);
 uint32_t sb_reply_memory_release (sb_reply_memory_t *self, uint32_t slot, uint64_t now_ns);
 
 /* Forgets an entry that nobody waits for and that is not in the order of age. */

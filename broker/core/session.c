@@ -327,6 +327,7 @@ void sb_session_shutdown (sb_core_t *self)
 {
     self->is_shutting_down = true;
     sb_decide_flush (self);
+    sb_commands_shutdown (self);
     for (sb_agent_record_t *agent = sb_core_next_agent (self, 0); agent; agent = sb_core_next_agent (self, agent->slot))
         sb_core_end_session (self, agent, SB_REASON_BROKER_STOPPING);
 }

@@ -11,13 +11,13 @@
 static inline sb_command_request_t control_request (const harness_t *self, const char *command_id, const char *command,
                                                     const char *agent_id)
 {
-    return (sb_command_request_t) {
+    return (sb_command_request_t){
         .command_id = sb_text (command_id),
         .command = sb_text (command),
         .agent_id = sb_text (agent_id),
         .reason = sb_text ("a test"),
         .issuer = sb_text ("ann"),
-        .issued_unix_ns = HARNESS_EPOCH_NS + (int64_t) self->now_ns,
+        .issued_unix_ns = HARNESS_EPOCH_NS + (int64_t)self->now_ns,
         .timeout_ms = 5000,
         .protocol = SB_PROTOCOL,
     };
@@ -32,7 +32,8 @@ static inline void control_send (harness_t *self, uint64_t token, const sb_comma
 }
 
 /* The same, and SB_EVENT_STORED with `durable` right after when something is to be stored, as a shell does. */
-static inline void control_do_stored (harness_t *self, uint64_t token, const sb_command_request_t *request, bool durable)
+static inline void control_do_stored (harness_t *self, uint64_t token, const sb_command_request_t *request,
+                                      bool durable)
 {
     control_send (self, token, request);
     for (uint32_t i = 0; i < self->effects.count; i++)
@@ -72,7 +73,7 @@ static inline const sb_command_reply_t *control_reply (const harness_t *self)
 
 #define control_expect(self, reason)                                                                                   \
     cr_assert_eq (control_reply (self)->code, SB_REASON_##reason, "replied %s: %.*s",                                  \
-                  sb_reason_info (control_reply (self)->code)->name, (int) control_reply (self)->message.size,         \
+                  sb_reason_info (control_reply (self)->code)->name, (int)control_reply (self)->message.size,          \
                   control_reply (self)->message.data)
 
 /* A column of a record of the last reply, or NULL. */
@@ -109,12 +110,12 @@ static inline bool control_is_text (const harness_t *self, uint32_t record, cons
 
 static inline sb_parameter_t control_parameter_text (const char *name, const char *text)
 {
-    return (sb_parameter_t) {sb_text (name), {.kind = SB_VALUE_TEXT, .text = sb_text (text)}};
+    return (sb_parameter_t){sb_text (name), {.kind = SB_VALUE_TEXT, .text = sb_text (text)}};
 }
 
 static inline sb_parameter_t control_parameter_integer (const char *name, int64_t integer)
 {
-    return (sb_parameter_t) {sb_text (name), {.kind = SB_VALUE_INTEGER, .integer = integer}};
+    return (sb_parameter_t){sb_text (name), {.kind = SB_VALUE_INTEGER, .integer = integer}};
 }
 
 /* The agent's answer to a command. */
@@ -123,7 +124,7 @@ static inline void control_result (harness_t *self, uint64_t peer, const char *c
 {
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_COMMAND_RESULT};
     message.command_result =
-        (sb_command_result_t) {.command_id = sb_text (command_id), .code = code, .message = sb_text (text)};
+        (sb_command_result_t){.command_id = sb_text (command_id), .code = code, .message = sb_text (text)};
     harness_message (self, peer, &message);
 }
 

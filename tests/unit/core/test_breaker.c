@@ -7,7 +7,7 @@
 #include "breaker.h"
 #include "sb_names.h"
 
-#define S UINT64_C (1000000000)
+#define S  UINT64_C (1000000000)
 #define MS UINT64_C (1000000)
 
 static const sb_breaker_rules_t rules = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The dispatcher's rules: form, parameters, targets, expiry, repeats, the memory of replies, audit, agents' own commands; and reads.
+ * The dispatcher's rules: form, parameters, targets, expiry, repeats, the memory of replies, audit, agents' own
+ * commands; and reads.
  */
 #include "control_harness.h"
 
@@ -49,8 +50,8 @@ Test (core_commands, form_is_checked_part_by_part)
     requests[1].command_id = sb_text ("_broker/latch/1");
     requests[2].timeout_ms = 0;
     requests[3].timeout_ms = 600001;
-    requests[4].issuer = (sb_text_t) {long_text, 65};
-    requests[5].reason = (sb_text_t) {long_text, 257};
+    requests[4].issuer = (sb_text_t){long_text, 65};
+    requests[5].reason = (sb_text_t){long_text, 257};
     for (uint64_t i = 0; i < 6; i++) {
         control_send (&harness, i + 1, &requests[i]);
         control_expect (&harness, BAD_REQUEST);
@@ -67,8 +68,8 @@ Test (core_commands, limits_themselves_are_allowed)
     char long_text[300];
     memset (long_text, 'x', sizeof long_text);
     sb_command_request_t request = control_request (&harness, "id", "status", "");
-    request.issuer = (sb_text_t) {long_text, 64};
-    request.reason = (sb_text_t) {long_text, 256};
+    request.issuer = (sb_text_t){long_text, 64};
+    request.reason = (sb_text_t){long_text, 256};
     request.timeout_ms = 600000;
     control_send (&harness, 1, &request);
     control_expect (&harness, NONE);
@@ -164,7 +165,7 @@ static sb_reason_t s_issued (uint64_t token, const char *command, const char *ag
 
 Test (core_commands, expires_when_read_later_than_its_timeout)
 {
-    int64_t deadline_ns = HARNESS_EPOCH_NS + (int64_t) harness.now_ns - INT64_C (5000000000);
+    int64_t deadline_ns = HARNESS_EPOCH_NS + (int64_t)harness.now_ns - INT64_C (5000000000);
     cr_assert_eq (s_issued (1, "restart_agent", "trader", deadline_ns + 1), SB_REASON_NONE);
     cr_assert_eq (s_issued (2, "restart_agent", "trader", deadline_ns), SB_REASON_NONE);
     cr_assert_eq (s_issued (3, "restart_agent", "trader", deadline_ns - 1), SB_REASON_EXPIRED);
@@ -286,7 +287,7 @@ Test (core_commands, every_command_is_audited_with_before_and_after)
 {
     control_do (&harness, 1, "pause_agent", "trader");
     const sb_audit_t *audit = NULL;
-    control_send (&harness, 2, &(sb_command_request_t) {0});
+    control_send (&harness, 2, &(sb_command_request_t){0});
     harness_expect_times (&harness, "AUDIT", 2);
     sb_command_request_t request = control_request (&harness, "r", "resume_agent", "trader");
     control_send (&harness, 3, &request);
@@ -389,16 +390,42 @@ Test (core_commands, list_agents_pages_through_all_once)
         control_expect (&harness, NONE);
         seen += control_reply (&harness)->record_count;
         sb_text_t next = control_reply (&harness)->next_cursor;
-        snprintf (cursor, sizeof cursor, "%.*s", (int) next.size, next.size > 0 ? next.data : "");
+        snprintf (cursor, sizeof cursor, "%.*s", (int)next.size, next.size > 0 ? next.data : "");
     }
     cr_assert_eq (seen, 22);
     cr_assert_eq (pages, 5);
 }
 
+Test (core_commands, page_is_bounded_in_octets_and_nothing_is_left_out)
+{
+    char id[32];
+    char cursor[128] = "";
+    uint32_t seen = 0;
+    s_stop ();
+    harness_init (&harness);
+    harness.config.max_agents = 1000;
+    harness_start_configured (&harness);
+    harness.is_quiet = true;
+    for (uint64_t i = 0; i < 1000; i++) {
+        snprintf (id, sizeof id, "agent-%" PRIu64, i);
+        harness_register (&harness, 100 + i, id, 1);
+    }
+    for (uint64_t token = 1; token == 1 || cursor[0] != '\0'; token++) {
+        s_with (token, "list_agents", control_parameter_integer ("limit", 1000),
+                control_parameter_text ("cursor", cursor), token == 1 ? 1 : 2);
+        cr_assert_leq (control_reply (&harness)->record_count, 256);
+        seen += control_reply (&harness)->record_count;
+        sb_text_t next = control_reply (&harness)->next_cursor;
+        snprintf (cursor, sizeof cursor, "%.*s", (int)next.size, next.size > 0 ? next.data : "");
+    }
+    cr_assert_eq (seen, 1000);
+}
+
 Test (core_commands, cursors_that_the_broker_never_gave_are_refused)
 {
-    const char *const cursors[] = {"list_agents", "list_agents:", "list_agents:1", "list_agents:x:0", "health:1:0",
-                                   "list_agents:99999999999999999999999:0", "list_agents:1:0 ", "list_agents:01:0"};
+    const char *const cursors[] = {"list_agents",      "list_agents:",    "list_agents:1",
+                                   "list_agents:x:0",  "health:1:0",      "list_agents:99999999999999999999999:0",
+                                   "list_agents:1:0 ", "list_agents:01:0"};
     for (uint64_t i = 0; i < sizeof cursors / sizeof cursors[0]; i++) {
         sb_parameter_t cursor = control_parameter_text ("cursor", cursors[i]);
         s_with (1 + i, "list_agents", cursor, cursor, 1);
@@ -448,7 +475,7 @@ Test (core_commands, get_state_of_system_health_is_the_summary)
 Test (core_commands, history_gives_the_last_oldest_first_and_goes_on_after)
 {
     for (uint64_t i = 1; i <= 10; i++)
-        harness_delta (&harness, 11, i, "market_data", "BTC", "price", (double) i);
+        harness_delta (&harness, 11, i, "market_data", "BTC", "price", (double)i);
     sb_parameter_t category = control_parameter_text ("category", "market_data");
     s_with (1, "history", category, control_parameter_integer ("last", 3), 2);
     cr_assert_eq (control_reply (&harness)->publication_count, 3);
@@ -465,7 +492,7 @@ Test (core_commands, history_gives_the_last_oldest_first_and_goes_on_after)
 Test (core_commands, history_pages_never_pass_last)
 {
     for (uint64_t i = 1; i <= 10; i++)
-        harness_delta (&harness, 11, i, "market_data", "BTC", "price", (double) i);
+        harness_delta (&harness, 11, i, "market_data", "BTC", "price", (double)i);
     sb_parameter_t parameters[4] = {control_parameter_text ("category", "market_data"),
                                     control_parameter_integer ("last", 5), control_parameter_integer ("limit", 3)};
     sb_command_request_t request = control_request (&harness, "page-1", "history", "");
@@ -475,7 +502,7 @@ Test (core_commands, history_pages_never_pass_last)
     cr_assert_eq (control_reply (&harness)->publication_count, 3);
     char cursor[64];
     sb_text_t next = control_reply (&harness)->next_cursor;
-    snprintf (cursor, sizeof cursor, "%.*s", (int) next.size, next.data);
+    snprintf (cursor, sizeof cursor, "%.*s", (int)next.size, next.data);
     harness_delta (&harness, 11, 11, "market_data", "BTC", "price", 11);
     parameters[3] = control_parameter_text ("cursor", cursor);
     request.command_id = sb_text ("page-2");

@@ -2,11 +2,12 @@
  *
  * The same events give the same effects, byte for byte, whatever the addresses and the hash keys are.
  *
- * A seeded generator writes one long script: registrations, deltas good and bad, batches, whole states, heartbeats, commands,
- * answers, ticks, clock jumps, lost peers, noise. It reads the effects as a shell and agents would (what is stored next, which
- * sequence is expected), never the core itself. Effects are hashed in their wire form, so that nothing a peer could see is left
- * out; store, audit and log are hashed field by field. Two cores run it with different allocators and different hash
- * keys. The numbers of what the script made happen are checked too, so that it cannot become an empty proof.
+ * A seeded generator writes one long script: registrations, deltas good and bad, batches, whole states, heartbeats,
+ * commands, answers, ticks, clock jumps, lost peers, noise. It reads the effects as a shell and agents would (what is
+ * stored next, which sequence is expected), never the core itself. Effects are hashed in their wire form, so that
+ * nothing a peer could see is left out; store, audit and log are hashed field by field. Two cores run it with different
+ * allocators and different hash keys. The numbers of what the script made happen are checked too, so that it cannot
+ * become an empty proof.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@
 
 enum { EVENTS = 60000, AGENTS = 24, PEERS = 40, CHANGES = 6, ARENA_BYTES = 64 * 1024 * 1024 };
 
-#define MS UINT64_C (1000000)
+#define MS            UINT64_C (1000000)
 #define UNIX_START_NS INT64_C (1700000000000000000)
 
 /* ------------------------------------------------------------------ seeded numbers, hash */
@@ -40,7 +41,7 @@ static uint64_t s_next (s_random_t *self)
 
 static uint32_t s_below (s_random_t *self, uint32_t limit)
 {
-    return (uint32_t) (s_next (self) % limit);
+    return (uint32_t)(s_next (self) % limit);
 }
 
 static bool s_chance (s_random_t *self, uint32_t percent)
@@ -101,7 +102,7 @@ typedef struct {
 static void *s_allocate (void *context, size_t size)
 {
     s_run_t *self = context;
-    unsigned char *memory = aligned_alloc (16, (self->padding + size + 15) & ~(size_t) 15);
+    unsigned char *memory = aligned_alloc (16, (self->padding + size + 15) & ~(size_t)15);
     if (memory == NULL)
         return NULL;
     memset (memory, self->fill, self->padding + size);
@@ -111,8 +112,8 @@ static void *s_allocate (void *context, size_t size)
 static void s_release (void *context, void *memory, size_t size)
 {
     s_run_t *self = context;
-    (void) size;
-    free ((unsigned char *) memory - self->padding);
+    (void)size;
+    free ((unsigned char *)memory - self->padding);
 }
 
 /* Agent of a peer, or AGENTS. */
@@ -166,7 +167,7 @@ static void s_take_store (s_run_t *self, const sb_control_state_t *state)
     s_hash_number (hash, state->latch_epoch);
     s_hash_text (hash, state->issuer);
     s_hash_text (hash, state->reason);
-    s_hash_number (hash, (uint64_t) state->since_unix_ns);
+    s_hash_number (hash, (uint64_t)state->since_unix_ns);
     for (uint32_t i = 0; i < state->operator_count; i++) {
         const sb_operator_record_t *record = &state->operators[i];
         cr_assert (i == 0 || sb_text_compare (state->operators[i - 1].agent_id, record->agent_id) < 0,
@@ -176,7 +177,7 @@ static void s_take_store (s_run_t *self, const sb_control_state_t *state)
         s_hash_number (hash, record->revision);
         s_hash_text (hash, record->issuer);
         s_hash_text (hash, record->reason);
-        s_hash_number (hash, (uint64_t) record->since_unix_ns);
+        s_hash_number (hash, (uint64_t)record->since_unix_ns);
     }
 }
 
@@ -187,7 +188,7 @@ static void s_take_audit (s_run_t *self, const sb_audit_t *audit)
     for (uint32_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         s_hash_text (&self->result.hash, texts[i]);
     s_hash_number (&self->result.hash, audit->code);
-    s_hash_number (&self->result.hash, (uint64_t) audit->unix_ns);
+    s_hash_number (&self->result.hash, (uint64_t)audit->unix_ns);
 }
 
 static void s_take_effect (s_run_t *self, const sb_effect_t *effect)
@@ -255,11 +256,11 @@ static void s_message (s_run_t *self, uint64_t peer, const sb_agent_message_t *m
 
 /* ------------------------------------------------------------------ what happens */
 
-static const char *const categories[] = {"market_data", "trades", "agent", "scanner_data", "", "execution_result",
-                                         "risk_metrics"};
+static const char *const categories[] = {"market_data",      "trades",      "agent", "scanner_data", "",
+                                         "execution_result", "risk_metrics"};
 static const char *const subjects[] = {"", "BTCUSDT", "spot:ETH", "x"};
-static const char *const names[] = {"price", "size",  "status",       "pnl",        "confidence", "rsi_14",
-                                    "a.b.c", "sma_5", "position.BTC", "last_signal"};
+static const char *const names[] = {"price",  "size",  "status", "pnl",          "confidence",
+                                    "rsi_14", "a.b.c", "sma_5",  "position.BTC", "last_signal"};
 static const char *const texts[] = {"", "BUY", "HOLD", "a longer text that needs a run of its own in the store"};
 
 enum {
@@ -271,13 +272,13 @@ enum {
 
 static sb_value_t s_value (s_random_t *random)
 {
-    sb_value_t value = {.kind = (sb_value_kind_t) (1 + s_below (random, SB_VALUE_BYTES))};
+    sb_value_t value = {.kind = (sb_value_kind_t)(1 + s_below (random, SB_VALUE_BYTES))};
     switch (value.kind) {
     case SB_VALUE_NUMBER:
-        value.number = (double) s_below (random, 1000) / 8.0;
+        value.number = (double)s_below (random, 1000) / 8.0;
         break;
     case SB_VALUE_INTEGER:
-        value.integer = (int64_t) s_below (random, 50) - 25;
+        value.integer = (int64_t)s_below (random, 50) - 25;
         break;
     case SB_VALUE_DECIMAL:
         value.decimal.unscaled = s_below (random, 100);
@@ -302,7 +303,7 @@ static sb_delta_t s_delta (s_random_t *random, uint64_t sequence, sb_change_t *c
     uint32_t count = 1 + s_below (random, CHANGES);
     uint32_t first = s_below (random, NAME_COUNT);
     for (uint32_t i = 0; i < count; i++) {
-        changes[i] = (sb_change_t) {.name = sb_text (names[(first + i) % NAME_COUNT])};
+        changes[i] = (sb_change_t){.name = sb_text (names[(first + i) % NAME_COUNT])};
         changes[i].is_delete = with_deletes && s_chance (random, 10);
         if (!changes[i].is_delete)
             changes[i].value = s_value (random);
@@ -332,7 +333,7 @@ static void s_register (s_run_t *self)
     sb_text_t wanted[3];
     sb_registration_t registration = {
         .protocol = s_chance (random, 2) ? 9 : SB_PROTOCOL,
-        .agent_id = s_chance (random, 2) ? sb_text ("_bad id") : (sb_text_t) {id, (uint32_t) size},
+        .agent_id = s_chance (random, 2) ? sb_text ("_bad id") : (sb_text_t){id, (uint32_t)size},
         .next_sequence = 1 + s_below (random, 3),
         .interests = wanted,
         .interest_count = s_below (random, 4),
@@ -373,7 +374,7 @@ static void s_send_deltas (s_run_t *self)
     for (uint32_t i = 0; i < count; i++)
         deltas[i] = s_delta (random, self->expected[agent]++, changes[i], true);
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH};
-    message.batch = (sb_batch_t) {deltas, count};
+    message.batch = (sb_batch_t){deltas, count};
     s_message (self, peer, &message);
 }
 
@@ -389,12 +390,12 @@ static void s_send_state (s_run_t *self)
     for (uint32_t i = 0; i < chunks; i++) {
         sb_change_t changes[2][CHANGES];
         sb_delta_t topics[2] = {s_delta (random, 0, changes[0], false), s_delta (random, 0, changes[1], false)};
-        message = (sb_agent_message_t) {.kind = SB_AGENT_MESSAGE_REPLACE_CHUNK};
-        message.replace_chunk = (sb_replace_chunk_t) {sequence, topics, 1 + s_below (random, 2)};
+        message = (sb_agent_message_t){.kind = SB_AGENT_MESSAGE_REPLACE_CHUNK};
+        message.replace_chunk = (sb_replace_chunk_t){sequence, topics, 1 + s_below (random, 2)};
         s_message (self, peer, &message);
     }
-    message = (sb_agent_message_t) {.kind = SB_AGENT_MESSAGE_REPLACE_END};
-    message.replace_end = (sb_replace_mark_t) {sequence, s_chance (random, 90) ? chunks : chunks + 1};
+    message = (sb_agent_message_t){.kind = SB_AGENT_MESSAGE_REPLACE_END};
+    message.replace_end = (sb_replace_mark_t){sequence, s_chance (random, 90) ? chunks : chunks + 1};
     s_message (self, peer, &message);
 }
 
@@ -406,7 +407,7 @@ static void s_send_heartbeat (s_run_t *self)
     uint64_t peer;
     s_pick (self, &peer);
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
-    message.heartbeat = (sb_heartbeat_t) {
+    message.heartbeat = (sb_heartbeat_t){
         .received = self->result.steps,
         .processed = self->result.steps / 2,
         .failed = s_chance (random, 3) ? self->result.steps / 1000 : 0,
@@ -429,7 +430,7 @@ static void s_send_result (s_run_t *self)
 {
     sb_parameter_t value = {.name = sb_text ("weights"), .value = s_value (&self->random)};
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_COMMAND_RESULT};
-    message.command_result = (sb_command_result_t) {
+    message.command_result = (sb_command_result_t){
         .command_id = {self->asked_id, self->asked_id_size},
         .code = s_chance (&self->random, 80) ? SB_REASON_NONE : SB_REASON_AGENT_REFUSED,
         .message = sb_text ("so it is"),
@@ -448,13 +449,21 @@ typedef struct {
     const char *parameter; /* NULL: none */
 } s_command_kind_t;
 
-static const s_command_kind_t command_kinds[] = {
-    {"status", 4, false, NULL},         {"health", 4, false, "limit"},      {"list_agents", 4, false, "limit"},
-    {"pause_agent", 10, true, NULL},    {"resume_agent", 12, true, NULL},   {"restart_agent", 10, true, NULL},
-    {"emergency_stop", 1, false, NULL}, {"emergency_clear", 12, false, "latch_epoch"},
-    {"send_command", 15, true, "command"}, {"isolate_agent", 3, true, NULL}, {"release_agent", 6, true, NULL},
-    {"get_state", 5, false, "limit"},   {"history", 5, false, "category"},  {"events", 4, false, "last"},
-    {"no_such_command", 1, false, NULL}};
+static const s_command_kind_t command_kinds[] = {{"status", 4, false, NULL},
+                                                 {"health", 4, false, "limit"},
+                                                 {"list_agents", 4, false, "limit"},
+                                                 {"pause_agent", 10, true, NULL},
+                                                 {"resume_agent", 12, true, NULL},
+                                                 {"restart_agent", 10, true, NULL},
+                                                 {"emergency_stop", 1, false, NULL},
+                                                 {"emergency_clear", 12, false, "latch_epoch"},
+                                                 {"send_command", 15, true, "command"},
+                                                 {"isolate_agent", 3, true, NULL},
+                                                 {"release_agent", 6, true, NULL},
+                                                 {"get_state", 5, false, "limit"},
+                                                 {"history", 5, false, "category"},
+                                                 {"events", 4, false, "last"},
+                                                 {"no_such_command", 1, false, NULL}};
 
 enum { COMMAND_KINDS = sizeof command_kinds / sizeof command_kinds[0] };
 
@@ -475,7 +484,7 @@ static sb_value_t s_command_value (s_run_t *self, const char *parameter)
     sb_value_t value = {.kind = SB_VALUE_INTEGER};
     value.integer = 1 + s_below (&self->random, 20);
     if (strcmp (parameter, "latch_epoch") == 0)
-        value.integer = (int64_t) self->latch_epoch;
+        value.integer = (int64_t)self->latch_epoch;
     if (strcmp (parameter, "command") == 0 || strcmp (parameter, "category") == 0) {
         value.kind = SB_VALUE_TEXT;
         value.text = sb_text (strcmp (parameter, "command") == 0 ? "rebalance_weights" : "market_data");
@@ -491,8 +500,9 @@ static void s_send_command (s_run_t *self, bool by_agent)
     char command_id[32];
     snprintf (id, sizeof id, "agent-%u", s_below (random, AGENTS + 1));
     snprintf (command_id, sizeof command_id, "c-%llu",
-              (unsigned long long) (s_chance (random, 5) ? self->token / 2 : self->token));
-    sb_parameter_t parameter = {.name = sb_text (s_chance (random, 3) || kind->parameter == NULL ? "odd" : kind->parameter)};
+              (unsigned long long)(s_chance (random, 5) ? self->token / 2 : self->token));
+    sb_parameter_t parameter = {
+        .name = sb_text (s_chance (random, 3) || kind->parameter == NULL ? "odd" : kind->parameter)};
     parameter.value = s_command_value (self, kind->parameter != NULL ? kind->parameter : "odd");
     sb_command_request_t request = {
         .command_id = sb_text (command_id),
@@ -502,7 +512,7 @@ static void s_send_command (s_run_t *self, bool by_agent)
         .parameter_count = kind->parameter != NULL || s_chance (random, 3) ? 1 : 0,
         .reason = sb_text (s_chance (random, 5) ? "" : "because"),
         .issuer = sb_text ("operator"),
-        .issued_unix_ns = self->unix_ns - (int64_t) (s_chance (random, 5) ? 9000 * MS : 0),
+        .issued_unix_ns = self->unix_ns - (int64_t)(s_chance (random, 5) ? 9000 * MS : 0),
         .timeout_ms = s_chance (random, 3) ? 0 : 100 + s_below (random, 8000),
         .protocol = SB_PROTOCOL,
     };
@@ -560,15 +570,15 @@ static void s_pass_time (s_run_t *self)
     if (s_chance (random, 1))
         passed_ns = s_below (random, 40000) * MS;
     self->now_ns += passed_ns;
-    self->unix_ns += (int64_t) passed_ns;
+    self->unix_ns += (int64_t)passed_ns;
     if (s_chance (random, 1))
-        self->unix_ns += ((int64_t) s_below (random, 2001) - 1000) * (int64_t) MS;
+        self->unix_ns += ((int64_t)s_below (random, 2001) - 1000) * (int64_t)MS;
     for (int i = 0; i < 20 && sb_core_deadline (self->core) <= self->now_ns; i++) {
         sb_event_t event = {.kind = SB_EVENT_TICK};
         event.tick.cut_connections = self->result.steps / 500;
         s_step (self, event);
     }
-    s_step (self, (sb_event_t) {.kind = SB_EVENT_FLUSH});
+    s_step (self, (sb_event_t){.kind = SB_EVENT_FLUSH});
 }
 
 static void s_happen (s_run_t *self)
@@ -624,7 +634,7 @@ static s_result_t s_play (uint64_t seed, uint64_t hash_seed, unsigned char fill,
         s_happen (self);
     if (with_one_more)
         s_send_heartbeat (self);
-    s_step (self, (sb_event_t) {.kind = SB_EVENT_SHUTDOWN});
+    s_step (self, (sb_event_t){.kind = SB_EVENT_SHUTDOWN});
     s_hash_number (&self->result.hash, sb_core_memory_bytes (self->core));
     s_result_t result = self->result;
     sb_core_destroy (&self->core);
@@ -644,10 +654,18 @@ static void s_check_rich (const s_result_t *result)
                                     SB_REASON_REPLACE_INCOMPLETE, SB_REASON_BAD_AGENT_ID};
     for (uint32_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
         cr_assert_gt (result->refusals[refusals[i]], 0, "never refused: %s", sb_reason_info (refusals[i])->name);
-    const sb_reason_t replies[] = {SB_REASON_NONE,           SB_REASON_TIMEOUT,           SB_REASON_EXPIRED,
-                                   SB_REASON_UNKNOWN_AGENT,  SB_REASON_UNKNOWN_COMMAND,   SB_REASON_COMMAND_ID_REUSED,
-                                   SB_REASON_WRONG_STATE,    SB_REASON_UNKNOWN_PARAMETER, SB_REASON_BAD_REQUEST,
-                                   SB_REASON_REASON_REQUIRED, SB_REASON_WRONG_EPOCH,      SB_REASON_AGENT_REFUSED,
+    const sb_reason_t replies[] = {SB_REASON_NONE,
+                                   SB_REASON_TIMEOUT,
+                                   SB_REASON_EXPIRED,
+                                   SB_REASON_UNKNOWN_AGENT,
+                                   SB_REASON_UNKNOWN_COMMAND,
+                                   SB_REASON_COMMAND_ID_REUSED,
+                                   SB_REASON_WRONG_STATE,
+                                   SB_REASON_UNKNOWN_PARAMETER,
+                                   SB_REASON_BAD_REQUEST,
+                                   SB_REASON_REASON_REQUIRED,
+                                   SB_REASON_WRONG_EPOCH,
+                                   SB_REASON_AGENT_REFUSED,
                                    SB_REASON_NOT_CONNECTED};
     for (uint32_t i = 0; i < sizeof replies / sizeof replies[0]; i++)
         cr_assert_gt (result->replies[replies[i]], 0, "never replied: %s", sb_reason_info (replies[i])->name);
@@ -659,8 +677,8 @@ Test (core_determinism, same_events_give_the_same_effects_byte_for_byte, .timeou
     s_result_t second = s_play (20240808, UINT64_C (0xfeedfacecafebeef), 0x5a, 4096, false);
     cr_assert_geq (first.steps, EVENTS);
     cr_assert_eq (first.steps, second.steps);
-    cr_assert_eq (first.hash, second.hash, "%016llx against %016llx", (unsigned long long) first.hash,
-                  (unsigned long long) second.hash);
+    cr_assert_eq (first.hash, second.hash, "%016llx against %016llx", (unsigned long long)first.hash,
+                  (unsigned long long)second.hash);
     s_check_rich (&first);
 }
 

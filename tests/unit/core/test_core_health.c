@@ -143,7 +143,7 @@ Test (core_health, agents_score_is_success_by_success_and_failure)
 {
     s_agents (1);
     for (uint64_t i = 1; i <= 3; i++)
-        harness_delta (&harness, 101, i, "market_data", "", "price", (double) i);
+        harness_delta (&harness, 101, i, "market_data", "", "price", (double)i);
     harness_delta (&harness, 101, 9, "market_data", "", "price", 9);
     s_health ();
     cr_assert (control_is_text (&harness, 1, "agent_id", "agent-1"));
@@ -238,7 +238,7 @@ Test (core_health, rates_are_of_the_last_second)
     s_agents (1);
     harness_advance (&harness, 2000);
     for (uint64_t i = 1; i <= 50; i++)
-        harness_delta (&harness, 101, i, "market_data", "", "price", (double) i);
+        harness_delta (&harness, 101, i, "market_data", "", "price", (double)i);
     harness_advance (&harness, 1000);
     s_health ();
     cr_assert_float_eq (control_column (&harness, 0, "deltas_per_s")->number, 50.0, 0.001);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What operators do to agents: pause, resume, restart, isolate, release, send_command; receipts and what survives a restart.
+ * What operators do to agents: pause, resume, restart, isolate, release, send_command; receipts and what survives a
+ * restart.
  */
 #include "control_harness.h"
 
@@ -210,7 +211,7 @@ Test (core_operate, agent_that_failed_is_let_back_by_itself)
     harness_expect (&harness, "SEND 12 ACK decided=1\n");
     s_live_on (33);
     for (uint64_t i = 7; i <= 9; i++) {
-        harness_delta (&harness, 11, i, "market_data", "", "price", (double) i);
+        harness_delta (&harness, 11, i, "market_data", "", "price", (double)i);
         s_live_on (1);
     }
     control_list (&harness);
@@ -372,6 +373,13 @@ Test (core_operate, pending_commands_are_bounded_and_a_refused_one_may_be_tried_
     cr_assert_null (control_find_reply (&harness), "it was sent this time");
     control_result (&harness, 11, "c", SB_REASON_NONE, "done");
     control_expect (&harness, NONE);
+}
+
+Test (core_operate, broker_that_stops_answers_who_waits)
+{
+    s_ask (1, "ask", 60000);
+    harness_step (&harness, (sb_event_t){.kind = SB_EVENT_SHUTDOWN});
+    control_expect (&harness, BROKER_STOPPING);
 }
 
 /* ------------------------------------------------------------------ restart of the broker */

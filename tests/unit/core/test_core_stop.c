@@ -141,7 +141,7 @@ Test (core_stop, missing_confirmation_is_no_failure)
     for (int i = 0; i < 30; i++) {
         harness_advance (&harness, 1000);
         harness_beat (&harness, 11);
-        harness_delta (&harness, 11, (uint64_t) i + 1, "market_data", "", "price", i);
+        harness_delta (&harness, 11, (uint64_t)i + 1, "market_data", "", "price", i);
     }
     control_list (&harness);
     cr_assert_eq (control_integer (&harness, 0, "failures"), 0);

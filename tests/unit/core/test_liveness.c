@@ -231,7 +231,7 @@ Test (liveness, mute_after_timeout_without_progress_with_work_queued)
 {
     for (int beyond = -1; beyond <= 1; beyond++) {
         sb_liveness_t liveness = s_stuck ();
-        sb_liveness_outcome_t outcome = s_judge (&liveness, timeout_ns + (uint64_t) (int64_t) beyond);
+        sb_liveness_outcome_t outcome = s_judge (&liveness, timeout_ns + (uint64_t)(int64_t)beyond);
         cr_assert_eq (outcome, beyond < 0 ? SB_LIVENESS_NOTHING : SB_LIVENESS_MUTE);
         cr_assert_eq (liveness.is_mute, beyond >= 0);
         cr_assert_eq (liveness.state, SB_LIVENESS_LIVE);
@@ -324,5 +324,5 @@ Test (liveness, every_state_has_its_name)
 {
     cr_assert_str_eq (sb_liveness_name (SB_LIVENESS_REGISTERED), "REGISTERED");
     cr_assert_str_eq (sb_liveness_name (SB_LIVENESS_RECOVERING), "RECOVERING");
-    cr_assert_str_eq (sb_liveness_name ((sb_liveness_state_t) 99), "?");
+    cr_assert_str_eq (sb_liveness_name ((sb_liveness_state_t)99), "?");
 }

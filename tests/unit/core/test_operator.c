@@ -154,7 +154,7 @@ Test (operator, author_texts_are_cut_at_a_characters_edge)
     /* A character of three octets, of which the bound would cut the last one. */
     memcpy (issuer + SB_ISSUER_MAX - 2, "\xe2\x82\xac", 3);
     sb_authorship_t author;
-    sb_authorship_set (&author, (sb_text_t) {issuer, sizeof issuer}, sb_text (""), false, 0);
+    sb_authorship_set (&author, (sb_text_t){issuer, sizeof issuer}, sb_text (""), false, 0);
     cr_assert_eq (author.issuer_size, SB_ISSUER_MAX - 2);
 }
 
@@ -184,7 +184,7 @@ Test (receipt, delivered_times_out_at_its_deadline)
         sb_receipt_t receipt = {0};
         sb_receipt_open (&receipt, true, start_ns);
         cr_assert_eq (receipt.state, SB_RECEIPT_DELIVERED);
-        cr_assert_eq (sb_receipt_expire (&receipt, start_ns + (uint64_t) (int64_t) beyond), beyond >= 0);
+        cr_assert_eq (sb_receipt_expire (&receipt, start_ns + (uint64_t)(int64_t)beyond), beyond >= 0);
         cr_assert_eq (receipt.state, beyond >= 0 ? SB_RECEIPT_TIMED_OUT : SB_RECEIPT_DELIVERED);
     }
 }
