@@ -189,6 +189,20 @@ Test (core_stop, is_a_level_in_every_heartbeat_ack_and_once_a_second)
     harness_expect (&harness, "stopped=true latch_epoch=1 issuer='ann'");
 }
 
+Test (core_stop, state_is_forced_stale_until_the_first_write_after_the_clear)
+{
+    s_refused (11, 1, "market_data", NULL);
+    control_do (&harness, 1, "emergency_stop", "");
+    harness_settle (&harness);
+    harness_expect_times (&harness, "PUBLISH market_data.trader. #", 2);
+    harness_expect (&harness, "FORCED_STALE STOPPED");
+    control_clear (&harness, 2, 1);
+    harness_forget (&harness);
+    harness_delta (&harness, 11, 2, "market_data", "", "price", 1);
+    harness_expect (&harness, "PUBLISH market_data.trader. #");
+    harness_expect (&harness, " OK ");
+}
+
 Test (core_stop, survives_a_restart_with_its_epoch)
 {
     sb_control_state_t state = {.stopped = true, .latch_epoch = 41, .issuer = sb_text ("ann"), .since_unix_ns = 5};
