@@ -5,9 +5,8 @@
  * Records live in pools and name each other by slot (0: none), so that nothing depends on an address. An
  * agent has topics (category and subject), a topic has fields; a link joins an agent to a category that it
  * wrote to. Lists keep the order in which their members were made. Everything that an effect points to is
- * in the step's scratch memory. State engine: core.c registry.c session.c admission.c apply.c replace.c
- * publish.c history.c heads.c quality.c heartbeat.c timer.c read.c. Control: the headers included below,
- * and the functions of the last section.
+ * in the step's scratch memory. Folders: memory/ (pools and look-ups), session/ (who speaks), delta/ (what
+ * they say, and what becomes of it), health/ (breaker, liveness, events), command/ (operators).
  */
 #ifndef SB_CORE_INTERNAL_H
 #define SB_CORE_INTERNAL_H

@@ -25,7 +25,7 @@ FILES = {
     "commands": "schemas/sb_commands.def",
     "columns": "schemas/sb_columns.def",
     "counters": "schemas/sb_counters.def",
-    "events": "broker/core/events.h",
+    "events": "broker/core/health/events.h",
     "config": "broker/live/config_keys.def",
 }
 
