@@ -275,6 +275,8 @@ void sb_delivery_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
     s_adopt_event_categories (self, welcome);
     self->send_next = sb_window_first (self->window);
     self->gap_expected = 0;
+    self->stalled_levels = 0;
+    self->beat_send_next = 0;
     self->state_known = welcome->state_known;
     if (self->replace.phase != SB_REPLACE_NONE)
         self->replace.phase = SB_REPLACE_BEGIN; /* what was sent of it is gone with the old session */
@@ -311,6 +313,24 @@ void sb_delivery_go_back (sb_agent_step_t *self, uint64_t expected_sequence)
     self->send_next = expected_sequence;
     if (self->replace.phase != SB_REPLACE_NONE && self->replace.sequence >= expected_sequence)
         self->replace.phase = SB_REPLACE_BEGIN;
+}
+
+/* A beat later both sides agree: what went out before a beat and is undecided two levels after it was lost on the way. The
+ * whole state gets more time, since a broker applies it in slices. */
+void sb_delivery_look_for_loss (sb_agent_step_t *self)
+{
+    enum { PATIENCE_LEVELS = 2, REPLACEMENT_PATIENCE_LEVELS = 5 };
+    uint64_t first = sb_window_first (self->window);
+    if (first >= self->beat_send_next || first != self->stalled_at) {
+        self->stalled_at = first;
+        self->stalled_levels = 0;
+        return;
+    }
+    bool is_deciding = self->replace.phase == SB_REPLACE_DECIDING && self->replace.sequence == first;
+    if (++self->stalled_levels < (is_deciding ? REPLACEMENT_PATIENCE_LEVELS : PATIENCE_LEVELS))
+        return;
+    self->stalled_levels = 0;
+    sb_delivery_go_back (self, first);
 }
 
 void sb_delivery_wait_for_replacement (sb_agent_step_t *self, uint64_t expected_sequence)

@@ -262,6 +262,7 @@ static void s_heartbeat_ack (sb_agent_step_t *self, const sb_heartbeat_ack_t *ac
     s_heard_level (self);
     sb_delivery_decided (self, ack->decided_through, ack->refused, ack->refused_count);
     sb_delivery_state_known (self, ack->state_known);
+    sb_delivery_look_for_loss (self);
 }
 
 static void s_goodbye (sb_agent_step_t *self, const sb_goodbye_t *goodbye)
@@ -310,6 +311,7 @@ static void s_beat (sb_agent_step_t *self)
     self->beat_at_ns += self->interval_ns;
     if (self->beat_at_ns <= self->now_ns)
         self->beat_at_ns = self->now_ns + self->interval_ns;
+    self->beat_send_next = self->send_next;
     const sb_agent_counts_t *base = &self->counts_at_welcome;
     sb_heartbeat_t *beat = &sb_step_send (self, SB_AGENT_MESSAGE_HEARTBEAT)->heartbeat;
     beat->received = self->counts.received - base->received;

@@ -123,6 +123,9 @@ struct sb_agent_step {
     bool dirty;                     /* something was written that no delta carries */
     uint64_t gap_expected;          /* of the last SEQUENCE_GAP that was obeyed */
     uint64_t gap_until_ns;
+    uint64_t beat_send_next;        /* send_next as the last beat went out; 0: none did in this session */
+    uint64_t stalled_at;            /* oldest undecided number at the last level */
+    uint32_t stalled_levels;        /* levels since it became that */
     char event_categories[SB_EVENT_CATEGORIES_MAX][SB_CATEGORY_MAX + 1];
     uint32_t event_category_count;
 
@@ -205,6 +208,7 @@ void sb_delivery_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome);
 void sb_delivery_state_known (sb_agent_step_t *self, bool state_known);
 void sb_delivery_decided (sb_agent_step_t *self, uint64_t decided_through, const sb_refusal_t *refused, uint32_t refused_count);
 void sb_delivery_go_back (sb_agent_step_t *self, uint64_t expected_sequence);
+void sb_delivery_look_for_loss (sb_agent_step_t *self);
 void sb_delivery_wait_for_replacement (sb_agent_step_t *self, uint64_t expected_sequence);
 void sb_delivery_session_lost (sb_agent_step_t *self);
 /* Sends what may be sent now. */

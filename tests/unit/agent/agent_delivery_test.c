@@ -109,6 +109,24 @@ Test (delivery, a_gap_is_resent_from_the_expected_sequence_once)
     sb_fixture_end (&f);
 }
 
+Test (delivery, a_lost_last_message_is_resent_two_levels_after_its_beat)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    sb_fixture_open (&f);
+    sb_fixture_send (&f, "status", "x", 1);
+    sb_heartbeat_ack_t level = sb_fixture_level (&f);
+    for (int i = 0; i < 3; i++) {
+        sb_fixture_at (&f, f.now_ns + 1000 * SB_MS);
+        cr_assert (sb_fixture_sent (&f, SB_AGENT_MESSAGE_HEARTBEAT, 0));
+        sb_fixture_heartbeat_ack (&f, &level);
+        cr_assert_eq (s_batch (&f, 0) != NULL, i == 2, "level %d", i);
+    }
+    level.decided_through = 1;
+    sb_fixture_heartbeat_ack (&f, &level);
+    cr_assert (sb_agent_step_is_settled (f.step));
+    sb_fixture_end (&f);
+}
+
 Test (delivery, an_expected_sequence_that_is_nowhere_ends_the_session)
 {
     sb_fixture_t f = sb_fixture_make ();
