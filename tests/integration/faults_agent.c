@@ -6,8 +6,8 @@
  *   faults_agent INGRESS AGENT_ID HEARTBEAT_MS
  *
  * The state is 8 subjects of 32 integers under category `work`. A change writes the next number of a count that never
- * repeats, or deletes a field that is there. Publications of category `poison` are handled by failing. Ends when
- * standard input does.
+ * repeats, or deletes a field that is there. A publication of category `poison` whose subject is its agent id
+ * is handled by failing. Ends when standard input does.
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -48,8 +48,8 @@ static uint32_t s_random (s_puppet_t *self, uint32_t below)
 static int s_on_update (sb_agent_t *agent, const sb_publication_t *publication, void *context)
 {
     (void)agent;
-    (void)context;
-    return strncmp (publication->topic.data, "poison.", 7) == 0 ? -1 : 0;
+    const s_puppet_t *self = context;
+    return strcmp (strrchr (publication->topic.data, '.') + 1, self->agent_id) == 0 ? -1 : 0;
 }
 
 static void s_on_refused (sb_agent_t *agent, const sb_agent_refusal_t *refusal, void *context)
