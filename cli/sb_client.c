@@ -10,7 +10,10 @@
 
 #include "sb_names.h"
 
-enum { SEND_WAIT_STEP_MS = 20 /* between attempts while no connection stands */ };
+enum {
+    SEND_WAIT_STEP_MS = 20, /* between attempts while no connection stands */
+    SLICE_MS = 200          /* the longest that a signal goes unnoticed */
+};
 
 struct sb_client {
     zsock_t *dealer;
@@ -115,9 +118,14 @@ sb_client_outcome_t sb_client_receive (sb_client_t *self, int wait_ms, sb_arena_
     zmq_pollitem_t item = {.socket = zsock_resolve (self->dealer), .events = ZMQ_POLLIN};
     for (;;) {
         int64_t left_ms = deadline_ms - zclock_mono ();
-        int ready = zmq_poll (&item, 1, left_ms > 0 ? (long)left_ms : 0);
-        if (ready < 0 || zsys_interrupted)
+        if (zsys_interrupted)
             return SB_CLIENT_INTERRUPTED;
+        /* In slices: a signal just before the poll does not end it. */
+        int ready = zmq_poll (&item, 1, left_ms < 0 ? 0 : left_ms < SLICE_MS ? (long)left_ms : SLICE_MS);
+        if (ready < 0)
+            return SB_CLIENT_INTERRUPTED;
+        if (ready == 0 && zclock_mono () < deadline_ms)
+            continue;
         if (ready == 0)
             return SB_CLIENT_NO_ANSWER;
         zmsg_t *frames = zmsg_recv (self->dealer);

@@ -16,6 +16,7 @@ enum {
     HEARTBEAT_MS = 1000,
     REGISTER_AGAIN_MS = 1000, /* a registration without an answer is sent again after this */
     GOODBYE_LINGER_MS = 500,
+    GAP_PATIENCE_MS = 200,
     ARENA_BYTES = 32 << 20,
     MESSAGE_BYTES = 16 << 20, /* the largest message that is read */
     FAILURE_SIZE = 512
@@ -50,6 +51,8 @@ struct sb_session {
     int64_t register_ms; /* when to register next */
     int64_t beat_ms;     /* when to beat next */
     int64_t moved_ms;    /* when something last got on */
+    uint64_t gap;        /* the sequence that the broker last asked to go back to */
+    int64_t gap_ms;      /* until when it is not gone back to again */
     sb_reason_t failure;
     char failure_text[FAILURE_SIZE];
 };
@@ -242,6 +245,17 @@ static void s_welcome (sb_session_t *self, const sb_welcome_t *welcome)
     s_beat (self);
 }
 
+/* Goes back to where the broker wants it. Each message that was on its way gets such a refusal: once is enough. */
+static void s_go_back (sb_session_t *self, uint64_t expected)
+{
+    bool is_repeat = expected == self->gap && zclock_mono () < self->gap_ms;
+    if (is_repeat || expected <= self->decided_through || expected >= self->next_to_send)
+        return;
+    self->gap = expected;
+    self->gap_ms = zclock_mono () + GAP_PATIENCE_MS;
+    self->next_to_send = expected;
+}
+
 /* A refusal of a whole message; it decides nothing. */
 static void s_refused (sb_session_t *self, const sb_refusal_t *refusal)
 {
@@ -252,8 +266,7 @@ static void s_refused (sb_session_t *self, const sb_refusal_t *refusal)
             s_register (self);
         }
     } else if (refusal->reason == SB_REASON_SEQUENCE_GAP || refusal->reason == SB_REASON_REPLACE_PENDING) {
-        if (refusal->expected_sequence > self->decided_through && refusal->expected_sequence < self->next_to_send)
-            self->next_to_send = refusal->expected_sequence;
+        s_go_back (self, refusal->expected_sequence);
     } else
         s_fail (self, refusal->reason, refusal->text);
 }

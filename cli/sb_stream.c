@@ -12,6 +12,8 @@
 
 static const char s_all[] = "abcdefghijklmnopqrstuvwxyz0123456789";
 
+enum { SLICE_MS = 200 /* the longest that a signal goes unnoticed */ };
+
 struct sb_stream {
     zsock_t *subscriber;
     zsock_t *monitor;  /* PAIR */
@@ -122,16 +124,19 @@ sb_stream_outcome_t sb_stream_next (sb_stream_t *self, int wait_ms, sb_arena_t *
     zmq_pollitem_t items[] = {{.socket = zsock_resolve (self->monitor), .events = ZMQ_POLLIN},
                               {.socket = zsock_resolve (self->subscriber), .events = ZMQ_POLLIN}};
     for (;;) {
-        int64_t left_ms = wait_ms < 0 ? -1 : deadline_ms - zclock_mono ();
+        int64_t left_ms = wait_ms < 0 ? SLICE_MS : deadline_ms - zclock_mono ();
         sb_stream_outcome_t outcome;
-        int ready = zmq_poll (items, 2, wait_ms >= 0 && left_ms < 0 ? 0 : (long)left_ms);
-        if (ready < 0 || zsys_interrupted)
+        if (zsys_interrupted)
+            return SB_STREAM_INTERRUPTED;
+        /* In slices: a signal just before the poll does not end it. */
+        int ready = zmq_poll (items, 2, left_ms < 0 ? 0 : left_ms < SLICE_MS ? (long)left_ms : SLICE_MS);
+        if (ready < 0)
             return SB_STREAM_INTERRUPTED;
         if ((items[0].revents & ZMQ_POLLIN) && s_read_monitor (self, &outcome))
             return outcome;
         if (items[1].revents & ZMQ_POLLIN)
             return s_read_publication (self, arena, publication);
-        if (ready == 0)
+        if (ready == 0 && wait_ms >= 0 && zclock_mono () >= deadline_ms)
             return SB_STREAM_QUIET;
     }
 }

@@ -4,6 +4,8 @@
  */
 #include <criterion/criterion.h>
 #include <czmq.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "fake_broker.h"
@@ -330,6 +332,107 @@ Test (stop, that_was_lifted_meanwhile_is_1)
     stop_stage_t stage = {.is_durable = true, .is_lifted = true};
     fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
     cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop"), 1);
+    fake_broker_destroy (&broker);
+}
+
+/* A broker for `events --follow`: a publish endpoint that says what it is told, and a history. */
+typedef struct {
+    zsock_t *publisher;
+    pthread_t thread; /* that runs the command line */
+    char endpoint[64];
+} follow_stage_t;
+
+static sb_publication_t s_event (uint64_t sequence)
+{
+    return (sb_publication_t){.topic = sb_text ("_event.me.OPERATOR"),
+                              .stream_id = 7,
+                              .category_sequence = sequence,
+                              .agent_id = sb_text ("me"),
+                              .quality = SB_QUALITY_OK};
+}
+
+static void s_publish (zsock_t *publisher, const sb_publication_t *publication)
+{
+    sb_encoding_t *encoding;
+    sb_arena_t *arena = sb_arena_new (1 << 16);
+    size_t size = sb_encode_publication (arena, publication, &encoding);
+    zframe_t *frame = zframe_new (NULL, size);
+    sb_encoding_write (encoding, zframe_data (frame));
+    zframe_send (&frame, publisher, 0);
+    sb_arena_destroy (&arena);
+}
+
+/* The history grows with what was asked: 1 and 2 at first, later all up to the hole that made it ask. */
+static void s_answer_follow (void *context, const sb_command_request_t *request, uint32_t number,
+                             sb_command_reply_t *reply)
+{
+    static const uint64_t heads[] = {2, 5, 8, 8, 8};
+    static sb_publication_t events[16];
+    static const sb_publication_t *pointers[16];
+    follow_stage_t *stage = context;
+    uint64_t after = 0;
+    for (uint32_t i = 0; i < request->parameter_count; i++)
+        if (sb_text_equal (request->parameters[i].name, sb_text ("after")))
+            after = (uint64_t)request->parameters[i].value.integer;
+    uint64_t head = heads[number < 4 ? number : 4];
+    for (uint64_t sequence = after + 1; sequence <= head; sequence++) {
+        events[reply->publication_count] = s_event (sequence);
+        pointers[reply->publication_count] = &events[reply->publication_count];
+        reply->publication_count++;
+    }
+    reply->publications = pointers;
+    reply->stream_id = 7;
+    /* The question after the last hole that is filled: all before it is printed. */
+    if (number == 3)
+        pthread_kill (stage->thread, SIGINT);
+}
+
+/* Once it is subscribed to: a repeat, the next, a hole, repeats, the next, a hole seen by the beat alone, one more
+ * question. */
+static void *s_publish_follow (void *argument)
+{
+    follow_stage_t *stage = argument;
+    static const uint64_t sequences[] = {2, 5, 4, 5, 6};
+    for (int i = 0; i < 2; i++) {
+        zmsg_t *subscription = zmsg_recv (stage->publisher);
+        zmsg_destroy (&subscription);
+    }
+    for (size_t i = 0; i < sizeof (sequences) / sizeof (sequences[0]); i++) {
+        sb_publication_t event = s_event (sequences[i]);
+        s_publish (stage->publisher, &event);
+    }
+    sb_change_t head = {.name = sb_text ("head._event"), .value = {.kind = SB_VALUE_INTEGER, .integer = 8}};
+    sb_update_t update = {.changes = &head, .change_count = 1};
+    sb_publication_t beat = {.topic = sb_text ("_beat.."), .stream_id = 7, .updates = &update, .update_count = 1};
+    s_publish (stage->publisher, &beat);
+    head.value.integer = 9;
+    s_publish (stage->publisher, &beat);
+    return NULL;
+}
+
+Test (events, followed_have_no_hole_and_no_repeat, .timeout = 20)
+{
+    follow_stage_t stage = {.publisher = zsock_new (ZMQ_XPUB), .thread = pthread_self ()};
+    pthread_t publisher;
+    zsys_init ();
+    int port = zsock_bind (stage.publisher, "tcp://127.0.0.1:*");
+    snprintf (stage.endpoint, sizeof (stage.endpoint), "tcp://127.0.0.1:%d", port);
+    fake_broker_t *broker = fake_broker_new (s_answer_follow, &stage);
+    pthread_create (&publisher, NULL, s_publish_follow, &stage);
+    cr_expect_eq (
+        RUN (fake_broker_endpoint (broker), "events", "--follow", "--json", "--publish-endpoint", stage.endpoint), 0);
+    char *place = s_output;
+    for (uint64_t sequence = 1; sequence <= 8; sequence++) {
+        char member[64];
+        snprintf (member, sizeof (member), "\"category_sequence\":%d,", (int)sequence);
+        place = strstr (place, "\"category_sequence\"");
+        cr_assert (place && strncmp (place, member, strlen (member)) == 0, "%d is not next in:\n%s", (int)sequence,
+                   s_output);
+        place++;
+    }
+    cr_expect_null (strstr (place, "\"category_sequence\""), "%s", s_output);
+    pthread_join (publisher, NULL);
+    zsock_destroy (&stage.publisher);
     fake_broker_destroy (&broker);
 }
 
