@@ -20,14 +20,14 @@ static void s_interrupt (int signal_number)
 
 static void s_on_refused (sb_agent_t *agent, const sb_agent_refusal_t *refusal, void *context)
 {
-    (void) agent, (void) context;
-    fprintf (stderr, "update %llu: %s\n", (unsigned long long) refusal->sequence, refusal->text);
+    (void)agent, (void)context;
+    fprintf (stderr, "update %llu: %s\n", (unsigned long long)refusal->sequence, refusal->text);
 }
 
 int main (int argc, char **argv)
 {
     char error[256];
-    sb_agent_options_t options = { .agent_id = "example", .ingress_endpoint = argc > 1 ? argv[1] : NULL };
+    sb_agent_options_t options = {.agent_id = "example", .ingress_endpoint = argc > 1 ? argv[1] : NULL};
     options.handlers.on_refused = s_on_refused;
     sb_agent_t *agent = sb_agent_new (&options, error, sizeof error);
     if (!agent) {
@@ -40,17 +40,19 @@ int main (int argc, char **argv)
     double price = 60000;
     for (long tick = 1; !s_is_interrupted && (count < 0 || tick <= count); tick++) {
         price += tick % 7 - 3; /* a walk that anybody can check */
-        sb_change_t changes[] = { sb_number ("price", price), sb_integer ("tick_id", tick) };
-        sb_agent_update_t update = { .category = "market_data", .subject = "spot:BTCUSDT", .changes = changes, .change_count = 2 };
+        sb_change_t changes[] = {sb_number ("price", price), sb_integer ("tick_id", tick)};
+        sb_agent_update_t update = {
+            .category = "market_data", .subject = "spot:BTCUSDT", .changes = changes, .change_count = 2};
         sb_reason_t reason = sb_agent_update (agent, &update, 1000, NULL);
         if (reason != SB_REASON_NONE)
             fprintf (stderr, "not sent: %s\n", sb_reason_text (reason));
-        nanosleep (&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+        nanosleep (&(struct timespec){.tv_nsec = 100000000}, NULL);
     }
     bool is_decided = sb_agent_wait_decided (agent, 5000);
     sb_agent_counts_t counts;
     sb_agent_counts (agent, &counts);
-    printf ("sent %llu accepted %llu\n", (unsigned long long) counts.updates_sent, (unsigned long long) counts.updates_accepted);
+    printf ("sent %llu accepted %llu\n", (unsigned long long)counts.updates_sent,
+            (unsigned long long)counts.updates_accepted);
     sb_agent_destroy (&agent, 1000);
     return is_decided ? 0 : 1;
 }

@@ -14,14 +14,15 @@ static long s_left;
 
 static int s_on_update (sb_agent_t *agent, const sb_publication_t *publication, void *context)
 {
-    (void) agent, (void) context;
+    (void)agent, (void)context;
     for (uint32_t i = 0; i < publication->update_count; i++) {
         for (uint32_t j = 0; j < publication->updates[i].change_count; j++) {
             const sb_change_t *change = &publication->updates[i].changes[j];
             if (change->is_delete)
                 printf ("%s %s deleted\n", publication->topic.data, change->name.data);
             else
-                printf ("%s %s %.10g\n", publication->topic.data, change->name.data, sb_value_number (&change->value, 0));
+                printf ("%s %s %.10g\n", publication->topic.data, change->name.data,
+                        sb_value_number (&change->value, 0));
         }
     }
     s_left--;
@@ -30,15 +31,16 @@ static int s_on_update (sb_agent_t *agent, const sb_publication_t *publication, 
 
 static void s_on_gap (sb_agent_t *agent, const sb_agent_gap_t *gap, void *context)
 {
-    (void) agent, (void) context;
-    fprintf (stderr, "lost %llu to %llu of %s\n", (unsigned long long) gap->first, (unsigned long long) gap->last, gap->topic.data);
+    (void)agent, (void)context;
+    fprintf (stderr, "lost %llu to %llu of %s\n", (unsigned long long)gap->first, (unsigned long long)gap->last,
+             gap->topic.data);
 }
 
 int main (int argc, char **argv)
 {
     char error[256];
     const char *interest = argc > 1 ? argv[1] : "market_data";
-    sb_agent_options_t options = { .agent_id = "example_reader", .ingress_endpoint = argc > 2 ? argv[2] : NULL };
+    sb_agent_options_t options = {.agent_id = "example_reader", .ingress_endpoint = argc > 2 ? argv[2] : NULL};
     options.interests = &interest;
     options.interest_count = 1;
     options.dispatch_by_caller = true; /* handlers run in this thread, below */
@@ -50,7 +52,7 @@ int main (int argc, char **argv)
         return 2;
     }
     s_left = argc > 3 ? atol (argv[3]) : 0x7fffffff;
-    struct pollfd waiting = { .fd = sb_agent_descriptor (agent), .events = POLLIN };
+    struct pollfd waiting = {.fd = sb_agent_descriptor (agent), .events = POLLIN};
     while (s_left > 0 && poll (&waiting, 1, -1) > 0)
         sb_agent_dispatch (agent, 1);
     sb_agent_destroy (&agent, 1000);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,8 @@ static const char *s_check_options (const sb_agent_options_t *options, const cha
             return sb_reason_text (SB_REASON_BAD_CATEGORY);
     }
     *detail = "";
-    if (options->heartbeat_interval_ms && (options->heartbeat_interval_ms < 100 || options->heartbeat_interval_ms > 60000))
+    if (options->heartbeat_interval_ms &&
+        (options->heartbeat_interval_ms < 100 || options->heartbeat_interval_ms > 60000))
         return sb_reason_text (SB_REASON_BAD_HEARTBEAT_INTERVAL);
     return NULL;
 }
@@ -74,7 +76,7 @@ static const char *s_endpoint (const char *option, const char *variable, const c
 
 static bool s_draw (uint64_t *number)
 {
-    return getrandom (number, sizeof *number, 0) == (ssize_t) sizeof *number;
+    return getrandom (number, sizeof *number, 0) == (ssize_t)sizeof *number;
 }
 
 static sb_agent_step_t *s_new_step (const sb_agent_t *self, const sb_agent_options_t *options)
@@ -131,7 +133,7 @@ static sb_agent_t *s_new_parts (const sb_agent_options_t *options)
     self->context = options->context;
     self->dispatch_by_caller = options->dispatch_by_caller;
     uint32_t queue = options->queue_publications ? options->queue_publications : SB_QUEUE_DEFAULT;
-    self->sub_queue = queue < INT32_MAX ? (int) queue : INT32_MAX;
+    self->sub_queue = queue < INT32_MAX ? (int)queue : INT32_MAX;
     self->next_token = 1;
     s_init_lock (self);
     self->wake_descriptor = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -139,12 +141,26 @@ static sb_agent_t *s_new_parts (const sb_agent_options_t *options)
     self->decode_arena = sb_arena_new (SB_ARENA_BYTES);
     self->encode_arena = sb_arena_new (SB_ARENA_BYTES);
     self->inbox = sb_inbox_new (options->memory_updates ? options->memory_updates : SB_MEMORY_DEFAULT,
-                                options->memory_bytes ? options->memory_bytes : SB_MEMORY_BYTES_DEFAULT, options->dispatch_by_caller);
-    bool is_whole = self->ingress_endpoint && self->decode_arena && self->encode_arena && self->inbox && self->wake_descriptor >= 0;
+                                options->memory_bytes ? options->memory_bytes : SB_MEMORY_BYTES_DEFAULT,
+                                options->dispatch_by_caller);
+    bool is_whole =
+        self->ingress_endpoint && self->decode_arena && self->encode_arena && self->inbox && self->wake_descriptor >= 0;
     self->step = is_whole ? s_new_step (self, options) : NULL;
     if (!self->step || sb_sockets_init (&self->sockets) != 0)
         sb_agent_destroy (&self, 0);
     return self;
+}
+
+/* Signals are the application's: its threads get them, not these. */
+static void s_start_threads (sb_agent_t *self)
+{
+    sigset_t all, before;
+    sigfillset (&all);
+    pthread_sigmask (SIG_SETMASK, &all, &before);
+    self->has_io_thread = pthread_create (&self->io_thread, NULL, sb_shell_io_main, self) == 0;
+    if (self->has_io_thread && !self->dispatch_by_caller)
+        self->has_handler_thread = pthread_create (&self->handler_thread, NULL, sb_shell_handler_main, self) == 0;
+    pthread_sigmask (SIG_SETMASK, &before, NULL);
 }
 
 sb_agent_t *sb_agent_new (const sb_agent_options_t *options, char *error, size_t error_size)
@@ -157,15 +173,14 @@ sb_agent_t *sb_agent_new (const sb_agent_options_t *options, char *error, size_t
     if (!self)
         return s_fail (NULL, error, error_size, "no memory or no descriptors for another agent", strerror (errno));
     /* The first step runs here, so that an endpoint that cannot be is seen by the caller. */
-    sb_agent_event_t start = { .kind = SB_AGENT_EVENT_START };
+    sb_agent_event_t start = {.kind = SB_AGENT_EVENT_START};
     int failed = sb_shell_step_io (self, &start);
     if (failed)
         return s_fail (self, error, error_size, self->ingress_endpoint, zmq_strerror (failed));
     if (s_endpoint (options->publish_endpoint, "SYNCBUS_PUBLISH", NULL) && !self->sockets.sub)
-        return s_fail (self, error, error_size, "bad publish endpoint", s_endpoint (options->publish_endpoint, "SYNCBUS_PUBLISH", ""));
-    self->has_io_thread = pthread_create (&self->io_thread, NULL, sb_shell_io_main, self) == 0;
-    if (self->has_io_thread && !self->dispatch_by_caller)
-        self->has_handler_thread = pthread_create (&self->handler_thread, NULL, sb_shell_handler_main, self) == 0;
+        return s_fail (self, error, error_size, "bad publish endpoint",
+                       s_endpoint (options->publish_endpoint, "SYNCBUS_PUBLISH", ""));
+    s_start_threads (self);
     if (!self->has_io_thread || (!self->dispatch_by_caller && !self->has_handler_thread))
         return s_fail (self, error, error_size, "no thread for another agent", "");
     return self;
@@ -180,13 +195,15 @@ static uint64_t s_deadline_ns (uint32_t timeout_ms)
 static void s_leave (sb_agent_t *self, uint32_t linger_ms)
 {
     uint64_t deadline_ns = s_deadline_ns (linger_ms);
-    sb_agent_event_t leave = { .kind = SB_AGENT_EVENT_LEAVE };
+    sb_agent_event_t leave = {.kind = SB_AGENT_EVENT_LEAVE};
     sb_agent_effects_t answer;
     bool must_wake;
     pthread_mutex_lock (&self->lock);
     while (linger_ms && !sb_agent_step_is_drained (self->step) && sb_shell_wait (self, deadline_ns))
         continue;
-    self->linger_ms = linger_ms > 1000 ? 1000 : linger_ms < 100 ? 100 : (int) linger_ms; /* for Goodbye to leave the socket */
+    self->linger_ms = linger_ms > 1000  ? 1000
+                      : linger_ms < 100 ? 100
+                                        : (int)linger_ms; /* for Goodbye to leave the socket */
     self->is_leaving = true;
     sb_shell_step_locked (self, &leave, &answer, &must_wake);
     pthread_mutex_unlock (&self->lock);
@@ -253,8 +270,8 @@ bool sb_agent_wait_decided (sb_agent_t *self, uint32_t timeout_ms)
     uint64_t deadline_ns = s_deadline_ns (timeout_ms);
     bool is_in_time = true;
     pthread_mutex_lock (&self->lock);
-    while (!sb_agent_step_is_settled (self->step) && is_in_time
-           && sb_agent_step_status (self->step, &reason) != SB_AGENT_FINISHED)
+    while (!sb_agent_step_is_settled (self->step) && is_in_time &&
+           sb_agent_step_status (self->step, &reason) != SB_AGENT_FINISHED)
         is_in_time = sb_shell_wait (self, deadline_ns);
     bool is_settled = sb_agent_step_is_settled (self->step);
     pthread_mutex_unlock (&self->lock);
@@ -278,7 +295,7 @@ static sb_reason_t s_make_deltas (const sb_agent_update_t *updates, uint32_t cou
         const sb_agent_update_t *update = &updates[i];
         if (update->event_unix_ns == 0 && now_unix_ns == 0)
             now_unix_ns = sb_shell_unix_ns ();
-        deltas[i] = (sb_delta_t){ .category = sb_text (update->category), .subject = sb_text (update->subject) };
+        deltas[i] = (sb_delta_t){.category = sb_text (update->category), .subject = sb_text (update->subject)};
         deltas[i].update.event_unix_ns = update->event_unix_ns ? update->event_unix_ns : now_unix_ns;
         deltas[i].update.origin_unix_ns = update->origin_unix_ns;
         deltas[i].update.changes = update->changes;
@@ -290,9 +307,10 @@ static sb_reason_t s_make_deltas (const sb_agent_update_t *updates, uint32_t cou
     return SB_REASON_NONE;
 }
 
-static sb_reason_t s_update (sb_agent_t *self, const sb_delta_t *deltas, uint32_t count, uint32_t timeout_ms, uint64_t *sequence)
+static sb_reason_t s_update (sb_agent_t *self, const sb_delta_t *deltas, uint32_t count, uint32_t timeout_ms,
+                             uint64_t *sequence)
 {
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_UPDATE };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE};
     event.update.deltas = deltas;
     event.update.delta_count = count;
     sb_agent_effects_t answer;
@@ -321,11 +339,12 @@ sb_reason_t sb_agent_update (sb_agent_t *self, const sb_agent_update_t *update, 
     if (sequence)
         *sequence = 0;
     sb_reason_t reason = s_make_deltas (update, 1, &delta);
-    return reason == SB_REASON_NONE ? s_update (self, &delta, 1, timeout_ms, sequence) : s_refuse_content (self, reason);
+    return reason == SB_REASON_NONE ? s_update (self, &delta, 1, timeout_ms, sequence)
+                                    : s_refuse_content (self, reason);
 }
 
-sb_reason_t sb_agent_update_batch (sb_agent_t *self, const sb_agent_update_t *updates, uint32_t count, uint32_t timeout_ms,
-                                   uint64_t *first_sequence)
+sb_reason_t sb_agent_update_batch (sb_agent_t *self, const sb_agent_update_t *updates, uint32_t count,
+                                   uint32_t timeout_ms, uint64_t *first_sequence)
 {
     if (first_sequence)
         *first_sequence = 0;
@@ -335,12 +354,14 @@ sb_reason_t sb_agent_update_batch (sb_agent_t *self, const sb_agent_update_t *up
     if (!deltas)
         return SB_REASON_STORE_FULL;
     sb_reason_t reason = s_make_deltas (updates, count, deltas);
-    reason = reason == SB_REASON_NONE ? s_update (self, deltas, count, timeout_ms, first_sequence) : s_refuse_content (self, reason);
+    reason = reason == SB_REASON_NONE ? s_update (self, deltas, count, timeout_ms, first_sequence)
+                                      : s_refuse_content (self, reason);
     free (deltas);
     return reason;
 }
 
-sb_reason_t sb_agent_set_grid (sb_agent_t *self, const char *status, double confidence, const char *last_signal, double pnl)
+sb_reason_t sb_agent_set_grid (sb_agent_t *self, const char *status, double confidence, const char *last_signal,
+                               double pnl)
 {
     sb_change_t changes[4];
     uint32_t count = 0;
@@ -354,15 +375,15 @@ sb_reason_t sb_agent_set_grid (sb_agent_t *self, const char *status, double conf
         changes[count++] = sb_number ("pnl", pnl);
     if (count == 0)
         return SB_REASON_NONE;
-    sb_agent_update_t update = { .category = "agent", .changes = changes, .change_count = count };
+    sb_agent_update_t update = {.category = "agent", .changes = changes, .change_count = count};
     return sb_agent_update (self, &update, SB_GRID_TIMEOUT_MS, NULL);
 }
 
 /* ------------------------------------------------------------------ commands */
 
 /* What the broker would refuse to read is refused here: nothing is sent. */
-static sb_reason_t s_check_request (const char *command, const char *agent_id, const sb_parameter_t *parameters, uint32_t count,
-                                    const char *reason)
+static sb_reason_t s_check_request (const char *command, const char *agent_id, const sb_parameter_t *parameters,
+                                    uint32_t count, const char *reason)
 {
     if (!command || !sb_name_is_command_id (sb_text (command)))
         return SB_REASON_UNKNOWN_COMMAND;
@@ -372,8 +393,8 @@ static sb_reason_t s_check_request (const char *command, const char *agent_id, c
         return SB_REASON_BAD_REQUEST;
     for (uint32_t i = 0; i < count; i++) {
         const sb_value_t *value = &parameters[i].value;
-        if (!sb_name_is_field (parameters[i].name) || value->kind == SB_VALUE_NONE
-            || (value->kind == SB_VALUE_TEXT && !sb_text_is_utf8 (value->text)))
+        if (!sb_name_is_field (parameters[i].name) || value->kind == SB_VALUE_NONE ||
+            (value->kind == SB_VALUE_TEXT && !sb_text_is_utf8 (value->text)))
             return SB_REASON_BAD_PARAMETER;
     }
     return SB_REASON_NONE;
@@ -392,7 +413,7 @@ static sb_reason_t s_request (sb_agent_t *self, const sb_command_request_t *requ
 {
     uint64_t deadline_ns = s_deadline_ns (request->timeout_ms);
     waiter->token = self->next_token++;
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_REQUEST };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_REQUEST};
     event.request.token = waiter->token;
     event.request.request = request;
     sb_agent_effects_t answer;
@@ -408,15 +429,16 @@ static sb_reason_t s_request (sb_agent_t *self, const sb_command_request_t *requ
         continue;
     s_forget_waiter (self, waiter);
     if (!waiter->is_done) {
-        sb_agent_event_t cancel = { .kind = SB_AGENT_EVENT_CANCEL, .cancel_token = waiter->token };
+        sb_agent_event_t cancel = {.kind = SB_AGENT_EVENT_CANCEL, .cancel_token = waiter->token};
         sb_shell_step_locked (self, &cancel, &answer, &must_wake);
         return SB_REASON_TIMEOUT;
     }
     return waiter->code;
 }
 
-sb_reason_t sb_agent_command (sb_agent_t *self, const char *command, const char *agent_id, const sb_parameter_t *parameters,
-                              uint32_t parameter_count, const char *reason, uint32_t timeout_ms, char *message, size_t message_size)
+sb_reason_t sb_agent_command (sb_agent_t *self, const char *command, const char *agent_id,
+                              const sb_parameter_t *parameters, uint32_t parameter_count, const char *reason,
+                              uint32_t timeout_ms, char *message, size_t message_size)
 {
     if (message && message_size)
         message[0] = 0;
@@ -428,9 +450,11 @@ sb_reason_t sb_agent_command (sb_agent_t *self, const char *command, const char 
             .parameters = parameters,
             .parameter_count = parameter_count,
             .reason = sb_text (reason),
-            .timeout_ms = timeout_ms == 0 ? 1 : timeout_ms > 600000 ? 600000 : timeout_ms,
+            .timeout_ms = timeout_ms == 0       ? 1
+                          : timeout_ms > 600000 ? 600000
+                                                : timeout_ms,
         };
-        sb_reply_waiter_t waiter = { .message = message, .message_size = message_size };
+        sb_reply_waiter_t waiter = {.message = message, .message_size = message_size};
         pthread_mutex_lock (&self->lock);
         fault = s_request (self, &request, &waiter);
         pthread_mutex_unlock (&self->lock);
@@ -463,7 +487,8 @@ uint32_t sb_agent_dispatch (sb_agent_t *self, uint32_t most)
     return count;
 }
 
-uint32_t sb_agent_memory (sb_agent_t *self, bool (*visit) (const sb_publication_t *publication, void *context), void *context)
+uint32_t sb_agent_memory (sb_agent_t *self, bool (*visit) (const sb_publication_t *publication, void *context),
+                          void *context)
 {
     return sb_inbox_visit_memory (self->inbox, visit, context);
 }
@@ -477,7 +502,7 @@ void sb_agent_counts (sb_agent_t *self, sb_agent_counts_t *counts)
 
 uint64_t sb_agent_refused_count (sb_agent_t *self, sb_reason_t reason)
 {
-    if ((uint32_t) reason >= SB_REASON_LIMIT)
+    if ((uint32_t)reason >= SB_REASON_LIMIT)
         return 0;
     pthread_mutex_lock (&self->lock);
     uint64_t count = sb_agent_step_refused_count (self->step, reason) + self->content_refused[reason];

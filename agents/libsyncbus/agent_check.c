@@ -17,7 +17,7 @@ static uint32_t s_hash (sb_text_t name)
 {
     uint32_t hash = 2166136261u;
     for (uint32_t i = 0; i < name.size; i++)
-        hash = (hash ^ (uint8_t) name.data[i]) * 16777619u;
+        hash = (hash ^ (uint8_t)name.data[i]) * 16777619u;
     return hash ^ (hash >> 15);
 }
 
@@ -37,7 +37,7 @@ static bool s_has_duplicate (const sb_change_t *changes, uint32_t count)
                 return true;
             at = (at + 1) & (size - 1);
         }
-        slots[at] = (uint16_t) (i + 1);
+        slots[at] = (uint16_t)(i + 1);
     }
     return false;
 }

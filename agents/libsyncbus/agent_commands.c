@@ -68,11 +68,11 @@ typedef struct {
 } sb_own_command_t;
 
 static const sb_own_command_t s_own_commands[] = {
-    { "pause", false, true, NULL, "paused" },
-    { "resume", false, false, NULL, "resumed" },
-    { "emergency_stop", true, true, NULL, "stopped" },
-    { "emergency_clear", true, false, NULL, "cleared" },
-    { "restart", false, false, s_restart, "restarted" },
+    {"pause", false, true, NULL, "paused"},
+    {"resume", false, false, NULL, "resumed"},
+    {"emergency_stop", true, true, NULL, "stopped"},
+    {"emergency_clear", true, false, NULL, "cleared"},
+    {"restart", false, false, s_restart, "restarted"},
 };
 
 static const sb_own_command_t *s_find_own (sb_text_t name)
@@ -106,7 +106,8 @@ void sb_commands_received (sb_agent_step_t *self, const sb_agent_command_t *comm
         s_send_result (self, command->command_id, SB_REASON_AGENT_REFUSED, "this agent has no commands of its own");
         return;
     } else if (self->commands_waiting >= SB_AGENT_ANSWERS_MAX) {
-        s_send_result (self, command->command_id, SB_REASON_AGENT_REFUSED, "64 commands wait for this agent already: try again");
+        s_send_result (self, command->command_id, SB_REASON_AGENT_REFUSED,
+                       "64 commands wait for this agent already: try again");
         return;
     } else {
         self->commands_waiting++;
@@ -135,7 +136,7 @@ static size_t s_parameters_size (const sb_parameter_t *parameters, uint32_t coun
 
 static sb_text_t s_copy (char **at, sb_text_t text)
 {
-    sb_text_t copy = { *at, text.size };
+    sb_text_t copy = {*at, text.size};
     if (text.size)
         memcpy (*at, text.data, text.size);
     *at += text.size;
@@ -143,7 +144,8 @@ static sb_text_t s_copy (char **at, sb_text_t text)
 }
 
 /* `at` is aligned for a parameter; texts go to *texts. */
-static const sb_parameter_t *s_copy_parameters (sb_parameter_t *at, char **texts, const sb_parameter_t *parameters, uint32_t count)
+static const sb_parameter_t *s_copy_parameters (sb_parameter_t *at, char **texts, const sb_parameter_t *parameters,
+                                                uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         at[i] = parameters[i];
@@ -166,14 +168,14 @@ void sb_commands_answer (sb_agent_step_t *self, const sb_command_result_t *resul
         self->commands_waiting--;
     if (requests->answer_count == SB_AGENT_ANSWERS_MAX)
         return; /* no session for long: whoever asked has given up */
-    size_t size = sizeof *result + s_parameters_size (result->values, result->value_count) + result->command_id.size
-                  + result->message.size;
+    size_t size = sizeof *result + s_parameters_size (result->values, result->value_count) + result->command_id.size +
+                  result->message.size;
     sb_command_result_t *copy = malloc (size);
     if (!copy)
         return;
     *copy = *result;
-    sb_parameter_t *parameters = (sb_parameter_t *) (copy + 1);
-    char *texts = (char *) (parameters + result->value_count);
+    sb_parameter_t *parameters = (sb_parameter_t *)(copy + 1);
+    char *texts = (char *)(parameters + result->value_count);
     copy->values = s_copy_parameters (parameters, &texts, result->values, result->value_count);
     copy->command_id = s_copy (&texts, result->command_id);
     copy->message = s_copy (&texts, result->message);
@@ -184,7 +186,7 @@ static void s_send_answer (sb_agent_step_t *self, sb_command_result_t *answer)
 {
     size_t size = s_parameters_size (answer->values, answer->value_count);
     sb_parameter_t *parameters = sb_step_take (self, size);
-    char *texts = (char *) (parameters + answer->value_count);
+    char *texts = (char *)(parameters + answer->value_count);
     sb_command_result_t *result = &sb_step_send (self, SB_AGENT_MESSAGE_COMMAND_RESULT)->command_result;
     *result = *answer;
     result->values = s_copy_parameters (parameters, &texts, answer->values, answer->value_count);
@@ -200,7 +202,7 @@ static char *s_write_decimal (char *at, uint64_t number)
     char digits[20];
     uint32_t count = 0;
     do
-        digits[count++] = (char) ('0' + number % 10);
+        digits[count++] = (char)('0' + number % 10);
     while ((number /= 10) > 0);
     while (count > 0)
         *at++ = digits[--count];
@@ -209,14 +211,14 @@ static char *s_write_decimal (char *at, uint64_t number)
 
 static sb_request_t *s_request_new (uint64_t token, const sb_command_request_t *request, sb_text_t command_id)
 {
-    size_t size = sizeof (sb_request_t) + s_parameters_size (request->parameters, request->parameter_count) + command_id.size
-                  + request->command.size + request->agent_id.size + request->reason.size;
+    size_t size = sizeof (sb_request_t) + s_parameters_size (request->parameters, request->parameter_count) +
+                  command_id.size + request->command.size + request->agent_id.size + request->reason.size;
     sb_request_t *copy = malloc (size);
     if (!copy)
         return NULL;
-    *copy = (sb_request_t){ .token = token, .request = *request };
-    sb_parameter_t *parameters = (sb_parameter_t *) (copy + 1);
-    char *texts = (char *) (parameters + request->parameter_count);
+    *copy = (sb_request_t){.token = token, .request = *request};
+    sb_parameter_t *parameters = (sb_parameter_t *)(copy + 1);
+    char *texts = (char *)(parameters + request->parameter_count);
     copy->request.parameters = s_copy_parameters (parameters, &texts, request->parameters, request->parameter_count);
     copy->request.command_id = s_copy (&texts, command_id);
     copy->request.command = s_copy (&texts, request->command);
@@ -226,7 +228,8 @@ static sb_request_t *s_request_new (uint64_t token, const sb_command_request_t *
     return copy;
 }
 
-void sb_commands_request (sb_agent_step_t *self, uint64_t token, const sb_command_request_t *request, sb_agent_effects_t *answer)
+void sb_commands_request (sb_agent_step_t *self, uint64_t token, const sb_command_request_t *request,
+                          sb_agent_effects_t *answer)
 {
     sb_requests_t *requests = self->requests;
     uint32_t slot = 0;
@@ -244,7 +247,7 @@ void sb_commands_request (sb_agent_step_t *self, uint64_t token, const sb_comman
     char *end = s_write_decimal (command_id, self->config.instance_id);
     *end++ = '.';
     end = s_write_decimal (end, requests->next_number++);
-    sb_request_t *open = s_request_new (token, request, (sb_text_t){ command_id, (uint32_t) (end - command_id) });
+    sb_request_t *open = s_request_new (token, request, (sb_text_t){command_id, (uint32_t)(end - command_id)});
     if (!open) {
         answer->reason = SB_REASON_TOO_MANY_PENDING;
         return;
@@ -272,10 +275,11 @@ static void s_send_request (sb_agent_step_t *self, sb_request_t *open)
 {
     size_t size = s_parameters_size (open->request.parameters, open->request.parameter_count);
     sb_parameter_t *parameters = sb_step_take (self, size);
-    char *texts = (char *) (parameters + open->request.parameter_count);
+    char *texts = (char *)(parameters + open->request.parameter_count);
     sb_command_request_t *request = &sb_step_send (self, SB_AGENT_MESSAGE_COMMAND)->command;
     *request = open->request;
-    request->parameters = s_copy_parameters (parameters, &texts, open->request.parameters, open->request.parameter_count);
+    request->parameters =
+        s_copy_parameters (parameters, &texts, open->request.parameters, open->request.parameter_count);
     request->command_id = sb_step_copy (self, request->command_id);
     request->command = sb_step_copy (self, request->command);
     request->agent_id = sb_step_copy (self, request->agent_id);

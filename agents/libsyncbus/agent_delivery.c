@@ -42,15 +42,15 @@ static uint32_t s_window_limit (const sb_agent_step_t *self)
 /* What a group of deltas is, looked at once. */
 typedef struct {
     bool has_event;
-    bool is_sendable;      /* there is a session, or an event to keep for it */
-    sb_reason_t blocked;   /* they may not be sent now */
+    bool is_sendable;    /* there is a session, or an event to keep for it */
+    sb_reason_t blocked; /* they may not be sent now */
     uint64_t wire_bytes;
     size_t memory_bytes;
 } sb_group_t;
 
 static sb_reason_t s_look_at (const sb_agent_step_t *self, const sb_delta_t *deltas, uint32_t count, sb_group_t *group)
 {
-    *group = (sb_group_t){ 0 };
+    *group = (sb_group_t){0};
     for (uint32_t i = 0; i < count; i++) {
         if (deltas[i].update.change_count > self->limits.max_changes)
             return SB_REASON_TOO_MANY_CHANGES;
@@ -128,15 +128,15 @@ static void s_take_back (sb_agent_step_t *self, sb_slot_t *slot)
         bool is_passed_on = false;
         for (uint64_t later = slot->sequence + 1; !is_passed_on && later < sb_window_next (self->window); later++) {
             sb_slot_t *other = sb_window_at (self->window, later);
-            if (!other || !other->before || !sb_text_equal (other->delta.category, slot->delta.category)
-                || !sb_text_equal (other->delta.subject, slot->delta.subject))
+            if (!other || !other->before || !sb_text_equal (other->delta.category, slot->delta.category) ||
+                !sb_text_equal (other->delta.subject, slot->delta.subject))
                 continue;
             for (uint32_t j = 0; !is_passed_on && j < other->delta.update.change_count; j++) {
                 if (!sb_text_equal (other->delta.update.changes[j].name, change->name))
                     continue;
                 sb_own_value_clear (&other->before[j]);
                 other->before[j] = slot->before[i];
-                slot->before[i] = (sb_own_value_t){ 0 };
+                slot->before[i] = (sb_own_value_t){0};
                 is_passed_on = true;
             }
         }
@@ -170,7 +170,7 @@ static void s_refused (sb_agent_step_t *self, sb_slot_t *slot, const sb_refusal_
 {
     sb_reason_kind_t kind = sb_reason_info (refusal->reason)->kind;
     bool is_of_the_moment = kind == SB_REASON_KIND_ADMISSION || kind == SB_REASON_KIND_BOUND;
-    self->refused_by_reason[(uint32_t) refusal->reason < SB_REASON_LIMIT ? refusal->reason : 0]++;
+    self->refused_by_reason[(uint32_t)refusal->reason < SB_REASON_LIMIT ? refusal->reason : 0]++;
     if (kind == SB_REASON_KIND_ADMISSION)
         sb_levels_hold (self, refusal->reason, refusal->retry_after_ms);
     if (slot->is_replacement) {
@@ -220,7 +220,8 @@ static const sb_refusal_t *s_find_refusal (const sb_refusal_t *refused, uint32_t
     return NULL;
 }
 
-void sb_delivery_decided (sb_agent_step_t *self, uint64_t decided_through, const sb_refusal_t *refused, uint32_t refused_count)
+void sb_delivery_decided (sb_agent_step_t *self, uint64_t decided_through, const sb_refusal_t *refused,
+                          uint32_t refused_count)
 {
     uint32_t at = 0;
     while (at + 1 < refused_count && refused[at].sequence < sb_window_first (self->window))
@@ -236,8 +237,8 @@ void sb_delivery_decided (sb_agent_step_t *self, uint64_t decided_through, const
             s_accepted (self, slot);
         sb_slot_destroy (&slot);
     }
-    if (sb_window_count (self->window) == 0 && decided_through >= sb_window_next (self->window)
-        && decided_through < SB_NUMBER_MAX)
+    if (sb_window_count (self->window) == 0 && decided_through >= sb_window_next (self->window) &&
+        decided_through < SB_NUMBER_MAX)
         sb_window_restart (self->window, decided_through + 1);
     if (self->send_next < sb_window_first (self->window))
         self->send_next = sb_window_first (self->window);
@@ -302,7 +303,7 @@ static bool s_is_in_window (const sb_agent_step_t *self, uint64_t sequence)
 void sb_delivery_go_back (sb_agent_step_t *self, uint64_t expected_sequence)
 {
     if (!s_is_in_window (self, expected_sequence)) {
-        sb_session_lost (self, "the broker expects a sequence that is not in the window", (sb_text_t){ NULL, 0 });
+        sb_session_lost (self, "the broker expects a sequence that is not in the window", (sb_text_t){NULL, 0});
         return;
     }
     /* Each message that was under way beyond the gap is refused alike: obey the first, once an interval. */
@@ -315,8 +316,8 @@ void sb_delivery_go_back (sb_agent_step_t *self, uint64_t expected_sequence)
         self->replace.phase = SB_REPLACE_BEGIN;
 }
 
-/* A beat later both sides agree: what went out before a beat and is undecided two levels after it was lost on the way. The
- * whole state gets more time, since a broker applies it in slices. */
+/* A beat later both sides agree: what went out before a beat and is undecided two levels after it was lost on the way.
+ * The whole state gets more time, since a broker applies it in slices. */
 void sb_delivery_look_for_loss (sb_agent_step_t *self)
 {
     enum { PATIENCE_LEVELS = 2, REPLACEMENT_PATIENCE_LEVELS = 5 };
@@ -348,9 +349,9 @@ static bool s_wants_replacement (const sb_agent_step_t *self)
 
 static bool s_may_begin_replacement (const sb_agent_step_t *self)
 {
-    return self->link == SB_LINK_SESSION && self->replace.phase == SB_REPLACE_NONE && s_wants_replacement (self)
-           && self->now_ns >= self->replace.retry_at_ns
-           && sb_levels_blocked (self, (sb_text_t){ NULL, 0 }) == SB_REASON_NONE;
+    return self->link == SB_LINK_SESSION && self->replace.phase == SB_REPLACE_NONE && s_wants_replacement (self) &&
+           self->now_ns >= self->replace.retry_at_ns &&
+           sb_levels_blocked (self, (sb_text_t){NULL, 0}) == SB_REASON_NONE;
 }
 
 /* After a probe of a half-open breaker nothing goes out until the next one is due. */
@@ -388,23 +389,25 @@ static bool s_send_chunk (sb_agent_step_t *self)
     uint32_t topic_count = 0, field_count = 0;
     uint64_t bytes = 0;
     while (field_count < FIELDS && sb_own_state_at_cursor (self->state, &category, &subject, &name, &value)) {
-        sb_change_t change = { .name = name, .value = *value };
-        sb_delta_t single = { .category = category, .subject = subject, .update = { .changes = &change, .change_count = 1 } };
+        sb_change_t change = {.name = name, .value = *value};
+        sb_delta_t single = {
+            .category = category, .subject = subject, .update = {.changes = &change, .change_count = 1}};
         uint64_t added = sb_delta_wire_bytes (&single); /* as a topic of its own: never too little */
         sb_delta_t *topic = topic_count ? &topics[topic_count - 1] : NULL;
-        bool is_new = !topic || !s_is_same_topic (topic, category, subject) || topic->update.change_count == self->limits.max_changes;
+        bool is_new = !topic || !s_is_same_topic (topic, category, subject) ||
+                      topic->update.change_count == self->limits.max_changes;
         if (field_count > 0 && (bytes + added > s_payload_max (self) || (is_new && topic_count == SB_CHANGES_MAX)))
             break;
         sb_own_state_advance (self->state);
         bytes += added;
         if (is_new) {
             topic = &topics[topic_count++];
-            *topic = (sb_delta_t){ .category = sb_step_copy (self, category), .subject = sb_step_copy (self, subject) };
+            *topic = (sb_delta_t){.category = sb_step_copy (self, category), .subject = sb_step_copy (self, subject)};
             topic->update.changes = &changes[field_count];
             topic->update.event_unix_ns = self->unix_ns;
         }
         topic->update.change_count++;
-        changes[field_count++] = (sb_change_t){ .name = sb_step_copy (self, name), .value = s_copy_value (self, value) };
+        changes[field_count++] = (sb_change_t){.name = sb_step_copy (self, name), .value = s_copy_value (self, value)};
     }
     sb_replace_chunk_t *chunk = &sb_step_send (self, SB_AGENT_MESSAGE_REPLACE_CHUNK)->replace_chunk;
     chunk->sequence = self->replace.sequence;
@@ -452,7 +455,7 @@ static void s_begin_replacement (sb_agent_step_t *self)
 /* A delta that was taken under a larger limit: it goes out empty, which uses up its number, and is given back. */
 static void s_give_up (sb_agent_step_t *self, sb_slot_t *slot)
 {
-    sb_refusal_t refusal = { .reason = SB_REASON_TOO_LARGE, .sequence = slot->sequence };
+    sb_refusal_t refusal = {.reason = SB_REASON_TOO_LARGE, .sequence = slot->sequence};
     self->refused_by_reason[SB_REASON_TOO_LARGE]++;
     s_take_back (self, slot);
     s_tell_refused (self, slot, &refusal, false);

@@ -33,10 +33,11 @@ static void s_run_update (sb_agent_t *self, const sb_publication_t *publication)
     int result = self->handlers.on_update (self, publication, self->context);
     uint64_t ended_ns = sb_shell_monotonic_ns ();
     /* The newest update of a batch is the one whose way was measured. */
-    int64_t origin_unix_ns = publication->update_count ? publication->updates[publication->update_count - 1].origin_unix_ns : 0;
+    int64_t origin_unix_ns =
+        publication->update_count ? publication->updates[publication->update_count - 1].origin_unix_ns : 0;
     int64_t since_unix_ns = origin_unix_ns ? origin_unix_ns : publication->broker_unix_ns;
     int64_t delivery_ns = publication->update_count && since_unix_ns ? sb_shell_unix_ns () - since_unix_ns : -1;
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_HANDLED };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_HANDLED};
     event.handled.failed = result != 0;
     event.handled.processing_ns = ended_ns - started_ns;
     event.handled.delivery_ns = since_unix_ns && delivery_ns < 0 && publication->update_count ? 0 : delivery_ns;
@@ -55,7 +56,7 @@ static bool s_is_valid_value (const sb_parameter_t *value)
 static void s_run_command (sb_agent_t *self, const sb_inbox_item_t *item)
 {
     static const char bad_answer[] = "the agent's handler gave an answer that cannot be sent";
-    sb_agent_command_reply_t reply = { .code = SB_REASON_NONE };
+    sb_agent_command_reply_t reply = {.code = SB_REASON_NONE};
     self->handlers.on_command (self, &item->command.view, &reply, self->context);
     if (!item->command.is_open)
         return;
@@ -65,12 +66,12 @@ static void s_run_command (sb_agent_t *self, const sb_inbox_item_t *item)
     bool is_valid = sb_text_is_utf8 (sb_text (reply.message));
     for (uint32_t i = 0; i < reply.value_count; i++)
         is_valid = is_valid && s_is_valid_value (&reply.values[i]);
-    sb_command_result_t result = { .command_id = sb_text (item->command.command_id) };
+    sb_command_result_t result = {.command_id = sb_text (item->command.command_id)};
     result.code = is_valid ? reply.code : SB_REASON_AGENT_REFUSED;
     result.message = is_valid ? sb_text (reply.message) : sb_text (bad_answer);
     result.values = reply.values;
     result.value_count = is_valid ? reply.value_count : 0;
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_ANSWER, .answer = &result };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_ANSWER, .answer = &result};
     sb_agent_effects_t answer;
     sb_shell_step_any (self, &event, &answer);
 }

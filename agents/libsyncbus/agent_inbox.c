@@ -43,7 +43,7 @@ static uint32_t s_text_size (const sb_value_t *value)
 
 static sb_text_t s_copy (char **at, sb_text_t text)
 {
-    sb_text_t copy = { *at, text.size };
+    sb_text_t copy = {*at, text.size};
     if (text.size)
         memcpy (*at, text.data, text.size);
     (*at)[text.size] = 0;
@@ -61,8 +61,8 @@ static void s_copy_value (char **at, sb_value_t *value)
 
 static size_t s_publication_size (const sb_publication_t *publication)
 {
-    size_t size = sizeof (sb_kept_publication_t) + publication->update_count * sizeof (sb_update_t)
-                  + publication->topic.size + publication->agent_id.size + 2;
+    size_t size = sizeof (sb_kept_publication_t) + publication->update_count * sizeof (sb_update_t) +
+                  publication->topic.size + publication->agent_id.size + 2;
     for (uint32_t i = 0; i < publication->update_count; i++) {
         const sb_update_t *update = &publication->updates[i];
         size += update->change_count * sizeof (sb_change_t);
@@ -81,12 +81,12 @@ static sb_kept_publication_t *s_keep (const sb_publication_t *publication)
     atomic_init (&kept->references, 1);
     kept->size = size;
     kept->publication = *publication;
-    sb_update_t *updates = (sb_update_t *) (kept + 1);
-    sb_change_t *changes = (sb_change_t *) (updates + publication->update_count);
+    sb_update_t *updates = (sb_update_t *)(kept + 1);
+    sb_change_t *changes = (sb_change_t *)(updates + publication->update_count);
     uint32_t change_count = 0;
     for (uint32_t i = 0; i < publication->update_count; i++)
         change_count += publication->updates[i].change_count;
-    char *at = (char *) (changes + change_count);
+    char *at = (char *)(changes + change_count);
     for (uint32_t i = 0; i < publication->update_count; i++) {
         updates[i] = publication->updates[i];
         for (uint32_t j = 0; j < updates[i].change_count; j++) {
@@ -116,23 +116,23 @@ static sb_inbox_item_t *s_item_new (sb_inbox_kind_t kind, size_t extra, char **a
         return NULL;
     memset (item, 0, sizeof *item);
     item->kind = kind;
-    *at = (char *) (item + 1);
+    *at = (char *)(item + 1);
     return item;
 }
 
 static sb_inbox_item_t *s_command_item (const sb_agent_effect_t *effect)
 {
     const sb_agent_command_t *command = effect->command.command;
-    size_t size = command->parameter_count * sizeof (sb_parameter_t) + command->command.size + command->command_id.size
-                  + command->issuer.size + command->reason.size + 4;
+    size_t size = command->parameter_count * sizeof (sb_parameter_t) + command->command.size +
+                  command->command_id.size + command->issuer.size + command->reason.size + 4;
     for (uint32_t i = 0; i < command->parameter_count; i++)
         size += command->parameters[i].name.size + s_text_size (&command->parameters[i].value) + 2;
     char *at;
     sb_inbox_item_t *item = s_item_new (SB_INBOX_COMMAND, size, &at);
     if (!item)
         return NULL;
-    sb_parameter_t *parameters = (sb_parameter_t *) (item + 1);
-    at = (char *) (parameters + command->parameter_count);
+    sb_parameter_t *parameters = (sb_parameter_t *)(item + 1);
+    at = (char *)(parameters + command->parameter_count);
     for (uint32_t i = 0; i < command->parameter_count; i++) {
         parameters[i] = command->parameters[i];
         parameters[i].name = s_copy (&at, parameters[i].name);
@@ -163,22 +163,22 @@ static sb_inbox_item_t *s_notice_item (const sb_agent_effect_t *effect)
     } else if (effect->kind == SB_AGENT_EFFECT_REFUSED) {
         item = s_item_new (SB_INBOX_REFUSED, effect->refused.text.size + effect->refused.field.size + 2, &at);
         if (item)
-            item->refused = (sb_agent_refusal_t){ .sequence = effect->refused.sequence,
-                                                  .reason = effect->refused.reason,
-                                                  .text = s_copy (&at, effect->refused.text).data,
-                                                  .field = s_copy (&at, effect->refused.field).data,
-                                                  .retry_after_ms = effect->refused.retry_after_ms,
-                                                  .kept = effect->refused.kept };
+            item->refused = (sb_agent_refusal_t){.sequence = effect->refused.sequence,
+                                                 .reason = effect->refused.reason,
+                                                 .text = s_copy (&at, effect->refused.text).data,
+                                                 .field = s_copy (&at, effect->refused.field).data,
+                                                 .retry_after_ms = effect->refused.retry_after_ms,
+                                                 .kept = effect->refused.kept};
     } else if (effect->kind == SB_AGENT_EFFECT_GAP) {
         item = s_item_new (SB_INBOX_GAP, effect->gap.topic.size + 1, &at);
         if (item)
-            item->gap = (sb_agent_gap_t){ s_copy (&at, effect->gap.topic), effect->gap.first, effect->gap.last };
+            item->gap = (sb_agent_gap_t){s_copy (&at, effect->gap.topic), effect->gap.first, effect->gap.last};
     } else {
         size_t text_size = strlen (effect->log.text);
         uint32_t detail_size = effect->log.detail.size;
         item = s_item_new (SB_INBOX_LOG, text_size + detail_size + 3, &at);
         if (item) {
-            item->log.severity = (int) effect->log.severity;
+            item->log.severity = (int)effect->log.severity;
             item->log.text = at;
             memcpy (at, effect->log.text, text_size + 1);
             if (detail_size) {
@@ -244,8 +244,8 @@ void sb_inbox_destroy (sb_inbox_t **self_p)
 
 static void s_remember (sb_inbox_t *self, sb_kept_publication_t *kept)
 {
-    while (self->memory_count > 0
-           && (self->memory_count == self->memory_updates || self->memory_bytes + kept->size > self->memory_bytes_max)) {
+    while (self->memory_count > 0 &&
+           (self->memory_count == self->memory_updates || self->memory_bytes + kept->size > self->memory_bytes_max)) {
         sb_kept_publication_t *oldest = self->memory[self->memory_first];
         self->memory_first = (self->memory_first + 1) % self->memory_updates;
         self->memory_count--;
@@ -263,7 +263,7 @@ static void s_append (sb_inbox_t *self, sb_inbox_item_t *item)
 {
     if (!self->first && self->descriptor >= 0) {
         uint64_t one = 1;
-        (void) !write (self->descriptor, &one, sizeof one);
+        (void)!write (self->descriptor, &one, sizeof one);
     }
     *(self->first ? &self->last->next : &self->first) = item;
     self->last = item;
@@ -331,7 +331,7 @@ sb_inbox_item_t *sb_inbox_take (sb_inbox_t *self, bool wait)
         self->notice_count -= s_is_notice (item);
         if (!self->first && self->descriptor >= 0) {
             uint64_t count;
-            (void) !read (self->descriptor, &count, sizeof count);
+            (void)!read (self->descriptor, &count, sizeof count);
         }
     }
     pthread_mutex_unlock (&self->mutex);
@@ -351,7 +351,8 @@ int sb_inbox_descriptor (const sb_inbox_t *self)
     return self->descriptor;
 }
 
-uint32_t sb_inbox_visit_memory (sb_inbox_t *self, bool (*visit) (const sb_publication_t *publication, void *context), void *context)
+uint32_t sb_inbox_visit_memory (sb_inbox_t *self, bool (*visit) (const sb_publication_t *publication, void *context),
+                                void *context)
 {
     uint32_t visited = 0;
     bool goes_on = true;

@@ -51,7 +51,8 @@ typedef struct sb_inbox_item {
     };
 } sb_inbox_item_t;
 
-/* Creates an empty inbox that remembers so much. With `has_descriptor` it has one to poll. NULL without memory or descriptors. */
+/* Creates an empty inbox that remembers so much. With `has_descriptor` it has one to poll. NULL without memory or
+ * descriptors. */
 sb_inbox_t *sb_inbox_new (uint32_t memory_updates, uint64_t memory_bytes, bool has_descriptor);
 
 /* Nobody waits in it any more. */
@@ -71,6 +72,7 @@ void sb_inbox_close (sb_inbox_t *self);
 /* Readable while the queue is not empty; -1 when there is none. */
 int sb_inbox_descriptor (const sb_inbox_t *self);
 
-uint32_t sb_inbox_visit_memory (sb_inbox_t *self, bool (*visit) (const sb_publication_t *publication, void *context), void *context);
+uint32_t sb_inbox_visit_memory (sb_inbox_t *self, bool (*visit) (const sb_publication_t *publication, void *context),
+                                void *context);
 
 #endif

@@ -17,7 +17,7 @@ enum { SB_ADMITTED_MAX = 256, SB_CONTROL_TIMEOUT_MS = 10000 };
 
 void sb_levels_init (sb_levels_t *self)
 {
-    *self = (sb_levels_t){ .self_pause_at_ns = UINT64_MAX, .control_timeout_ns = SB_CONTROL_TIMEOUT_MS * SB_NS_PER_MS };
+    *self = (sb_levels_t){.self_pause_at_ns = UINT64_MAX, .control_timeout_ns = SB_CONTROL_TIMEOUT_MS * SB_NS_PER_MS};
 }
 
 void sb_levels_fini (sb_levels_t *self)
@@ -37,7 +37,8 @@ void sb_levels_operator (sb_agent_step_t *self, const sb_operator_state_t *state
     levels->paused = state->paused;
     if (!state->paused && levels->hold_reason == SB_REASON_PAUSED)
         levels->hold_until_ns = 0;
-    sb_step_log (self, SB_SEVERITY_INFO, state->paused ? "paused by an operator" : "resumed by an operator", state->reason);
+    sb_step_log (self, SB_SEVERITY_INFO, state->paused ? "paused by an operator" : "resumed by an operator",
+                 state->reason);
 }
 
 static void s_adopt_admitted (sb_levels_t *self, const sb_latch_t *latch)
@@ -80,7 +81,8 @@ void sb_levels_command (sb_agent_step_t *self, const sb_agent_command_t *command
     if (is_latch && command->latch_epoch >= self->levels.latch_epoch) {
         s_set_stopped (self, is_set, command->latch_epoch, command->reason);
     } else if (!is_latch) {
-        sb_operator_state_t state = { .paused = is_set, .revision = command->operator_revision, .reason = command->reason };
+        sb_operator_state_t state = {
+            .paused = is_set, .revision = command->operator_revision, .reason = command->reason};
         sb_levels_operator (self, &state, false);
     }
 }
@@ -150,7 +152,8 @@ void sb_levels_heard (sb_agent_step_t *self)
     levels->self_pause_at_ns = sb_step_after (self->now_ns, levels->control_timeout_ns);
     if (levels->self_paused && !levels->paused && !levels->stopped) {
         levels->self_paused = false;
-        sb_step_log (self, SB_SEVERITY_INFO, "the broker is heard again: no longer paused by its silence", (sb_text_t){ NULL, 0 });
+        sb_step_log (self, SB_SEVERITY_INFO, "the broker is heard again: no longer paused by its silence",
+                     (sb_text_t){NULL, 0});
     }
 }
 
@@ -166,7 +169,7 @@ void sb_levels_tick (sb_agent_step_t *self)
     }
     if (self->now_ns >= levels->self_pause_at_ns) {
         levels->self_paused = true;
-        sb_step_log (self, SB_SEVERITY_WARNING, sb_reason_info (SB_REASON_SELF_PAUSED)->text, (sb_text_t){ NULL, 0 });
+        sb_step_log (self, SB_SEVERITY_WARNING, sb_reason_info (SB_REASON_SELF_PAUSED)->text, (sb_text_t){NULL, 0});
     }
 }
 
@@ -200,8 +203,8 @@ void sb_levels_control (sb_agent_step_t *self, const sb_publication_t *publicati
     const sb_value_t *reason = s_find (publication, "reason", SB_VALUE_TEXT);
     if (!stopped || !latch_epoch || latch_epoch->integer < 0)
         return;
-    if ((uint64_t) latch_epoch->integer < self->levels.latch_epoch)
+    if ((uint64_t)latch_epoch->integer < self->levels.latch_epoch)
         return;
-    s_set_stopped (self, stopped->boolean, (uint64_t) latch_epoch->integer, reason ? reason->text : sb_text (""));
+    s_set_stopped (self, stopped->boolean, (uint64_t)latch_epoch->integer, reason ? reason->text : sb_text (""));
     sb_levels_heard (self);
 }

@@ -28,18 +28,18 @@ struct sb_agent {
     sb_agent_handlers_t handlers;
     void *context;
     bool dispatch_by_caller;
-    atomic_flag is_dispatching;     /* a thread is in sb_agent_dispatch */
+    atomic_flag is_dispatching; /* a thread is in sb_agent_dispatch */
     char *ingress_endpoint;
     int sub_queue;
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;         /* a decision, a status, a reply; on the monotonic clock */
-    uint32_t waiters;               /* guarded: threads that wait for `changed` */
-    sb_agent_step_t *step;          /* guarded */
-    bool is_io_sleeping;            /* guarded */
-    bool is_leaving;                /* guarded */
-    sb_reply_waiter_t *reply_waiters; /* guarded */
-    uint64_t next_token;            /* guarded */
+    pthread_cond_t changed;                    /* a decision, a status, a reply; on the monotonic clock */
+    uint32_t waiters;                          /* guarded: threads that wait for `changed` */
+    sb_agent_step_t *step;                     /* guarded */
+    bool is_io_sleeping;                       /* guarded */
+    bool is_leaving;                           /* guarded */
+    sb_reply_waiter_t *reply_waiters;          /* guarded */
+    uint64_t next_token;                       /* guarded */
     uint64_t content_refused[SB_REASON_LIMIT]; /* guarded: refused before they came to the step */
 
     int wake_descriptor;
@@ -47,11 +47,11 @@ struct sb_agent {
     pthread_t handler_thread;
     bool has_io_thread;
     bool has_handler_thread;
-    bool is_ending;                 /* of the I/O thread: is_leaving as of its last step */
+    bool is_ending; /* of the I/O thread: is_leaving as of its last step */
     int linger_ms;
 
-    sb_sockets_t sockets;           /* of the I/O thread, once it runs */
-    sb_arena_t *decode_arena;       /* the same */
+    sb_sockets_t sockets;     /* of the I/O thread, once it runs */
+    sb_arena_t *decode_arena; /* the same */
     sb_arena_t *encode_arena;
     sb_inbox_t *inbox;
 };

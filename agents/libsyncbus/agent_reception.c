@@ -15,9 +15,9 @@
 typedef struct sb_watched {
     struct sb_watched *chained;
     uint64_t hash;
-    uint64_t sequence;    /* topic sequence of the last publication */
-    uint32_t generation;  /* of the positions that `position` points into */
-    int32_t position;     /* -1: under no merged interest */
+    uint64_t sequence;   /* topic sequence of the last publication */
+    uint32_t generation; /* of the positions that `position` points into */
+    int32_t position;    /* -1: under no merged interest */
     uint32_t topic_size;
     char topic[];
 } sb_watched_t;
@@ -97,7 +97,7 @@ void sb_reception_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
         position->interest_size = interest.size;
         position->prefix_size = sb_interest_prefix (interest, position->prefix);
         for (uint32_t j = 0; j < old_count; j++) {
-            if (sb_text_equal ((sb_text_t){ old[j].interest, old[j].interest_size }, interest)) {
+            if (sb_text_equal ((sb_text_t){old[j].interest, old[j].interest_size}, interest)) {
                 position->sequence = old[j].sequence;
                 position->category_sequence = old[j].category_sequence;
             }
@@ -111,7 +111,7 @@ const sb_interest_position_t *sb_reception_seen (sb_agent_step_t *self, uint32_t
     sb_interest_position_t *seen = sb_step_take (self, sizeof *seen * reception->position_count);
     for (uint32_t i = 0; i < reception->position_count; i++) {
         const sb_position_t *position = &reception->positions[i];
-        seen[i].interest = sb_step_copy (self, (sb_text_t){ position->interest, position->interest_size });
+        seen[i].interest = sb_step_copy (self, (sb_text_t){position->interest, position->interest_size});
         seen[i].sequence = position->sequence;
         seen[i].category_sequence = position->category_sequence;
     }
@@ -122,8 +122,8 @@ const sb_interest_position_t *sb_reception_seen (sb_agent_step_t *self, uint32_t
 static int32_t s_find_position (const sb_reception_t *self, sb_text_t topic)
 {
     for (uint32_t i = 0; i < self->position_count; i++) {
-        if (sb_prefix_matches ((sb_text_t){ self->positions[i].prefix, self->positions[i].prefix_size }, topic))
-            return (int32_t) i;
+        if (sb_prefix_matches ((sb_text_t){self->positions[i].prefix, self->positions[i].prefix_size}, topic))
+            return (int32_t)i;
     }
     return -1;
 }
@@ -133,13 +133,13 @@ static int32_t s_find_position (const sb_reception_t *self, sb_text_t topic)
 static uint64_t s_hash (uint64_t hash, sb_text_t text)
 {
     for (uint32_t i = 0; i < text.size; i++)
-        hash = (hash ^ (uint8_t) text.data[i]) * UINT64_C (1099511628211);
+        hash = (hash ^ (uint8_t)text.data[i]) * UINT64_C (1099511628211);
     return hash ^ (hash >> 29);
 }
 
 static void s_grow (sb_reception_t *self)
 {
-    sb_watched_t **table = calloc ((size_t) self->buckets * 2, sizeof *table);
+    sb_watched_t **table = calloc ((size_t)self->buckets * 2, sizeof *table);
     if (!table)
         return;
     for (uint32_t i = 0; i < self->buckets; i++) {
@@ -161,7 +161,8 @@ static sb_watched_t *s_watch (sb_reception_t *self, sb_text_t topic)
 {
     uint64_t hash = s_hash (self->seed, topic);
     sb_watched_t *watched = self->table[hash & (self->buckets - 1)];
-    while (watched && !(watched->hash == hash && sb_text_equal ((sb_text_t){ watched->topic, watched->topic_size }, topic)))
+    while (watched &&
+           !(watched->hash == hash && sb_text_equal ((sb_text_t){watched->topic, watched->topic_size}, topic)))
         watched = watched->chained;
     if (watched || self->count >= SB_AGENT_TOPICS_MAX)
         return watched;
@@ -170,7 +171,7 @@ static sb_watched_t *s_watch (sb_reception_t *self, sb_text_t topic)
     watched = malloc (sizeof *watched + topic.size);
     if (!watched)
         return NULL;
-    *watched = (sb_watched_t){ .hash = hash, .topic_size = topic.size };
+    *watched = (sb_watched_t){.hash = hash, .topic_size = topic.size};
     memcpy (watched->topic, topic.data, topic.size);
     sb_watched_t **bucket = &self->table[hash & (self->buckets - 1)];
     watched->chained = *bucket;
@@ -233,7 +234,8 @@ void sb_reception_publication (sb_agent_step_t *self, const sb_publication_t *pu
     static const char control[] = "_control.";
     if (self->link == SB_LINK_FINISHED)
         return;
-    if (publication->topic.size >= sizeof control - 1 && memcmp (publication->topic.data, control, sizeof control - 1) == 0)
+    if (publication->topic.size >= sizeof control - 1 &&
+        memcmp (publication->topic.data, control, sizeof control - 1) == 0)
         sb_levels_control (self, publication);
     if (!s_is_wanted (self, publication->topic))
         return;

@@ -12,10 +12,10 @@
 
 /* Refusals that no new attempt can change. */
 static const sb_reason_t s_final_reasons[] = {
-    SB_REASON_SUPERSEDED,      SB_REASON_DISPLACED,          SB_REASON_PROTOCOL_VERSION,
-    SB_REASON_ROUTING_ID_SET,  SB_REASON_BAD_AGENT_ID,       SB_REASON_BAD_INSTANCE_ID,
-    SB_REASON_BAD_INTEREST,    SB_REASON_TOO_MANY_INTERESTS, SB_REASON_BAD_HEARTBEAT_INTERVAL,
-    SB_REASON_BAD_LABEL,       SB_REASON_FORBIDDEN,
+    SB_REASON_SUPERSEDED,     SB_REASON_DISPLACED,          SB_REASON_PROTOCOL_VERSION,
+    SB_REASON_ROUTING_ID_SET, SB_REASON_BAD_AGENT_ID,       SB_REASON_BAD_INSTANCE_ID,
+    SB_REASON_BAD_INTEREST,   SB_REASON_TOO_MANY_INTERESTS, SB_REASON_BAD_HEARTBEAT_INTERVAL,
+    SB_REASON_BAD_LABEL,      SB_REASON_FORBIDDEN,
 };
 
 static bool s_is_final (sb_reason_t reason)
@@ -104,7 +104,7 @@ void sb_session_link_up (sb_agent_step_t *self)
     if (self->link != SB_LINK_CONNECTING)
         return;
     /* No interest at all is said by one that no numbered topic matches: an empty list would mean all of them. */
-    static const sb_text_t none = { "_control", 8 };
+    static const sb_text_t none = {"_control", 8};
     sb_registration_t *registration = &sb_step_send (self, SB_AGENT_MESSAGE_REGISTRATION)->registration;
     registration->protocol = SB_PROTOCOL;
     registration->agent_id = self->config.agent_id;
@@ -129,24 +129,24 @@ static sb_text_t s_ingress_host (const sb_agent_step_t *self)
     while (first + 2 < endpoint.size && memcmp (endpoint.data + first, "://", 3) != 0)
         first++;
     if (first + 2 >= endpoint.size)
-        return (sb_text_t){ NULL, 0 };
+        return (sb_text_t){NULL, 0};
     first += 3;
     uint32_t last = endpoint.size;
     while (last > first && endpoint.data[last - 1] != ':')
         last--;
-    return last > first ? (sb_text_t){ endpoint.data + first, last - 1 - first } : (sb_text_t){ NULL, 0 };
+    return last > first ? (sb_text_t){endpoint.data + first, last - 1 - first} : (sb_text_t){NULL, 0};
 }
 
 /* Writes the endpoint to subscribe at, with a host of * replaced; false when it does not fit. */
 static bool s_publish_endpoint (const sb_agent_step_t *self, sb_text_t told, char *endpoint, size_t endpoint_size)
 {
     static const char any_host[] = "tcp://*:";
-    sb_text_t host = { "*", 1 };
+    sb_text_t host = {"*", 1};
     sb_text_t rest = told;
     endpoint[0] = 0;
     if (told.size > sizeof any_host - 1 && memcmp (told.data, any_host, sizeof any_host - 1) == 0) {
         host = s_ingress_host (self);
-        rest = (sb_text_t){ told.data + 7, told.size - 7 };
+        rest = (sb_text_t){told.data + 7, told.size - 7};
         if (host.size == 0 || 6 + host.size + rest.size >= endpoint_size)
             return false;
         memcpy (endpoint, "tcp://", 6);
@@ -236,7 +236,7 @@ static void s_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
 
 static void s_refusal (sb_agent_step_t *self, const sb_refusal_t *refusal)
 {
-    self->refused_by_reason[(uint32_t) refusal->reason < SB_REASON_LIMIT ? refusal->reason : 0]++;
+    self->refused_by_reason[(uint32_t)refusal->reason < SB_REASON_LIMIT ? refusal->reason : 0]++;
     if (s_is_final (refusal->reason)) {
         sb_step_log (self, SB_SEVERITY_ERROR, sb_reason_info (refusal->reason)->text, refusal->text);
         s_finish (self, refusal->reason);
@@ -350,11 +350,11 @@ void sb_session_tick (sb_agent_step_t *self)
         break;
     case SB_LINK_CONNECTING:
         if (self->now_ns >= self->link_deadline_ns)
-            sb_session_lost (self, "no connection to the broker came about in time", (sb_text_t){ NULL, 0 });
+            sb_session_lost (self, "no connection to the broker came about in time", (sb_text_t){NULL, 0});
         break;
     case SB_LINK_REGISTERING:
         if (self->now_ns >= self->link_deadline_ns)
-            sb_session_lost (self, "the broker did not answer the registration in time", (sb_text_t){ NULL, 0 });
+            sb_session_lost (self, "the broker did not answer the registration in time", (sb_text_t){NULL, 0});
         break;
     case SB_LINK_SESSION:
         if (self->lateness_ns) {
@@ -364,7 +364,7 @@ void sb_session_tick (sb_agent_step_t *self)
             self->silent_at_ns = extended_ns < latest_ns ? extended_ns : latest_ns;
         }
         if (self->now_ns >= self->silent_at_ns)
-            sb_session_lost (self, "the broker has not answered for three heartbeat intervals", (sb_text_t){ NULL, 0 });
+            sb_session_lost (self, "the broker has not answered for three heartbeat intervals", (sb_text_t){NULL, 0});
         else if (self->now_ns >= self->beat_at_ns)
             s_beat (self);
         break;

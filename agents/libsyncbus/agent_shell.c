@@ -24,20 +24,20 @@ uint64_t sb_shell_monotonic_ns (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * UINT64_C (1000000000) + (uint64_t) now.tv_nsec;
+    return (uint64_t)now.tv_sec * UINT64_C (1000000000) + (uint64_t)now.tv_nsec;
 }
 
 int64_t sb_shell_unix_ns (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
-    return (int64_t) now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
+    return (int64_t)now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
 }
 
 bool sb_shell_wait (sb_agent_t *self, uint64_t deadline_ns)
 {
-    struct timespec until = { .tv_sec = (time_t) (deadline_ns / UINT64_C (1000000000)),
-                              .tv_nsec = (long) (deadline_ns % UINT64_C (1000000000)) };
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / UINT64_C (1000000000)),
+                             .tv_nsec = (long)(deadline_ns % UINT64_C (1000000000))};
     self->waiters++;
     int error = pthread_cond_timedwait (&self->changed, &self->lock, &until);
     self->waiters--;
@@ -49,7 +49,7 @@ bool sb_shell_wait (sb_agent_t *self, uint64_t deadline_ns)
 void sb_shell_wake (sb_agent_t *self)
 {
     uint64_t one = 1;
-    (void) !write (self->wake_descriptor, &one, sizeof one);
+    (void)!write (self->wake_descriptor, &one, sizeof one);
 }
 
 void sb_shell_step_locked (sb_agent_t *self, sb_agent_event_t *event, sb_agent_effects_t *answer, bool *must_wake)
@@ -128,7 +128,8 @@ static int s_carry_out (sb_agent_t *self, const sb_agent_effect_t *effect)
         return 0;
     case SB_AGENT_EFFECT_SUBSCRIBE:
         prefixes = sb_agent_step_prefixes (self->step, &prefix_count);
-        return sb_sockets_subscribe (&self->sockets, effect->subscribe_endpoint, prefixes, prefix_count, self->sub_queue);
+        return sb_sockets_subscribe (&self->sockets, effect->subscribe_endpoint, prefixes, prefix_count,
+                                     self->sub_queue);
     case SB_AGENT_EFFECT_SEND:
         return s_send (self, effect->send) ? 0 : EAGAIN;
     case SB_AGENT_EFFECT_REPLY:
@@ -174,7 +175,7 @@ int sb_shell_step_io (sb_agent_t *self, sb_agent_event_t *event)
 static void s_step_io (sb_agent_t *self, sb_agent_event_t *event)
 {
     if (sb_shell_step_io (self, event) != 0) {
-        sb_agent_event_t down = { .kind = SB_AGENT_EVENT_LINK_DOWN };
+        sb_agent_event_t down = {.kind = SB_AGENT_EVENT_LINK_DOWN};
         sb_shell_step_io (self, &down);
     }
 }
@@ -185,7 +186,7 @@ static void s_read_monitor (sb_agent_t *self)
 {
     sb_link_news_t news;
     while ((news = sb_sockets_link_news (&self->sockets)) != SB_LINK_QUIET) {
-        sb_agent_event_t event = { .kind = news == SB_LINK_CAME_UP ? SB_AGENT_EVENT_LINK_UP : SB_AGENT_EVENT_LINK_DOWN };
+        sb_agent_event_t event = {.kind = news == SB_LINK_CAME_UP ? SB_AGENT_EVENT_LINK_UP : SB_AGENT_EVENT_LINK_DOWN};
         s_step_io (self, &event);
     }
 }
@@ -204,7 +205,7 @@ static bool s_read_dealer (sb_agent_t *self)
     sb_fault_t fault = sb_decode_broker_message (self->decode_arena, zmq_msg_data (&frame), zmq_msg_size (&frame),
                                                  SB_SOCKETS_MESSAGE_MAX, &message);
     if (fault.reason == SB_REASON_NONE) {
-        sb_agent_event_t event = { .kind = SB_AGENT_EVENT_MESSAGE, .message = &message };
+        sb_agent_event_t event = {.kind = SB_AGENT_EVENT_MESSAGE, .message = &message};
         s_step_io (self, &event);
     }
     zmq_msg_close (&frame);
@@ -224,7 +225,8 @@ static bool s_read_sub (sb_agent_t *self)
     sb_fault_t fault = sb_decode_publication (self->decode_arena, zmq_msg_data (&frame), zmq_msg_size (&frame),
                                               SB_SOCKETS_MESSAGE_MAX, &publication);
     bool is_read = fault.reason == SB_REASON_NONE;
-    sb_agent_event_t event = { .kind = is_read ? SB_AGENT_EVENT_PUBLICATION : SB_AGENT_EVENT_LOST, .publication = &publication };
+    sb_agent_event_t event = {.kind = is_read ? SB_AGENT_EVENT_PUBLICATION : SB_AGENT_EVENT_LOST,
+                              .publication = &publication};
     s_step_io (self, &event);
     zmq_msg_close (&frame);
     return true;
@@ -242,17 +244,17 @@ static long s_prepare_sleep (sb_agent_t *self)
     self->is_io_sleeping = wait_ns > 0;
     pthread_mutex_unlock (&self->lock);
     uint64_t wait_ms = wait_ns / 1000000 + (wait_ns % 1000000 != 0);
-    return wait_ms < SB_POLL_MAX_MS ? (long) wait_ms : SB_POLL_MAX_MS;
+    return wait_ms < SB_POLL_MAX_MS ? (long)wait_ms : SB_POLL_MAX_MS;
 }
 
 static void s_sleep (sb_agent_t *self)
 {
-    zmq_pollitem_t items[4] = { { .fd = self->wake_descriptor, .events = ZMQ_POLLIN } };
+    zmq_pollitem_t items[4] = {{.fd = self->wake_descriptor, .events = ZMQ_POLLIN}};
     int count = 1;
-    void *const sockets[] = { self->sockets.monitor, self->sockets.dealer, self->sockets.sub };
+    void *const sockets[] = {self->sockets.monitor, self->sockets.dealer, self->sockets.sub};
     for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++) {
         if (sockets[i])
-            items[count++] = (zmq_pollitem_t){ .socket = sockets[i], .events = ZMQ_POLLIN };
+            items[count++] = (zmq_pollitem_t){.socket = sockets[i], .events = ZMQ_POLLIN};
     }
     zmq_poll (items, count, s_prepare_sleep (self));
     pthread_mutex_lock (&self->lock);
@@ -260,7 +262,7 @@ static void s_sleep (sb_agent_t *self)
     pthread_mutex_unlock (&self->lock);
     uint64_t wakes;
     if (items[0].revents)
-        (void) !read (self->wake_descriptor, &wakes, sizeof wakes);
+        (void)!read (self->wake_descriptor, &wakes, sizeof wakes);
 }
 
 /* TICK when its time has come, or when other threads left something to send; true when the agent has ended. */
@@ -271,7 +273,7 @@ static bool s_end_turn (sb_agent_t *self)
     bool is_due = is_leaving || sb_shell_monotonic_ns () >= sb_agent_step_deadline (self->step);
     pthread_mutex_unlock (&self->lock);
     if (is_due) {
-        sb_agent_event_t event = { .kind = SB_AGENT_EVENT_TICK };
+        sb_agent_event_t event = {.kind = SB_AGENT_EVENT_TICK};
         s_step_io (self, &event);
     }
     return is_leaving;

@@ -74,9 +74,10 @@ static int s_set_options (void *socket, const sb_option_t *options, size_t count
 static int s_start_monitor (sb_sockets_t *self)
 {
     char endpoint[64];
-    snprintf (endpoint, sizeof endpoint, "inproc://monitor-%llu", (unsigned long long) ++self->dealer_count);
-    int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED
-                 | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+    snprintf (endpoint, sizeof endpoint, "inproc://monitor-%llu", (unsigned long long)++self->dealer_count);
+    int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED |
+                 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
     if (zmq_socket_monitor (self->dealer, endpoint, events) != 0)
         return errno;
     self->monitor = zmq_socket (self->context, ZMQ_PAIR);
@@ -86,9 +87,13 @@ static int s_start_monitor (sb_sockets_t *self)
 int sb_sockets_connect (sb_sockets_t *self, const char *endpoint)
 {
     static const sb_option_t options[] = {
-        { ZMQ_IMMEDIATE, 1 },        { ZMQ_RECONNECT_IVL, -1 },       { ZMQ_SNDHWM, SB_DEALER_QUEUE },
-        { ZMQ_RCVHWM, SB_DEALER_QUEUE }, { ZMQ_HANDSHAKE_IVL, 5000 }, { ZMQ_TCP_KEEPALIVE, 1 },
-        { ZMQ_LINGER, 0 },
+        {ZMQ_IMMEDIATE, 1},
+        {ZMQ_RECONNECT_IVL, -1},
+        {ZMQ_SNDHWM, SB_DEALER_QUEUE},
+        {ZMQ_RCVHWM, SB_DEALER_QUEUE},
+        {ZMQ_HANDSHAKE_IVL, 5000},
+        {ZMQ_TCP_KEEPALIVE, 1},
+        {ZMQ_LINGER, 0},
     };
     sb_sockets_disconnect (self);
     self->dealer = zmq_socket (self->context, ZMQ_DEALER);
@@ -102,11 +107,12 @@ int sb_sockets_connect (sb_sockets_t *self, const char *endpoint)
     return error;
 }
 
-int sb_sockets_subscribe (sb_sockets_t *self, const char *endpoint, const sb_text_t *prefixes, uint32_t prefix_count, int queue)
+int sb_sockets_subscribe (sb_sockets_t *self, const char *endpoint, const sb_text_t *prefixes, uint32_t prefix_count,
+                          int queue)
 {
     const sb_option_t options[] = {
-        { ZMQ_SNDHWM, 0 },        { ZMQ_RCVHWM, queue },       { ZMQ_RECONNECT_IVL, 100 }, { ZMQ_RECONNECT_IVL_MAX, 5000 },
-        { ZMQ_TCP_KEEPALIVE, 1 }, { ZMQ_LINGER, 0 },
+        {ZMQ_SNDHWM, 0},        {ZMQ_RCVHWM, queue}, {ZMQ_RECONNECT_IVL, 100}, {ZMQ_RECONNECT_IVL_MAX, 5000},
+        {ZMQ_TCP_KEEPALIVE, 1}, {ZMQ_LINGER, 0},
     };
     s_close (&self->sub, 0);
     if (endpoint[0] == 0)
@@ -130,7 +136,7 @@ static uint16_t s_next_event (void *monitor)
     uint16_t event = 0;
     zmq_msg_t frame;
     zmq_msg_init (&frame);
-    bool is_event = zmq_msg_recv (&frame, monitor, ZMQ_DONTWAIT) >= (int) sizeof event;
+    bool is_event = zmq_msg_recv (&frame, monitor, ZMQ_DONTWAIT) >= (int)sizeof event;
     if (is_event)
         memcpy (&event, zmq_msg_data (&frame), sizeof event);
     while (is_event && zmq_msg_more (&frame))

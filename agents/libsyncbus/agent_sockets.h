@@ -9,7 +9,9 @@
 
 #include "sb_model.h"
 
-enum { SB_SOCKETS_MESSAGE_MAX = 16 * 1024 * 1024 }; /* libzmq cuts the connection beyond it: a broker's limit times four, with room */
+enum {
+    SB_SOCKETS_MESSAGE_MAX = 16 * 1024 * 1024
+}; /* libzmq cuts the connection beyond it: a broker's limit times four, with room */
 
 typedef struct {
     void *context;
@@ -28,15 +30,16 @@ int sb_sockets_init (sb_sockets_t *self);
 /* Closes all; what was sent last has up to linger_ms to leave. */
 void sb_sockets_fini (sb_sockets_t *self, int linger_ms);
 
-/* Replaces the DEALER by a new one to `endpoint`. Returns 0, or the errno of the step that failed: EINVAL and EPROTONOSUPPORT
- * for a bad endpoint. */
+/* Replaces the DEALER by a new one to `endpoint`. Returns 0, or the errno of the step that failed: EINVAL and
+ * EPROTONOSUPPORT for a bad endpoint. */
 int sb_sockets_connect (sb_sockets_t *self, const char *endpoint);
 
 /* Throws the DEALER away with what it has not sent. */
 void sb_sockets_disconnect (sb_sockets_t *self);
 
 /* Replaces the SUB; with an empty endpoint there is none afterwards. Returns 0, or an errno. */
-int sb_sockets_subscribe (sb_sockets_t *self, const char *endpoint, const sb_text_t *prefixes, uint32_t prefix_count, int queue);
+int sb_sockets_subscribe (sb_sockets_t *self, const char *endpoint, const sb_text_t *prefixes, uint32_t prefix_count,
+                          int queue);
 
 /* Reads what the monitor has said since; the last word counts, but a loss is never passed over. */
 sb_link_news_t sb_sockets_link_news (sb_sockets_t *self);

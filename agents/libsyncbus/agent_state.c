@@ -64,7 +64,7 @@ enum { SB_BUCKETS_MIN = 64 };
 static uint64_t s_hash (uint64_t hash, sb_text_t text)
 {
     for (uint32_t i = 0; i < text.size; i++)
-        hash = (hash ^ (uint8_t) text.data[i]) * UINT64_C (1099511628211);
+        hash = (hash ^ (uint8_t)text.data[i]) * UINT64_C (1099511628211);
     hash = (hash ^ text.size) * UINT64_C (0x9E3779B97F4A7C15);
     return hash ^ (hash >> 29);
 }
@@ -88,7 +88,7 @@ sb_own_state_t *sb_own_state_new (uint32_t max_fields, uint64_t seed)
 void sb_own_value_clear (sb_own_value_t *value)
 {
     free (value->memory);
-    *value = (sb_own_value_t){ 0 };
+    *value = (sb_own_value_t){0};
 }
 
 void sb_own_state_destroy (sb_own_state_t **self_p)
@@ -133,7 +133,7 @@ uint32_t sb_own_state_count (const sb_own_state_t *self)
 static sb_own_category_t *s_find_category (const sb_own_state_t *self, sb_text_t name)
 {
     sb_own_category_t *category = self->categories;
-    while (category && !sb_text_equal ((sb_text_t){ category->name, category->size }, name))
+    while (category && !sb_text_equal ((sb_text_t){category->name, category->size}, name))
         category = category->next;
     return category;
 }
@@ -141,8 +141,9 @@ static sb_own_category_t *s_find_category (const sb_own_state_t *self, sb_text_t
 static sb_own_topic_t *s_find_topic (const sb_own_state_t *self, uint64_t hash, sb_text_t category, sb_text_t subject)
 {
     sb_own_topic_t *topic = self->topics[hash & (self->topic_buckets - 1)];
-    while (topic && !(topic->hash == hash && sb_text_equal ((sb_text_t){ topic->subject, topic->subject_size }, subject)
-                      && sb_text_equal ((sb_text_t){ topic->category->name, topic->category->size }, category)))
+    while (topic &&
+           !(topic->hash == hash && sb_text_equal ((sb_text_t){topic->subject, topic->subject_size}, subject) &&
+             sb_text_equal ((sb_text_t){topic->category->name, topic->category->size}, category)))
         topic = topic->chained;
     return topic;
 }
@@ -156,8 +157,8 @@ static sb_own_field_t *s_find_field (const sb_own_state_t *self, const sb_own_to
                                      sb_text_t name)
 {
     sb_own_field_t *field = self->fields[hash & (self->field_buckets - 1)];
-    while (field && !(field->hash == hash && field->topic == topic
-                      && sb_text_equal ((sb_text_t){ field->name, field->name_size }, name)))
+    while (field && !(field->hash == hash && field->topic == topic &&
+                      sb_text_equal ((sb_text_t){field->name, field->name_size}, name)))
         field = field->chained;
     return field;
 }
@@ -320,7 +321,7 @@ static bool s_write (sb_own_state_t *self, sb_own_topic_t **topic, const sb_delt
         *topic = s_find_topic (self, topic_hash, delta->category, delta->subject);
     uint64_t hash = s_hash (topic_hash, change->name);
     sb_own_field_t *field = *topic ? s_find_field (self, *topic, hash, change->name) : NULL;
-    sb_own_value_t after = { .writer = writer };
+    sb_own_value_t after = {.writer = writer};
     if (!change->is_delete && !s_copy_value (&after, &change->value))
         return false;
     if (!field && !change->is_delete) {
@@ -381,7 +382,7 @@ bool sb_own_state_restore (sb_own_state_t *self, const sb_delta_t *delta, const 
         sb_own_value_clear (&field->own);
         field->own = *before;
     }
-    *before = (sb_own_value_t){ 0 };
+    *before = (sb_own_value_t){0};
     return true;
 }
 
@@ -389,7 +390,7 @@ void sb_own_state_forget_category (sb_own_state_t *self, sb_text_t category)
 {
     for (sb_own_topic_t *topic = self->first; topic;) {
         sb_own_topic_t *next = topic->next;
-        if (sb_text_equal ((sb_text_t){ topic->category->name, topic->category->size }, category)) {
+        if (sb_text_equal ((sb_text_t){topic->category->name, topic->category->size}, category)) {
             uint32_t left = 0;
             for (sb_own_field_t *field = topic->first; field; field = field->next)
                 left++;
@@ -472,9 +473,9 @@ bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_
     sb_own_topic_t *topic = self->cursor_topic;
     sb_own_field_t *field = self->cursor_field;
     assert (field->topic == topic);
-    *category = (sb_text_t){ topic->category->name, topic->category->size };
-    *subject = (sb_text_t){ topic->subject, topic->subject_size };
-    *name = (sb_text_t){ field->name, field->name_size };
+    *category = (sb_text_t){topic->category->name, topic->category->size};
+    *subject = (sb_text_t){topic->subject, topic->subject_size};
+    *name = (sb_text_t){field->name, field->name_size};
     *value = &field->own.value;
     return true;
 }
@@ -492,8 +493,8 @@ void sb_own_state_visit (const sb_own_state_t *self,
 {
     for (const sb_own_topic_t *topic = self->first; topic; topic = topic->next) {
         for (const sb_own_field_t *field = topic->first; field; field = field->next)
-            visit (context, (sb_text_t){ topic->category->name, topic->category->size },
-                   (sb_text_t){ topic->subject, topic->subject_size }, (sb_text_t){ field->name, field->name_size },
+            visit (context, (sb_text_t){topic->category->name, topic->category->size},
+                   (sb_text_t){topic->subject, topic->subject_size}, (sb_text_t){field->name, field->name_size},
                    &field->own.value);
     }
 }

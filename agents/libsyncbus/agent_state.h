@@ -35,7 +35,8 @@ bool sb_own_state_apply (sb_own_state_t *self, const sb_delta_t *delta, uint64_t
 
 /* Puts back what `change` of `delta`'s topic overwrote, when `writer` is still its last writer: takes *before over and
  * returns true. Otherwise false, and nothing is done. */
-bool sb_own_state_restore (sb_own_state_t *self, const sb_delta_t *delta, const sb_change_t *change, uint64_t writer, sb_own_value_t *before);
+bool sb_own_state_restore (sb_own_state_t *self, const sb_delta_t *delta, const sb_change_t *change, uint64_t writer,
+                           sb_own_value_t *before);
 
 /* Frees what *value owns and zeroes it. */
 void sb_own_value_clear (sb_own_value_t *value);
@@ -49,12 +50,16 @@ uint32_t sb_own_state_count (const sb_own_state_t *self);
 void sb_own_state_rewind (sb_own_state_t *self);
 
 /* The field at the cursor; false at the end. All texts borrow until the next write. */
-bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_t *subject, sb_text_t *name, const sb_value_t **value);
+bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_t *subject, sb_text_t *name,
+                             const sb_value_t **value);
 
 /* Moves the cursor on; sb_own_state_at_cursor was true, with no write since. */
 void sb_own_state_advance (sb_own_state_t *self);
 
 /* Calls `visit` for each field in order; the cursor stays where it is. */
-void sb_own_state_visit (const sb_own_state_t *self, void (*visit) (void *context, sb_text_t category, sb_text_t subject, sb_text_t name, const sb_value_t *value), void *context);
+void sb_own_state_visit (const sb_own_state_t *self,
+                         void (*visit) (void *context, sb_text_t category, sb_text_t subject, sb_text_t name,
+                                        const sb_value_t *value),
+                         void *context);
 
 #endif

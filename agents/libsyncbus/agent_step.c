@@ -40,11 +40,11 @@ void *sb_step_take (sb_agent_step_t *self, size_t size)
 
 sb_text_t sb_step_copy (sb_agent_step_t *self, sb_text_t text)
 {
-    char *copy = sb_step_take (self, (size_t) text.size + 1);
+    char *copy = sb_step_take (self, (size_t)text.size + 1);
     if (text.size)
         memcpy (copy, text.data, text.size);
     copy[text.size] = 0;
-    return (sb_text_t){ copy, text.size };
+    return (sb_text_t){copy, text.size};
 }
 
 sb_agent_message_t *sb_step_send (sb_agent_step_t *self, sb_agent_message_kind_t kind)
@@ -73,7 +73,7 @@ uint64_t sb_step_after (uint64_t time_ns, uint64_t wait_ns)
 
 static sb_text_t s_keep (char **at, sb_text_t text)
 {
-    sb_text_t kept = { *at, text.size };
+    sb_text_t kept = {*at, text.size};
     if (text.size)
         memcpy (*at, text.data, text.size);
     (*at)[text.size] = 0;
@@ -84,8 +84,8 @@ static sb_text_t s_keep (char **at, sb_text_t text)
 static bool s_keep_texts (sb_agent_step_t *self, const sb_agent_step_config_t *config)
 {
     uint32_t count = config->interest_count + config->publish_count;
-    size_t size = count * sizeof (sb_text_t) + config->agent_id.size + config->ingress_endpoint.size
-                  + config->publish_endpoint.size + 3;
+    size_t size = count * sizeof (sb_text_t) + config->agent_id.size + config->ingress_endpoint.size +
+                  config->publish_endpoint.size + 3;
     for (uint32_t i = 0; i < config->interest_count; i++)
         size += config->interests[i].size + 1;
     for (uint32_t i = 0; i < config->publish_count; i++)
@@ -93,8 +93,8 @@ static bool s_keep_texts (sb_agent_step_t *self, const sb_agent_step_config_t *c
     self->text_memory = malloc (size);
     if (!self->text_memory)
         return false;
-    sb_text_t *texts = (sb_text_t *) (void *) self->text_memory;
-    char *at = (char *) (texts + count);
+    sb_text_t *texts = (sb_text_t *)(void *)self->text_memory;
+    char *at = (char *)(texts + count);
     self->config.agent_id = s_keep (&at, config->agent_id);
     self->config.ingress_endpoint = s_keep (&at, config->ingress_endpoint);
     self->config.publish_endpoint = s_keep (&at, config->publish_endpoint);
@@ -121,19 +121,19 @@ static void s_add_prefix (sb_agent_step_t *self, sb_text_t prefix)
 static bool s_make_prefixes (sb_agent_step_t *self)
 {
     static const char first_octets[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-    char *memory = malloc ((size_t) self->config.interest_count * (SB_TOPIC_MAX + 1) + 1);
+    char *memory = malloc ((size_t)self->config.interest_count * (SB_TOPIC_MAX + 1) + 1);
     if (!memory)
         return false;
     self->prefix_memory = memory;
     for (uint32_t i = 0; i < self->config.interest_count; i++) {
-        char *at = memory + (size_t) i * (SB_TOPIC_MAX + 1);
+        char *at = memory + (size_t)i * (SB_TOPIC_MAX + 1);
         uint32_t size = sb_interest_prefix (self->config.interests[i], at);
         if (size) {
-            s_add_prefix (self, (sb_text_t){ at, size });
+            s_add_prefix (self, (sb_text_t){at, size});
             continue;
         }
         for (uint32_t j = 0; j < sizeof first_octets - 1; j++)
-            s_add_prefix (self, (sb_text_t){ &first_octets[j], 1 });
+            s_add_prefix (self, (sb_text_t){&first_octets[j], 1});
     }
     self->interest_prefix_count = self->prefix_count;
     s_add_prefix (self, sb_text ("_beat."));
@@ -148,7 +148,7 @@ sb_agent_step_t *sb_agent_step_new (const sb_agent_step_config_t *config)
         return NULL;
     self->config = *config;
     self->random = config->seed;
-    self->limits = (sb_limits_t){ 256 * 1024, 4096, SB_CHANGES_MAX, 4096 }; /* DESIGN's, until Welcome says */
+    self->limits = (sb_limits_t){256 * 1024, 4096, SB_CHANGES_MAX, 4096}; /* DESIGN's, until Welcome says */
     self->interval_ns = (config->heartbeat_interval_ms ? config->heartbeat_interval_ms : 1000) * SB_NS_PER_MS;
     self->send_next = 1;
     self->sent_before = 1;
@@ -194,7 +194,7 @@ void sb_agent_step_destroy (sb_agent_step_t **self_p)
 
 sb_agent_status_t sb_agent_step_status (const sb_agent_step_t *self, sb_reason_t *reason)
 {
-    sb_reason_t blocked = sb_levels_blocked (self, (sb_text_t){ NULL, 0 });
+    sb_reason_t blocked = sb_levels_blocked (self, (sb_text_t){NULL, 0});
     *reason = self->link == SB_LINK_FINISHED ? self->final_reason : blocked;
     if (self->link == SB_LINK_FINISHED)
         return SB_AGENT_FINISHED;
@@ -236,7 +236,7 @@ bool sb_agent_step_is_drained (const sb_agent_step_t *self)
         return true;
     if (sb_window_count (self->window) > 0)
         return false;
-    return !self->dirty || sb_levels_blocked (self, (sb_text_t){ NULL, 0 }) != SB_REASON_NONE;
+    return !self->dirty || sb_levels_blocked (self, (sb_text_t){NULL, 0}) != SB_REASON_NONE;
 }
 
 uint32_t sb_agent_step_max_message_bytes (const sb_agent_step_t *self)
@@ -255,7 +255,7 @@ void sb_agent_step_counts (const sb_agent_step_t *self, sb_agent_counts_t *count
 
 uint64_t sb_agent_step_refused_count (const sb_agent_step_t *self, sb_reason_t reason)
 {
-    return (uint32_t) reason < SB_REASON_LIMIT ? self->refused_by_reason[reason] : 0;
+    return (uint32_t)reason < SB_REASON_LIMIT ? self->refused_by_reason[reason] : 0;
 }
 
 const sb_text_t *sb_agent_step_prefixes (const sb_agent_step_t *self, uint32_t *count)
@@ -329,7 +329,7 @@ static void s_handled (sb_agent_step_t *self, const sb_agent_event_t *event)
         self->publications_waiting--;
     self->progress++;
     *(event->handled.failed ? &self->counts.failed : &self->counts.processed) += 1;
-    sb_histogram_add (&self->processing, (int64_t) event->handled.processing_ns);
+    sb_histogram_add (&self->processing, (int64_t)event->handled.processing_ns);
     self->processing_count++;
     self->processing_sum_ns += event->handled.processing_ns;
     if (event->handled.processing_ns > self->processing_max_ns)
@@ -378,7 +378,7 @@ static void s_step_io (sb_agent_step_t *self, const sb_agent_event_t *event)
         sb_session_link_up (self);
         break;
     case SB_AGENT_EVENT_LINK_DOWN:
-        sb_session_lost (self, "the connection to the broker failed or was lost", (sb_text_t){ NULL, 0 });
+        sb_session_lost (self, "the connection to the broker failed or was lost", (sb_text_t){NULL, 0});
         break;
     case SB_AGENT_EVENT_MESSAGE:
         sb_session_message (self, event->message);
@@ -388,7 +388,7 @@ static void s_step_io (sb_agent_step_t *self, const sb_agent_event_t *event)
         break;
     case SB_AGENT_EVENT_LOST:
         self->counts.dropped++;
-        sb_step_log (self, SB_SEVERITY_WARNING, "a publication could not be read", (sb_text_t){ NULL, 0 });
+        sb_step_log (self, SB_SEVERITY_WARNING, "a publication could not be read", (sb_text_t){NULL, 0});
         break;
     case SB_AGENT_EVENT_TICK:
         s_tick (self);
@@ -403,7 +403,7 @@ void sb_agent_step (sb_agent_step_t *self, const sb_agent_event_t *event, sb_age
     assert (event->monotonic_ns >= self->now_ns);
     self->now_ns = event->monotonic_ns;
     self->unix_ns = event->unix_ns;
-    *effects = (sb_agent_effects_t){ 0 };
+    *effects = (sb_agent_effects_t){0};
     if (event->kind >= SB_AGENT_EVENT_UPDATE) {
         s_step_any (self, event, effects);
         return;

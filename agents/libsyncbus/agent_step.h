@@ -37,10 +37,10 @@ enum {
 typedef struct {
     sb_text_t agent_id;
     uint64_t instance_id;
-    uint64_t seed;                  /* of the jitter */
-    sb_text_t ingress_endpoint;     /* its host stands for a * in the publish endpoint */
-    sb_text_t publish_endpoint;     /* empty: what Welcome says */
-    const sb_text_t *interests;     /* valid ones; none: nothing is received */
+    uint64_t seed;              /* of the jitter */
+    sb_text_t ingress_endpoint; /* its host stands for a * in the publish endpoint */
+    sb_text_t publish_endpoint; /* empty: what Welcome says */
+    const sb_text_t *interests; /* valid ones; none: nothing is received */
     uint32_t interest_count;
     const sb_text_t *publishes;
     uint32_t publish_count;
@@ -62,12 +62,12 @@ typedef enum {
     SB_AGENT_EVENT_WAKE,        /* another thread's event left something to send */
     SB_AGENT_EVENT_TICK,        /* at or after sb_agent_step_deadline; sockets were drained first */
 
-    SB_AGENT_EVENT_UPDATE,      /* the application changes its state */
-    SB_AGENT_EVENT_HANDLED,     /* a handler has finished a publication */
-    SB_AGENT_EVENT_ANSWER,      /* a handler has finished a command */
-    SB_AGENT_EVENT_REQUEST,     /* the application issues a command */
-    SB_AGENT_EVENT_CANCEL,      /* it waits for that reply no more */
-    SB_AGENT_EVENT_LEAVE        /* the application is done: say goodbye */
+    SB_AGENT_EVENT_UPDATE,  /* the application changes its state */
+    SB_AGENT_EVENT_HANDLED, /* a handler has finished a publication */
+    SB_AGENT_EVENT_ANSWER,  /* a handler has finished a command */
+    SB_AGENT_EVENT_REQUEST, /* the application issues a command */
+    SB_AGENT_EVENT_CANCEL,  /* it waits for that reply no more */
+    SB_AGENT_EVENT_LEAVE    /* the application is done: say goodbye */
 } sb_agent_event_kind_t;
 
 /* One thing that happened. All it points to needs to live until its effects were carried out. */
@@ -89,7 +89,7 @@ typedef struct {
         } handled;
         const sb_command_result_t *answer;
         struct {
-            uint64_t token; /* names it in REPLY and CANCEL; not 0 */
+            uint64_t token;                      /* names it in REPLY and CANCEL; not 0 */
             const sb_command_request_t *request; /* without command_id: the step gives it one */
         } request;
         uint64_t cancel_token;
@@ -190,6 +190,9 @@ uint64_t sb_agent_step_refused_count (const sb_agent_step_t *self, sb_reason_t r
 const sb_text_t *sb_agent_step_prefixes (const sb_agent_step_t *self, uint32_t *count);
 
 /* Calls `visit` for each field of the own state: topics in the order they were first written. */
-void sb_agent_step_visit_state (const sb_agent_step_t *self, void (*visit) (void *context, sb_text_t category, sb_text_t subject, sb_text_t name, const sb_value_t *value), void *context);
+void sb_agent_step_visit_state (const sb_agent_step_t *self,
+                                void (*visit) (void *context, sb_text_t category, sb_text_t subject, sb_text_t name,
+                                               const sb_value_t *value),
+                                void *context);
 
 #endif

@@ -20,12 +20,12 @@
 #define SB_NS_PER_MS UINT64_C (1000000)
 
 enum {
-    SB_PREFIXES_MAX = 64 + 36 + 2,     /* interests, or the 36 of "all", and the two levels */
+    SB_PREFIXES_MAX = 64 + 36 + 2, /* interests, or the 36 of "all", and the two levels */
     SB_INTERESTS_MAX = 64,
     SB_EVENT_CATEGORIES_MAX = 256,
-    SB_MESSAGE_OVERHEAD_BYTES = 256,   /* kept free in a message of deltas */
-    SB_REPLACE_CHUNKS_PER_STEP = 8,    /* of the whole state, so that a step stays short */
-    SB_REPLACE_RETRY_MIN_MS = 1000,    /* after a whole state was refused for its content or a full broker */
+    SB_MESSAGE_OVERHEAD_BYTES = 256, /* kept free in a message of deltas */
+    SB_REPLACE_CHUNKS_PER_STEP = 8,  /* of the whole state, so that a step stays short */
+    SB_REPLACE_RETRY_MIN_MS = 1000,  /* after a whole state was refused for its content or a full broker */
     SB_REPLACE_RETRY_MAX_MS = 30000
 };
 
@@ -35,7 +35,7 @@ typedef enum {
     SB_LINK_CONNECTING,  /* for LINK_UP */
     SB_LINK_REGISTERING, /* for Welcome */
     SB_LINK_SESSION,
-    SB_LINK_FINISHED     /* for good */
+    SB_LINK_FINISHED /* for good */
 } sb_link_t;
 
 /* What the broker last said of this agent, and what follows from hearing nothing. */
@@ -48,9 +48,9 @@ typedef struct {
     char (*admitted)[SB_CATEGORY_MAX + 1]; /* categories that the stop leaves open */
     uint32_t admitted_count;
     sb_breaker_state_t breaker;
-    uint64_t hold_until_ns;     /* deltas would be refused until then */
+    uint64_t hold_until_ns; /* deltas would be refused until then */
     sb_reason_t hold_reason;
-    uint64_t self_pause_at_ns;  /* UINT64_MAX before the first Welcome */
+    uint64_t self_pause_at_ns; /* UINT64_MAX before the first Welcome */
     uint64_t control_timeout_ns;
 } sb_levels_t;
 
@@ -59,10 +59,10 @@ typedef enum { SB_REPLACE_NONE, SB_REPLACE_BEGIN, SB_REPLACE_CHUNKS, SB_REPLACE_
 
 typedef struct {
     sb_replace_phase_t phase;
-    uint64_t sequence;        /* its number in the window; meaningless in NONE */
+    uint64_t sequence; /* its number in the window; meaningless in NONE */
     uint32_t chunk_count;
-    uint32_t retry_ms;        /* last wait after a refusal; 0: none */
-    uint64_t retry_at_ns;     /* not before */
+    uint32_t retry_ms;    /* last wait after a refusal; 0: none */
+    uint64_t retry_at_ns; /* not before */
 } sb_replace_t;
 
 /* The last that was seen for one merged interest. */
@@ -94,9 +94,9 @@ struct sb_agent_step {
 
     /* connection */
     sb_link_t link;
-    uint64_t link_deadline_ns;      /* of the wait that `link` names */
-    uint32_t backoff_attempts;      /* since the last Welcome */
-    bool was_welcome;               /* ever */
+    uint64_t link_deadline_ns; /* of the wait that `link` names */
+    uint32_t backoff_attempts; /* since the last Welcome */
+    bool was_welcome;          /* ever */
     bool leaving;
     bool goodbye_said;
     sb_reason_t final_reason;
@@ -106,26 +106,26 @@ struct sb_agent_step {
     sb_limits_t limits;
     uint64_t interval_ns;
     uint64_t beat_at_ns;
-    uint64_t silent_at_ns;          /* the session is given up then */
-    uint64_t lateness_ns;           /* of the TICK being handled */
+    uint64_t silent_at_ns; /* the session is given up then */
+    uint64_t lateness_ns;  /* of the TICK being handled */
 
     sb_levels_t levels;
-    sb_agent_status_t told_status;  /* by the last STATUS effect */
+    sb_agent_status_t told_status; /* by the last STATUS effect */
     sb_reason_t told_reason;
 
     /* updates */
     sb_own_state_t *state;
     sb_window_t *window;
     sb_replace_t replace;
-    uint64_t send_next;             /* the number that goes out next */
-    uint64_t sent_before;           /* every number below went out at least once */
-    bool state_known;               /* the broker's level */
-    bool dirty;                     /* something was written that no delta carries */
-    uint64_t gap_expected;          /* of the last SEQUENCE_GAP that was obeyed */
+    uint64_t send_next;    /* the number that goes out next */
+    uint64_t sent_before;  /* every number below went out at least once */
+    bool state_known;      /* the broker's level */
+    bool dirty;            /* something was written that no delta carries */
+    uint64_t gap_expected; /* of the last SEQUENCE_GAP that was obeyed */
     uint64_t gap_until_ns;
-    uint64_t beat_send_next;        /* send_next as the last beat went out; 0: none did in this session */
-    uint64_t stalled_at;            /* oldest undecided number at the last level */
-    uint32_t stalled_levels;        /* levels since it became that */
+    uint64_t beat_send_next; /* send_next as the last beat went out; 0: none did in this session */
+    uint64_t stalled_at;     /* oldest undecided number at the last level */
+    uint32_t stalled_levels; /* levels since it became that */
     char event_categories[SB_EVENT_CATEGORIES_MAX][SB_CATEGORY_MAX + 1];
     uint32_t event_category_count;
 
@@ -137,13 +137,13 @@ struct sb_agent_step {
     uint64_t refused_by_reason[SB_REASON_LIMIT];
     uint64_t progress;
     uint64_t stopped_deliveries;
-    uint32_t publications_waiting;  /* delivered, not handled */
+    uint32_t publications_waiting; /* delivered, not handled */
     uint32_t commands_waiting;
-    sb_histogram_t processing;      /* since the beat before */
+    sb_histogram_t processing; /* since the beat before */
     uint64_t processing_count;
     uint64_t processing_sum_ns;
     uint64_t processing_max_ns;
-    sb_histogram_t delivery;        /* since the beat before */
+    sb_histogram_t delivery; /* since the beat before */
     sb_histogram_t delivery_ever;
     sb_agent_counts_t counts_at_welcome;
     uint64_t stopped_at_welcome;
@@ -206,7 +206,8 @@ void sb_levels_control (sb_agent_step_t *self, const sb_publication_t *publicati
 void sb_delivery_update (sb_agent_step_t *self, const sb_delta_t *deltas, uint32_t count, sb_agent_effects_t *answer);
 void sb_delivery_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome);
 void sb_delivery_state_known (sb_agent_step_t *self, bool state_known);
-void sb_delivery_decided (sb_agent_step_t *self, uint64_t decided_through, const sb_refusal_t *refused, uint32_t refused_count);
+void sb_delivery_decided (sb_agent_step_t *self, uint64_t decided_through, const sb_refusal_t *refused,
+                          uint32_t refused_count);
 void sb_delivery_go_back (sb_agent_step_t *self, uint64_t expected_sequence);
 void sb_delivery_look_for_loss (sb_agent_step_t *self);
 void sb_delivery_wait_for_replacement (sb_agent_step_t *self, uint64_t expected_sequence);
@@ -229,7 +230,8 @@ sb_requests_t *sb_requests_new (void);
 void sb_requests_destroy (sb_requests_t **self_p);
 void sb_commands_received (sb_agent_step_t *self, const sb_agent_command_t *command);
 void sb_commands_answer (sb_agent_step_t *self, const sb_command_result_t *result);
-void sb_commands_request (sb_agent_step_t *self, uint64_t token, const sb_command_request_t *request, sb_agent_effects_t *answer);
+void sb_commands_request (sb_agent_step_t *self, uint64_t token, const sb_command_request_t *request,
+                          sb_agent_effects_t *answer);
 void sb_commands_cancel (sb_agent_step_t *self, uint64_t token);
 void sb_commands_reply (sb_agent_step_t *self, const sb_command_reply_t *reply);
 void sb_commands_flush (sb_agent_step_t *self);

@@ -11,38 +11,37 @@
 
 sb_change_t sb_number (const char *name, double number)
 {
-    return (sb_change_t){ .name = sb_text (name), .value = { .kind = SB_VALUE_NUMBER, .number = number } };
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_NUMBER, .number = number}};
 }
 
 sb_change_t sb_integer (const char *name, int64_t integer)
 {
-    return (sb_change_t){ .name = sb_text (name), .value = { .kind = SB_VALUE_INTEGER, .integer = integer } };
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_INTEGER, .integer = integer}};
 }
 
 sb_change_t sb_decimal (const char *name, int64_t unscaled, int32_t exponent)
 {
-    return (sb_change_t){ .name = sb_text (name),
-                          .value = { .kind = SB_VALUE_DECIMAL, .decimal = { unscaled, exponent } } };
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_DECIMAL, .decimal = {unscaled, exponent}}};
 }
 
 sb_change_t sb_boolean (const char *name, bool boolean)
 {
-    return (sb_change_t){ .name = sb_text (name), .value = { .kind = SB_VALUE_BOOLEAN, .boolean = boolean } };
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_BOOLEAN, .boolean = boolean}};
 }
 
 sb_change_t sb_string (const char *name, const char *text)
 {
-    return (sb_change_t){ .name = sb_text (name), .value = { .kind = SB_VALUE_TEXT, .text = sb_text (text) } };
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_TEXT, .text = sb_text (text)}};
 }
 
 sb_change_t sb_bytes (const char *name, const void *data, uint32_t size)
 {
-    return (sb_change_t){ .name = sb_text (name), .value = { .kind = SB_VALUE_BYTES, .bytes = { data, size } } };
+    return (sb_change_t){.name = sb_text (name), .value = {.kind = SB_VALUE_BYTES, .bytes = {data, size}}};
 }
 
 sb_change_t sb_delete (const char *name)
 {
-    return (sb_change_t){ .name = sb_text (name), .is_delete = true };
+    return (sb_change_t){.name = sb_text (name), .is_delete = true};
 }
 
 double sb_value_number (const sb_value_t *value, double otherwise)
@@ -53,11 +52,12 @@ double sb_value_number (const sb_value_t *value, double otherwise)
     case SB_VALUE_NUMBER:
         return value->number;
     case SB_VALUE_INTEGER:
-        return (double) value->integer;
+        return (double)value->integer;
     case SB_VALUE_DECIMAL:
-        /* Dividing by an exact power of ten gives the nearest double, as a literal would; multiplying by 0.1 does not. */
-        return value->decimal.exponent < 0 ? (double) value->decimal.unscaled / pow (10.0, -value->decimal.exponent)
-                                           : (double) value->decimal.unscaled * pow (10.0, value->decimal.exponent);
+        /* Dividing by an exact power of ten gives the nearest double, as a literal would; multiplying by 0.1 does not.
+         */
+        return value->decimal.exponent < 0 ? (double)value->decimal.unscaled / pow (10.0, -value->decimal.exponent)
+                                           : (double)value->decimal.unscaled * pow (10.0, value->decimal.exponent);
     case SB_VALUE_BOOLEAN:
         return value->boolean ? 1.0 : 0.0;
     case SB_VALUE_NONE:
@@ -91,6 +91,7 @@ const char *sb_reason_text (sb_reason_t reason)
 
 const char *sb_agent_status_name (sb_agent_status_t status)
 {
-    static const char *const names[] = { "CONNECTING", "ACTIVE", "PAUSED", "STOPPED", "SELF_PAUSED", "CUT_OFF", "FINISHED" };
-    return (size_t) status < sizeof names / sizeof names[0] ? names[status] : "?";
+    static const char *const names[] = {"CONNECTING",  "ACTIVE",  "PAUSED",  "STOPPED",
+                                        "SELF_PAUSED", "CUT_OFF", "FINISHED"};
+    return (size_t)status < sizeof names / sizeof names[0] ? names[status] : "?";
 }

@@ -65,8 +65,8 @@ static uint32_t s_text_size (const sb_value_t *value)
 
 size_t sb_delta_memory_bytes (const sb_delta_t *delta)
 {
-    size_t size = sizeof (sb_slot_t) + delta->category.size + delta->subject.size
-                  + delta->update.change_count * sizeof (sb_change_t);
+    size_t size = sizeof (sb_slot_t) + delta->category.size + delta->subject.size +
+                  delta->update.change_count * sizeof (sb_change_t);
     for (uint32_t i = 0; i < delta->update.change_count; i++)
         size += delta->update.changes[i].name.size + s_text_size (&delta->update.changes[i].value);
     return size;
@@ -75,9 +75,9 @@ size_t sb_delta_memory_bytes (const sb_delta_t *delta)
 uint64_t sb_delta_wire_bytes (const sb_delta_t *delta)
 {
     /* 48: tags, lengths, sequence and two times; 24: two nested lengths, the longest number, tags. */
-    uint64_t size = 48 + (uint64_t) delta->category.size + delta->subject.size;
+    uint64_t size = 48 + (uint64_t)delta->category.size + delta->subject.size;
     for (uint32_t i = 0; i < delta->update.change_count; i++)
-        size += 24 + (uint64_t) delta->update.changes[i].name.size + s_text_size (&delta->update.changes[i].value);
+        size += 24 + (uint64_t)delta->update.changes[i].name.size + s_text_size (&delta->update.changes[i].value);
     return size;
 }
 
@@ -85,15 +85,15 @@ bool sb_window_has_room (const sb_window_t *self, uint32_t count, size_t memory_
 {
     if (self->first == self->next)
         return true;
-    return sb_window_count (self) + (uint64_t) count <= limit
-           && self->memory_bytes + memory_bytes <= SB_WINDOW_BYTES_MAX;
+    return sb_window_count (self) + (uint64_t)count <= limit &&
+           self->memory_bytes + memory_bytes <= SB_WINDOW_BYTES_MAX;
 }
 
 /* ------------------------------------------------------------------ adding */
 
 static sb_text_t s_copy_text (char **at, sb_text_t text)
 {
-    sb_text_t copy = { *at, text.size };
+    sb_text_t copy = {*at, text.size};
     if (text.size)
         memcpy (*at, text.data, text.size);
     *at += text.size;
@@ -106,11 +106,11 @@ static sb_slot_t *s_slot_new (const sb_delta_t *delta)
     sb_slot_t *slot = malloc (size);
     if (!slot)
         return NULL;
-    *slot = (sb_slot_t){ .memory_bytes = size, .delta = *delta };
+    *slot = (sb_slot_t){.memory_bytes = size, .delta = *delta};
     uint64_t wire_bytes = sb_delta_wire_bytes (delta);
-    slot->wire_bytes = wire_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t) wire_bytes;
-    sb_change_t *changes = (sb_change_t *) (slot + 1);
-    char *at = (char *) (changes + delta->update.change_count);
+    slot->wire_bytes = wire_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)wire_bytes;
+    sb_change_t *changes = (sb_change_t *)(slot + 1);
+    char *at = (char *)(changes + delta->update.change_count);
     for (uint32_t i = 0; i < delta->update.change_count; i++) {
         changes[i] = delta->update.changes[i];
         changes[i].name = s_copy_text (&at, changes[i].name);
@@ -127,7 +127,7 @@ static sb_slot_t *s_slot_new (const sb_delta_t *delta)
 
 static bool s_grow (sb_window_t *self)
 {
-    sb_slot_t **ring = calloc ((size_t) self->size * 2, sizeof *ring);
+    sb_slot_t **ring = calloc ((size_t)self->size * 2, sizeof *ring);
     if (!ring)
         return false;
     for (uint64_t sequence = self->first; sequence < self->next; sequence++)
@@ -213,5 +213,5 @@ uint64_t sb_window_next (const sb_window_t *self)
 
 uint32_t sb_window_count (const sb_window_t *self)
 {
-    return (uint32_t) (self->next - self->first);
+    return (uint32_t)(self->next - self->first);
 }

@@ -16,12 +16,12 @@ enum { SB_WINDOW_BYTES_MAX = 64 * 1024 * 1024 };
 /* One number that is used up: a delta, or the delivery of the whole state. */
 typedef struct {
     uint64_t sequence;
-    bool is_replacement;   /* then no delta */
-    bool is_given_up;      /* too large for this broker: goes out empty, to use up its number */
-    bool is_event;         /* of an event category: not in the own state */
-    uint32_t group_left;   /* deltas of the same update_batch that follow */
-    uint32_t wire_bytes;   /* at most this many octets in a message */
-    size_t memory_bytes;   /* what it occupies */
+    bool is_replacement; /* then no delta */
+    bool is_given_up;    /* too large for this broker: goes out empty, to use up its number */
+    bool is_event;       /* of an event category: not in the own state */
+    uint32_t group_left; /* deltas of the same update_batch that follow */
+    uint32_t wire_bytes; /* at most this many octets in a message */
+    size_t memory_bytes; /* what it occupies */
     sb_delta_t delta;
     sb_own_value_t *before; /* one per change; NULL for events and replacements */
 } sb_slot_t;
@@ -30,7 +30,8 @@ typedef struct {
 sb_window_t *sb_window_new (void);
 void sb_window_destroy (sb_window_t **self_p);
 
-/* True when `count` deltas of `memory_bytes` in all fit while at most `limit` may be undecided. An empty window takes one always. */
+/* True when `count` deltas of `memory_bytes` in all fit while at most `limit` may be undecided. An empty window takes
+ * one always. */
 bool sb_window_has_room (const sb_window_t *self, uint32_t count, size_t memory_bytes, uint32_t limit);
 
 /* Copies a delta, gives it the next number. NULL when there is no memory. */

@@ -48,9 +48,9 @@ typedef struct {
     const char *category; /* NULL or empty: the broker sorts each field by its rules */
     const char *subject;  /* NULL or empty: none */
     const sb_change_t *changes;
-    uint32_t change_count;   /* 1 to 1024 */
-    int64_t event_unix_ns;   /* when it happened; 0: the library takes its clock */
-    int64_t origin_unix_ns;  /* that of the update that caused this one; 0: none */
+    uint32_t change_count;  /* 1 to 1024 */
+    int64_t event_unix_ns;  /* when it happened; 0: the library takes its clock */
+    int64_t origin_unix_ns; /* that of the update that caused this one; 0: none */
 } sb_agent_update_t;
 
 /* ------------------------------------------------------------------ what handlers get */
@@ -66,9 +66,10 @@ typedef struct {
 
 /* What a command handler answers. Filled in by the handler; the library copies it when the handler returns. */
 typedef struct {
-    sb_reason_t code;     /* SB_REASON_NONE: done; SB_REASON_AGENT_REFUSED: no, and `message` says why */
-    char message[256];    /* NUL-terminated */
-    sb_parameter_t values[16]; /* what they point to must live until the handler has returned and a little after: static, or the agent's own */
+    sb_reason_t code;          /* SB_REASON_NONE: done; SB_REASON_AGENT_REFUSED: no, and `message` says why */
+    char message[256];         /* NUL-terminated */
+    sb_parameter_t values[16]; /* what they point to must live until the handler has returned and a little after:
+                                  static, or the agent's own */
     uint32_t value_count;
 } sb_agent_command_reply_t;
 
@@ -106,8 +107,10 @@ typedef struct {
     /* A publication of somebody's topic. Return 0, or -1 when it could not be handled: counted and told to
      * the broker as this agent's failure. */
     int (*on_update) (sb_agent_t *agent, const sb_publication_t *publication, void *context);
-    /* A command. pause, resume, restart, emergency_stop and emergency_clear are carried out by the library before this is called. */
-    void (*on_command) (sb_agent_t *agent, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply, void *context);
+    /* A command. pause, resume, restart, emergency_stop and emergency_clear are carried out by the library before this
+     * is called. */
+    void (*on_command) (sb_agent_t *agent, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply,
+                        void *context);
     /* The agent's own standing changed. */
     void (*on_status) (sb_agent_t *agent, sb_agent_status_t status, sb_reason_t reason, void *context);
     /* An update was refused. */
@@ -122,12 +125,12 @@ typedef struct {
 
 /* Everything has a default: {.agent_id = "x"} is enough. Copied by sb_agent_new. */
 typedef struct {
-    const char *agent_id;           /* [A-Za-z0-9_:/-]{1,64}, no leading _ */
-    const char *ingress_endpoint;   /* NULL: $SYNCBUS_INGRESS, else tcp://127.0.0.1:5570 */
-    const char *publish_endpoint;   /* NULL: $SYNCBUS_PUBLISH, else what Welcome says */
-    const char *const *interests;   /* categories, longer topic prefixes, "all" */
-    uint32_t interest_count;        /* 0: none at all, nothing is subscribed to */
-    const char *const *publishes;   /* categories, for people to read */
+    const char *agent_id;         /* [A-Za-z0-9_:/-]{1,64}, no leading _ */
+    const char *ingress_endpoint; /* NULL: $SYNCBUS_INGRESS, else tcp://127.0.0.1:5570 */
+    const char *publish_endpoint; /* NULL: $SYNCBUS_PUBLISH, else what Welcome says */
+    const char *const *interests; /* categories, longer topic prefixes, "all" */
+    uint32_t interest_count;      /* 0: none at all, nothing is subscribed to */
+    const char *const *publishes; /* categories, for people to read */
     uint32_t publish_count;
     uint32_t heartbeat_interval_ms; /* 0: 1000 */
     uint32_t window_updates;        /* undecided updates; 0: the broker's max_unacked */
@@ -162,14 +165,18 @@ sb_agent_status_t sb_agent_status (sb_agent_t *self);
  * WINDOW_FULL                     nothing done
  * a reason of kind CONTENT, TOO_LARGE, STORE_FULL (max_fields)   nothing done; it would be refused
  * SUPERSEDED DISPLACED            nothing done, for good */
-sb_reason_t sb_agent_update (sb_agent_t *self, const sb_agent_update_t *update, uint32_t timeout_ms, uint64_t *sequence);
+sb_reason_t sb_agent_update (sb_agent_t *self, const sb_agent_update_t *update, uint32_t timeout_ms,
+                             uint64_t *sequence);
 
-/* The same for several, which go out in one message: all or none are taken. 1 to 1024. *first_sequence gets the first's number. */
-sb_reason_t sb_agent_update_batch (sb_agent_t *self, const sb_agent_update_t *updates, uint32_t count, uint32_t timeout_ms, uint64_t *first_sequence);
+/* The same for several, which go out in one message: all or none are taken. 1 to 1024. *first_sequence gets the first's
+ * number. */
+sb_reason_t sb_agent_update_batch (sb_agent_t *self, const sb_agent_update_t *updates, uint32_t count,
+                                   uint32_t timeout_ms, uint64_t *first_sequence);
 
 /* The grid's four fields: category `agent`, empty subject. status and last_signal may be NULL: left as they are;
  * so are confidence and pnl when NaN. */
-sb_reason_t sb_agent_set_grid (sb_agent_t *self, const char *status, double confidence, const char *last_signal, double pnl);
+sb_reason_t sb_agent_set_grid (sb_agent_t *self, const char *status, double confidence, const char *last_signal,
+                               double pnl);
 
 /* Waits until every update sent so far is decided. False after timeout_ms. */
 bool sb_agent_wait_decided (sb_agent_t *self, uint32_t timeout_ms);
@@ -177,7 +184,9 @@ bool sb_agent_wait_decided (sb_agent_t *self, uint32_t timeout_ms);
 /* Issues a command of the broker's table (pause_agent, get_state …) as this agent and waits for the reply's code;
  * `message` (may be NULL) gets its text. TIMEOUT when none came. Not from on_update or on_command when
  * they run on the caller's thread. */
-sb_reason_t sb_agent_command (sb_agent_t *self, const char *command, const char *agent_id, const sb_parameter_t *parameters, uint32_t parameter_count, const char *reason, uint32_t timeout_ms, char *message, size_t message_size);
+sb_reason_t sb_agent_command (sb_agent_t *self, const char *command, const char *agent_id,
+                              const sb_parameter_t *parameters, uint32_t parameter_count, const char *reason,
+                              uint32_t timeout_ms, char *message, size_t message_size);
 
 /* With dispatch_by_caller: a descriptor that is readable while something waits for dispatch. -1 otherwise. */
 int sb_agent_descriptor (sb_agent_t *self);
@@ -188,20 +197,21 @@ uint32_t sb_agent_dispatch (sb_agent_t *self, uint32_t most);
 
 /* Calls `visit` for the remembered publications, oldest first, until it returns false. They are held still meanwhile:
  * keep it short, call nothing of this library in it. Returns how many were visited. */
-uint32_t sb_agent_memory (sb_agent_t *self, bool (*visit) (const sb_publication_t *publication, void *context), void *context);
+uint32_t sb_agent_memory (sb_agent_t *self, bool (*visit) (const sb_publication_t *publication, void *context),
+                          void *context);
 
 /* Counts since sb_agent_new. */
 typedef struct {
     uint64_t updates_sent;
     uint64_t updates_accepted;
     uint64_t updates_refused;
-    uint64_t updates_kept;    /* not sent when made: went out with the whole state, or will */
-    uint64_t received;        /* publications */
+    uint64_t updates_kept; /* not sent when made: went out with the whole state, or will */
+    uint64_t received;     /* publications */
     uint64_t processed;
     uint64_t failed;
-    uint64_t dropped;         /* publications lost on the way, or for want of room in the queue */
-    uint64_t registrations;   /* Welcomes */
-    uint64_t replacements;    /* whole states delivered */
+    uint64_t dropped;       /* publications lost on the way, or for want of room in the queue */
+    uint64_t registrations; /* Welcomes */
+    uint64_t replacements;  /* whole states delivered */
     uint64_t reconnects;
     uint64_t undecided;       /* in the window now */
     uint64_t delivery_p50_ns; /* from origin (else broker time) to end of handler */

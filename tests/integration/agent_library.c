@@ -36,8 +36,8 @@ static sb_agent_t *s_new_agent (sb_scene_t *scene, sb_agent_options_t options)
 
 static s_stage_t s_begin (sb_agent_options_t options)
 {
-    static const char *const arguments[] = { "--breaker-timeout-per-agent=300 ms", NULL };
-    s_stage_t stage = { .scene = sb_scene_new () };
+    static const char *const arguments[] = {"--breaker-timeout-per-agent=300 ms", NULL};
+    s_stage_t stage = {.scene = sb_scene_new ()};
     sb_scene_start_broker (stage.scene, arguments);
     stage.commander = sb_commander_new (sb_scene_command (stage.scene));
     options.agent_id = "writer";
@@ -55,7 +55,7 @@ static void s_end (s_stage_t *stage)
 static sb_reason_t s_set (sb_agent_t *agent, const char *category, const char *name, double number)
 {
     sb_change_t change = sb_number (name, number);
-    sb_agent_update_t update = { .category = category, .changes = &change, .change_count = 1 };
+    sb_agent_update_t update = {.category = category, .changes = &change, .change_count = 1};
     return sb_agent_update (agent, &update, 1000, NULL);
 }
 
@@ -70,7 +70,7 @@ typedef struct {
 static bool s_is_equal (void *context)
 {
     s_picture_t *picture = context;
-    sb_parameter_t parameter = { sb_text ("agent"), { .kind = SB_VALUE_TEXT, .text = sb_text ("writer") } };
+    sb_parameter_t parameter = {sb_text ("agent"), {.kind = SB_VALUE_TEXT, .text = sb_text ("writer")}};
     sb_command_request_t request = sb_commander_request ("get_state", NULL);
     request.parameters = &parameter;
     request.parameter_count = 1;
@@ -78,15 +78,16 @@ static bool s_is_equal (void *context)
     uint32_t matches = 0;
     for (uint32_t i = 0; i < reply->field_count; i++) {
         for (uint32_t j = 0; j < picture->count; j++)
-            matches += sb_text_equal (reply->fields[i].name, sb_text (picture->names[j]))
-                       && reply->fields[i].value.number == picture->numbers[j] && reply->fields[i].quality == SB_QUALITY_OK;
+            matches += sb_text_equal (reply->fields[i].name, sb_text (picture->names[j])) &&
+                       reply->fields[i].value.number == picture->numbers[j] &&
+                       reply->fields[i].quality == SB_QUALITY_OK;
     }
     return reply->field_count == picture->count && matches == picture->count;
 }
 
 static void s_await_picture (s_stage_t *stage, const char *const *names, const double *numbers, uint32_t count)
 {
-    s_picture_t picture = { stage, names, numbers, count };
+    s_picture_t picture = {stage, names, numbers, count};
     cr_assert (sb_wait_until (s_is_equal, &picture, SB_PATIENCE_MS), "the broker's picture is not the agent's own");
 }
 
@@ -115,12 +116,15 @@ Test (agent, examples_publish_and_subscribe)
 {
     sb_scene_t *scene = sb_scene_new ();
     sb_scene_start_broker (scene, NULL);
-    const char *reading[] = { "market_data", sb_scene_ingress (scene), "3", NULL };
-    const char *writing[] = { sb_scene_ingress (scene), "30", NULL };
-    sb_process_t *subscriber = sb_process_start (s_example ("example_subscriber"), reading, sb_scene_path (scene, "subscriber.out"));
-    sb_process_t *publisher = sb_process_start (s_example ("example_publisher"), writing, sb_scene_path (scene, "publisher.out"));
+    const char *reading[] = {"market_data", sb_scene_ingress (scene), "3", NULL};
+    const char *writing[] = {sb_scene_ingress (scene), "30", NULL};
+    sb_process_t *subscriber =
+        sb_process_start (s_example ("example_subscriber"), reading, sb_scene_path (scene, "subscriber.out"));
+    sb_process_t *publisher =
+        sb_process_start (s_example ("example_publisher"), writing, sb_scene_path (scene, "publisher.out"));
     cr_assert_eq (sb_process_wait (subscriber, SB_PATIENCE_MS), 0);
-    cr_assert (sb_process_says (subscriber, "market_data.example.spot:BTCUSDT price 5999", 0), "%s", sb_process_output (subscriber));
+    cr_assert (sb_process_says (subscriber, "market_data.example.spot:BTCUSDT price 5999", 0), "%s",
+               sb_process_output (subscriber));
     cr_assert_eq (sb_process_wait (publisher, SB_PATIENCE_MS), 0);
     cr_assert (sb_process_says (publisher, "accepted ", 0));
     sb_process_destroy (&subscriber);
@@ -131,8 +135,9 @@ Test (agent, examples_publish_and_subscribe)
 Test (agent, examples_say_what_is_wrong)
 {
     sb_scene_t *scene = sb_scene_new ();
-    const char *arguments[] = { "not good", "nonsense", NULL };
-    sb_process_t *subscriber = sb_process_start (s_example ("example_subscriber"), arguments, sb_scene_path (scene, "subscriber.out"));
+    const char *arguments[] = {"not good", "nonsense", NULL};
+    sb_process_t *subscriber =
+        sb_process_start (s_example ("example_subscriber"), arguments, sb_scene_path (scene, "subscriber.out"));
     cr_assert_eq (sb_process_wait (subscriber, SB_PATIENCE_MS), 2);
     cr_assert (sb_process_says (subscriber, "an interest is a category", 0));
     sb_process_destroy (&subscriber);
@@ -143,9 +148,9 @@ Test (agent, examples_say_what_is_wrong)
 
 Test (agent, broker_restarted_gets_the_state_back_whole)
 {
-    static const char *const names[] = { "x", "y", "z", "kept" };
-    static const double numbers[] = { 1, 2, 3, 4 };
-    s_stage_t stage = s_begin ((sb_agent_options_t){ 0 });
+    static const char *const names[] = {"x", "y", "z", "kept"};
+    static const double numbers[] = {1, 2, 3, 4};
+    s_stage_t stage = s_begin ((sb_agent_options_t){0});
     for (uint32_t i = 0; i < 3; i++)
         cr_assert_eq (s_set (stage.agent, i ? "status" : "risk", names[i], numbers[i]), SB_REASON_NONE);
     cr_assert (sb_agent_wait_decided (stage.agent, SB_PATIENCE_MS));
@@ -167,9 +172,9 @@ Test (agent, broker_restarted_gets_the_state_back_whole)
 
 Test (agent, paused_changed_and_resumed_is_known_as_it_is)
 {
-    static const char *const names[] = { "x", "new" };
-    static const double numbers[] = { 5, 6 };
-    s_stage_t stage = s_begin ((sb_agent_options_t){ 0 });
+    static const char *const names[] = {"x", "new"};
+    static const double numbers[] = {5, 6};
+    s_stage_t stage = s_begin ((sb_agent_options_t){0});
     cr_assert_eq (s_set (stage.agent, "status", "x", 1), SB_REASON_NONE);
     cr_assert_eq (s_set (stage.agent, "status", "gone", 1), SB_REASON_NONE);
     cr_assert (sb_agent_wait_decided (stage.agent, SB_PATIENCE_MS));
@@ -178,7 +183,7 @@ Test (agent, paused_changed_and_resumed_is_known_as_it_is)
     cr_assert_eq (s_set (stage.agent, "status", "x", 5), SB_REASON_PAUSED);
     cr_assert_eq (s_set (stage.agent, "status", "new", 6), SB_REASON_PAUSED);
     sb_change_t gone = sb_delete ("gone");
-    sb_agent_update_t update = { .category = "status", .changes = &gone, .change_count = 1 };
+    sb_agent_update_t update = {.category = "status", .changes = &gone, .change_count = 1};
     cr_assert_eq (sb_agent_update (stage.agent, &update, 0, NULL), SB_REASON_PAUSED);
     cr_assert_not (sb_agent_wait_decided (stage.agent, 50));
     cr_assert_eq (sb_commander_do (stage.commander, "resume_agent", "writer")->code, SB_REASON_NONE);
@@ -189,15 +194,15 @@ Test (agent, paused_changed_and_resumed_is_known_as_it_is)
 
 Test (agent, emergency_stop_stops_it_and_the_clear_lets_its_changes_through)
 {
-    static const char *const names[] = { "x" };
-    static const double numbers[] = { 2 };
-    s_stage_t stage = s_begin ((sb_agent_options_t){ 0 });
+    static const char *const names[] = {"x"};
+    static const double numbers[] = {2};
+    s_stage_t stage = s_begin ((sb_agent_options_t){0});
     cr_assert_eq (s_set (stage.agent, "status", "x", 1), SB_REASON_NONE);
     const sb_command_reply_t *reply = sb_commander_do (stage.commander, "emergency_stop", NULL);
     cr_assert_eq (reply->code, SB_REASON_NONE);
     const sb_value_t *epoch = sb_reply_value (reply, NULL, NULL, "latch_epoch");
     cr_assert (epoch, "the reply names the epoch");
-    sb_parameter_t parameter = { sb_text ("latch_epoch"), *epoch };
+    sb_parameter_t parameter = {sb_text ("latch_epoch"), *epoch};
     cr_assert (s_has_status (&stage, SB_AGENT_STOPPED));
     cr_assert_eq (s_set (stage.agent, "status", "x", 2), SB_REASON_EMERGENCY_STOPPED);
     sb_command_request_t request = sb_commander_request ("emergency_clear", NULL);
@@ -218,12 +223,12 @@ typedef struct {
 
 static bool s_may_go (void *context)
 {
-    return atomic_load (&((s_stuck_t *) context)->may_go);
+    return atomic_load (&((s_stuck_t *)context)->may_go);
 }
 
 static int s_stick (sb_agent_t *agent, const sb_publication_t *publication, void *context)
 {
-    (void) agent, (void) publication;
+    (void)agent, (void)publication;
     s_stuck_t *stuck = context;
     atomic_store (&stuck->is_in_handler, true);
     sb_wait_until (s_may_go, stuck, 3 * SB_PATIENCE_MS);
@@ -249,7 +254,7 @@ static bool s_is_live_and_not_mute (void *context)
 static bool s_is_stuck (void *context)
 {
     s_stage_t *stage = context;
-    s_set (stage->agent, "status", "x", (double) sb_now_ms ());
+    s_set (stage->agent, "status", "x", (double)sb_now_ms ());
     sb_agent_counts_t counts;
     sb_agent_counts (stage->agent, &counts);
     return counts.received > 0;
@@ -257,10 +262,10 @@ static bool s_is_stuck (void *context)
 
 Test (agent, a_stuck_handler_is_mute_and_a_busy_one_is_not_dead)
 {
-    static const char *const interests[] = { "status" };
-    s_stuck_t stuck = { 0 };
-    s_stage_t stage = s_begin ((sb_agent_options_t){ .interests = interests, .interest_count = 1, .context = &stuck,
-                                                     .handlers.on_update = s_stick });
+    static const char *const interests[] = {"status"};
+    s_stuck_t stuck = {0};
+    s_stage_t stage = s_begin ((sb_agent_options_t){
+        .interests = interests, .interest_count = 1, .context = &stuck, .handlers.on_update = s_stick});
     cr_assert (sb_wait_until (s_is_stuck, &stage, SB_PATIENCE_MS));
     cr_assert (sb_wait_until (s_is_mute, &stage, SB_PATIENCE_MS), "never MUTE");
     const sb_command_reply_t *reply = sb_commander_do (stage.commander, "list_agents", NULL);
@@ -271,39 +276,41 @@ Test (agent, a_stuck_handler_is_mute_and_a_busy_one_is_not_dead)
     s_end (&stage);
 }
 
-static void s_on_command (sb_agent_t *agent, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply, void *context)
+static void s_on_command (sb_agent_t *agent, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply,
+                          void *context)
 {
-    (void) agent, (void) context;
+    (void)agent, (void)context;
     if (strcmp (command->name, "double") != 0) {
         reply->code = SB_REASON_AGENT_REFUSED;
         snprintf (reply->message, sizeof reply->message, "no idea of %s", command->name);
         return;
     }
-    reply->values[0] = (sb_parameter_t){ sb_text ("result"), { .kind = SB_VALUE_NUMBER } };
+    reply->values[0] = (sb_parameter_t){sb_text ("result"), {.kind = SB_VALUE_NUMBER}};
     reply->values[0].value.number = 2 * sb_value_number (&command->parameters[0].value, NAN);
     reply->value_count = 1;
 }
 
 Test (agent, answers_a_command_of_its_own)
 {
-    s_stage_t stage = s_begin ((sb_agent_options_t){ .handlers.on_command = s_on_command });
-    sb_parameter_t parameters[] = { { sb_text ("command"), { .kind = SB_VALUE_TEXT, .text = sb_text ("double") } },
-                                    { sb_text ("by"), { .kind = SB_VALUE_NUMBER, .number = 21 } } };
+    s_stage_t stage = s_begin ((sb_agent_options_t){.handlers.on_command = s_on_command});
+    sb_parameter_t parameters[] = {{sb_text ("command"), {.kind = SB_VALUE_TEXT, .text = sb_text ("double")}},
+                                   {sb_text ("by"), {.kind = SB_VALUE_NUMBER, .number = 21}}};
     sb_command_request_t request = sb_commander_request ("send_command", "writer");
     request.parameters = parameters;
     request.parameter_count = 2;
     const sb_command_reply_t *reply = sb_commander_ask (stage.commander, &request);
-    cr_assert_eq (reply->code, SB_REASON_NONE, "%.*s", (int) reply->message.size, reply->message.data);
+    cr_assert_eq (reply->code, SB_REASON_NONE, "%.*s", (int)reply->message.size, reply->message.data);
     cr_assert_eq (sb_value_number (sb_reply_value (reply, NULL, NULL, "result"), 0), 42);
     s_end (&stage);
 }
 
 Test (agent, commands_another_over_its_session)
 {
-    s_stage_t stage = s_begin ((sb_agent_options_t){ 0 });
-    sb_agent_t *watcher = s_new_agent (stage.scene, (sb_agent_options_t){ .agent_id = "watcher" });
+    s_stage_t stage = s_begin ((sb_agent_options_t){0});
+    sb_agent_t *watcher = s_new_agent (stage.scene, (sb_agent_options_t){.agent_id = "watcher"});
     char message[200];
-    sb_reason_t reason = sb_agent_command (watcher, "pause_agent", "writer", NULL, 0, "beyond its limits", 5000, message, sizeof message);
+    sb_reason_t reason = sb_agent_command (watcher, "pause_agent", "writer", NULL, 0, "beyond its limits", 5000,
+                                           message, sizeof message);
     cr_assert_eq (reason, SB_REASON_NONE, "%s", message);
     cr_assert (s_has_status (&stage, SB_AGENT_PAUSED));
     cr_assert_eq (sb_agent_command (watcher, "resume_agent", "writer", NULL, 0, NULL, 5000, NULL, 0), SB_REASON_NONE);
@@ -315,8 +322,8 @@ Test (agent, commands_another_over_its_session)
 
 Test (agent, the_older_of_two_with_one_id_is_finished)
 {
-    s_stage_t stage = s_begin ((sb_agent_options_t){ 0 });
-    sb_agent_t *twin = s_new_agent (stage.scene, (sb_agent_options_t){ .agent_id = "writer" });
+    s_stage_t stage = s_begin ((sb_agent_options_t){0});
+    sb_agent_t *twin = s_new_agent (stage.scene, (sb_agent_options_t){.agent_id = "writer"});
     cr_assert (s_has_status (&stage, SB_AGENT_FINISHED));
     cr_assert_eq (s_set (stage.agent, "status", "x", 1), SB_REASON_DISPLACED);
     cr_assert_eq (s_set (twin, "status", "x", 1), SB_REASON_NONE);

@@ -28,7 +28,7 @@ static uint64_t s_now_ms (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static bool s_await (bool (*condition) (void *context), void *context)
@@ -37,7 +37,7 @@ static bool s_await (bool (*condition) (void *context), void *context)
     while (!condition (context)) {
         if (s_now_ms () > end_ms)
             return false;
-        nanosleep (&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+        nanosleep (&(struct timespec){.tv_nsec = 2000000}, NULL);
     }
     return true;
 }
@@ -57,7 +57,7 @@ static sb_agent_t *s_agent (const sb_fake_broker_t *broker, const char *agent_id
 static sb_reason_t s_set (sb_agent_t *agent, const char *name, double number, uint32_t timeout_ms)
 {
     sb_change_t change = sb_number (name, number);
-    sb_agent_update_t update = { .category = "status", .changes = &change, .change_count = 1 };
+    sb_agent_update_t update = {.category = "status", .changes = &change, .change_count = 1};
     return sb_agent_update (agent, &update, timeout_ms, NULL);
 }
 
@@ -104,8 +104,8 @@ static unsigned s_write_from_all (sb_agent_t *agent)
 
 static int s_count_update (sb_agent_t *agent, const sb_publication_t *publication, void *context)
 {
-    (void) agent;
-    atomic_fetch_add ((atomic_uint *) context, publication->update_count);
+    (void)agent;
+    atomic_fetch_add ((atomic_uint *)context, publication->update_count);
     return 0;
 }
 
@@ -121,19 +121,23 @@ static bool s_has_subscribed (void *context)
 static bool s_has_processed_all (void *context)
 {
     sb_agent_counts_t counts;
-    sb_agent_counts (*(sb_agent_t **) context, &counts);
+    sb_agent_counts (*(sb_agent_t **)context, &counts);
     return counts.processed + counts.dropped >= THREADS * UPDATES && counts.received == counts.processed;
 }
 
 const char *sb_body_many_threads_update_and_one_reads (void)
 {
-    static const char *const interests[] = { "status" };
+    static const char *const interests[] = {"status"};
     sb_fake_broker_t *broker = sb_fake_broker_new ();
     atomic_uint updates = 0;
     sb_agent_t *agents[2];
-    agents[0] = s_agent (broker, "writer", (sb_agent_options_t){ 0 });
-    agents[1] = s_agent (broker, "reader", (sb_agent_options_t){ .interests = interests, .interest_count = 1, .context = &updates,
-                                                                 .queue_publications = 100000, .handlers.on_update = s_count_update });
+    agents[0] = s_agent (broker, "writer", (sb_agent_options_t){0});
+    agents[1] = s_agent (broker, "reader",
+                         (sb_agent_options_t){.interests = interests,
+                                              .interest_count = 1,
+                                              .context = &updates,
+                                              .queue_publications = 100000,
+                                              .handlers.on_update = s_count_update});
     MUST (agents[0] && agents[1]);
     MUST (sb_agent_wait_active (agents[0], PATIENCE_MS) && sb_agent_wait_active (agents[1], PATIENCE_MS));
     MUST (s_await (s_has_subscribed, agents));
@@ -169,7 +173,7 @@ typedef struct {
 static void *s_dispatch (void *argument)
 {
     s_dispatcher_t *dispatcher = argument;
-    struct pollfd item = { .fd = sb_agent_descriptor (dispatcher->agent), .events = POLLIN };
+    struct pollfd item = {.fd = sb_agent_descriptor (dispatcher->agent), .events = POLLIN};
     while (!atomic_load (&dispatcher->is_over)) {
         if (poll (&item, 1, 10) > 0)
             sb_agent_dispatch (dispatcher->agent, 7);
@@ -179,17 +183,21 @@ static void *s_dispatch (void *argument)
 
 const char *sb_body_dispatch_by_caller (void)
 {
-    static const char *const interests[] = { "all" };
+    static const char *const interests[] = {"all"};
     sb_fake_broker_t *broker = sb_fake_broker_new ();
     atomic_uint updates = 0;
     sb_agent_t *agents[2];
-    agents[0] = agents[1] = s_agent (broker, "both", (sb_agent_options_t){ .interests = interests, .interest_count = 1, .context = &updates,
-                                                                          .queue_publications = 100000, .dispatch_by_caller = true,
-                                                                          .handlers.on_update = s_count_update });
+    agents[0] = agents[1] = s_agent (broker, "both",
+                                     (sb_agent_options_t){.interests = interests,
+                                                          .interest_count = 1,
+                                                          .context = &updates,
+                                                          .queue_publications = 100000,
+                                                          .dispatch_by_caller = true,
+                                                          .handlers.on_update = s_count_update});
     MUST (agents[0] && sb_agent_descriptor (agents[0]) >= 0);
     MUST (sb_agent_wait_active (agents[0], PATIENCE_MS) && s_await (s_has_subscribed, agents));
     MUST (atomic_load (&updates) == 0);
-    s_dispatcher_t dispatcher = { .agent = agents[0] };
+    s_dispatcher_t dispatcher = {.agent = agents[0]};
     pthread_t threads[2];
     for (int i = 0; i < 2; i++)
         pthread_create (&threads[i], NULL, s_dispatch, &dispatcher);
@@ -198,7 +206,7 @@ const char *sb_body_dispatch_by_caller (void)
     atomic_store (&dispatcher.is_over, true);
     for (int i = 0; i < 2; i++)
         pthread_join (threads[i], NULL);
-    struct pollfd item = { .fd = sb_agent_descriptor (agents[0]), .events = POLLIN };
+    struct pollfd item = {.fd = sb_agent_descriptor (agents[0]), .events = POLLIN};
     sb_agent_dispatch (agents[0], 0);
     MUST (poll (&item, 1, 0) == 0); /* nothing waits, nothing is readable */
     sb_agent_destroy (&agents[0], 1000);
@@ -211,7 +219,7 @@ const char *sb_body_dispatch_by_caller (void)
 static void *s_forget (void *argument)
 {
     for (int i = 0; i < 5; i++) {
-        nanosleep (&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+        nanosleep (&(struct timespec){.tv_nsec = 50000000}, NULL);
         sb_fake_broker_forget (argument);
     }
     return NULL;
@@ -239,7 +247,7 @@ static bool s_pictures_are_equal (void *context)
 const char *sb_body_broker_forgets_while_updates_pour_in (void)
 {
     sb_fake_broker_t *broker = sb_fake_broker_new ();
-    sb_agent_t *agent = s_agent (broker, "writer", (sb_agent_options_t){ 0 });
+    sb_agent_t *agent = s_agent (broker, "writer", (sb_agent_options_t){0});
     MUST (agent && s_set (agent, "early", 1, 0) == SB_REASON_NONE);
     MUST (sb_agent_wait_active (agent, PATIENCE_MS));
     pthread_t thread;
@@ -247,7 +255,7 @@ const char *sb_body_broker_forgets_while_updates_pour_in (void)
     unsigned failed = s_write_from_all (agent);
     pthread_join (thread, NULL);
     MUST (failed == 0);
-    s_pair_t pair = { broker, agent };
+    s_pair_t pair = {broker, agent};
     MUST (s_await (s_pictures_are_equal, &pair));
     sb_agent_counts_t counts;
     sb_agent_counts (agent, &counts);
@@ -264,7 +272,8 @@ static void *s_ask (void *argument)
     s_writer_t *writer = argument;
     for (int i = 0; i < 50; i++) {
         char message[64];
-        sb_reason_t reason = sb_agent_command (writer->agent, "status", NULL, NULL, 0, "why", PATIENCE_MS, message, sizeof message);
+        sb_reason_t reason =
+            sb_agent_command (writer->agent, "status", NULL, NULL, 0, "why", PATIENCE_MS, message, sizeof message);
         if (reason != SB_REASON_NONE || strcmp (message, "status") != 0)
             atomic_fetch_add (&writer->failed, 1);
     }
@@ -274,9 +283,9 @@ static void *s_ask (void *argument)
 const char *sb_body_commands_from_many_threads (void)
 {
     sb_fake_broker_t *broker = sb_fake_broker_new ();
-    sb_agent_t *agent = s_agent (broker, "asker", (sb_agent_options_t){ 0 });
+    sb_agent_t *agent = s_agent (broker, "asker", (sb_agent_options_t){0});
     MUST (agent && sb_agent_wait_active (agent, PATIENCE_MS));
-    s_writer_t writer = { .agent = agent };
+    s_writer_t writer = {.agent = agent};
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         pthread_create (&threads[i], NULL, s_ask, &writer);
@@ -284,7 +293,8 @@ const char *sb_body_commands_from_many_threads (void)
         pthread_join (threads[i], NULL);
     MUST (atomic_load (&writer.failed) == 0);
     char message[200];
-    MUST (sb_agent_command (agent, "pause_agent", "no.such", NULL, 0, NULL, 100, message, sizeof message) == SB_REASON_UNKNOWN_AGENT);
+    MUST (sb_agent_command (agent, "pause_agent", "no.such", NULL, 0, NULL, 100, message, sizeof message) ==
+          SB_REASON_UNKNOWN_AGENT);
     MUST (message[0] != 0);
     sb_agent_destroy (&agent, 0);
     sb_fake_broker_destroy (&broker);
@@ -296,7 +306,7 @@ const char *sb_body_commands_from_many_threads (void)
 const char *sb_body_full_window_waits_then_says_so (void)
 {
     sb_fake_broker_t *broker = sb_fake_broker_new ();
-    sb_agent_t *agent = s_agent (broker, "writer", (sb_agent_options_t){ .window_updates = 4 });
+    sb_agent_t *agent = s_agent (broker, "writer", (sb_agent_options_t){.window_updates = 4});
     MUST (agent && sb_agent_wait_active (agent, PATIENCE_MS) && sb_agent_wait_decided (agent, PATIENCE_MS));
     sb_fake_broker_hold (broker, true);
     for (int i = 0; i < 4; i++)
@@ -317,7 +327,7 @@ const char *sb_body_full_window_waits_then_says_so (void)
 
 const char *sb_body_destroy_while_connecting (void)
 {
-    sb_agent_options_t options = { .agent_id = "alone", .ingress_endpoint = "tcp://127.0.0.1:1" };
+    sb_agent_options_t options = {.agent_id = "alone", .ingress_endpoint = "tcp://127.0.0.1:1"};
     for (int i = 0; i < 5; i++) {
         sb_agent_t *agent = sb_agent_new (&options, NULL, 0);
         MUST (agent);
@@ -347,16 +357,17 @@ static bool s_visit (const sb_publication_t *publication, void *context)
 static bool s_has_received_300 (void *context)
 {
     sb_agent_counts_t counts;
-    sb_agent_counts (*(sb_agent_t **) context, &counts);
+    sb_agent_counts (*(sb_agent_t **)context, &counts);
     return counts.received >= 300;
 }
 
 const char *sb_body_memory_is_bounded (void)
 {
-    static const char *const interests[] = { "status" };
+    static const char *const interests[] = {"status"};
     sb_fake_broker_t *broker = sb_fake_broker_new ();
     sb_agent_t *agents[2];
-    agents[0] = agents[1] = s_agent (broker, "both", (sb_agent_options_t){ .interests = interests, .interest_count = 1, .memory_updates = 10 });
+    agents[0] = agents[1] = s_agent (
+        broker, "both", (sb_agent_options_t){.interests = interests, .interest_count = 1, .memory_updates = 10});
     MUST (agents[0] && sb_agent_wait_active (agents[0], PATIENCE_MS) && s_await (s_has_subscribed, agents));
     for (int i = 1; i <= 300; i++)
         MUST (s_set (agents[0], "x", i, PATIENCE_MS) == SB_REASON_NONE);
@@ -371,18 +382,18 @@ const char *sb_body_memory_is_bounded (void)
 
 const char *sb_body_bad_options_are_refused (void)
 {
-    static const char *const bad_interests[] = { "no good" };
-    static const char *const bad_publishes[] = { "_event" };
+    static const char *const bad_interests[] = {"no good"};
+    static const char *const bad_publishes[] = {"_event"};
     const sb_agent_options_t rows[] = {
-        { .agent_id = NULL },
-        { .agent_id = "_a" },
-        { .agent_id = "a.b" },
-        { .agent_id = "a", .interests = bad_interests, .interest_count = 1 },
-        { .agent_id = "a", .publishes = bad_publishes, .publish_count = 1 },
-        { .agent_id = "a", .heartbeat_interval_ms = 99 },
-        { .agent_id = "a", .ingress_endpoint = "nonsense" },
-        { .agent_id = "a", .ingress_endpoint = "udp://127.0.0.1:1" },
-        { .agent_id = "a", .ingress_endpoint = "tcp://127.0.0.1:1", .publish_endpoint = "nonsense" },
+        {.agent_id = NULL},
+        {.agent_id = "_a"},
+        {.agent_id = "a.b"},
+        {.agent_id = "a", .interests = bad_interests, .interest_count = 1},
+        {.agent_id = "a", .publishes = bad_publishes, .publish_count = 1},
+        {.agent_id = "a", .heartbeat_interval_ms = 99},
+        {.agent_id = "a", .ingress_endpoint = "nonsense"},
+        {.agent_id = "a", .ingress_endpoint = "udp://127.0.0.1:1"},
+        {.agent_id = "a", .ingress_endpoint = "tcp://127.0.0.1:1", .publish_endpoint = "nonsense"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char error[200] = "";

@@ -144,7 +144,7 @@ Test (delivery, after_a_lost_session_the_undecided_go_out_again_and_the_decided_
     for (int i = 1; i <= 4; i++)
         sb_fixture_send (&f, "status", "x", i);
     sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN);
-    sb_refusal_t refusal = { .reason = SB_REASON_FORBIDDEN, .sequence = 2, .text = sb_text ("no") };
+    sb_refusal_t refusal = {.reason = SB_REASON_FORBIDDEN, .sequence = 2, .text = sb_text ("no")};
     f.welcome.decided_through = 2;
     f.welcome.refused = &refusal;
     f.welcome.refused_count = 1;
@@ -230,7 +230,8 @@ Test (replacement, a_level_from_before_it_does_not_start_another)
     cr_assert_null (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0));
     level.decided_through = 1;
     sb_fixture_heartbeat_ack (&f, &level);
-    cr_assert_eq (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0)->replace_begin.sequence, 2, "but one from after it does");
+    cr_assert_eq (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0)->replace_begin.sequence, 2,
+                  "but one from after it does");
     sb_fixture_end (&f);
 }
 
@@ -289,9 +290,9 @@ Test (replacement, a_large_state_goes_in_several_chunks_none_over_the_limit)
     sb_fixture_start (&f);
     char name[8] = "f000";
     for (int i = 0; i < 1000; i++) {
-        name[1] = (char) ('0' + i / 100);
-        name[2] = (char) ('0' + i / 10 % 10);
-        name[3] = (char) ('0' + i % 10);
+        name[1] = (char)('0' + i / 100);
+        name[2] = (char)('0' + i / 10 % 10);
+        name[3] = (char)('0' + i % 10);
         cr_assert_eq (sb_fixture_update (&f, "status", name, i), SB_REASON_NONE);
     }
     sb_fixture_join (&f);
@@ -313,7 +314,8 @@ Test (replacement, a_large_state_goes_in_several_chunks_none_over_the_limit)
     cr_assert_eq (fields, 1000);
     cr_assert_eq (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_END, 0)->replace_end.chunk_count, chunks);
     sb_fixture_ack (&f, 1);
-    cr_assert_eq (s_batch (&f, 0)->deltas[0].update.changes[0].value.number, -1, "what changed meanwhile follows as a delta");
+    cr_assert_eq (s_batch (&f, 0)->deltas[0].update.changes[0].value.number, -1,
+                  "what changed meanwhile follows as a delta");
     sb_fixture_end (&f);
 }
 
@@ -331,7 +333,7 @@ Test (replacement, refused_for_the_moment_it_goes_out_again_when_the_wait_is_ove
         sb_heartbeat_ack_t level = sb_fixture_level (&f);
         level.state_known = false;
         level.decided_through = 1;
-        level.breaker = (sb_breaker_status_t){ SB_BREAKER_OPEN, (uint32_t) ((due_ns - f.now_ns) / SB_MS), 1 };
+        level.breaker = (sb_breaker_status_t){SB_BREAKER_OPEN, (uint32_t)((due_ns - f.now_ns) / SB_MS), 1};
         sb_fixture_heartbeat_ack (&f, &level);
     }
     sb_fixture_at (&f, due_ns);
@@ -344,7 +346,7 @@ Test (replacement, refused_by_a_full_broker_it_is_tried_again_ever_more_slowly)
     sb_fixture_t f = sb_fixture_make ();
     f.welcome.state_known = false;
     sb_fixture_open (&f);
-    static const uint64_t waits_ms[] = { 1000, 2000, 4000, 8000, 16000, 30000, 30000 };
+    static const uint64_t waits_ms[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
     for (uint64_t i = 0; i < 7; i++) {
         sb_fixture_refuse (&f, i + 1, SB_REASON_STORE_FULL, 0);
         cr_assert_eq (sb_fixture_effect (&f, SB_AGENT_EFFECT_REFUSED, 0)->refused.reason, SB_REASON_STORE_FULL);
@@ -459,9 +461,9 @@ Test (refusal, what_is_over_a_limit_is_refused_before_it_is_sent)
     cr_assert_eq (sb_fixture_send (&f, "risk", "d", 1), SB_REASON_STORE_FULL);
     char text[1024];
     memset (text, 'x', sizeof text);
-    sb_change_t change = { .name = sb_text ("a"), .value = { .kind = SB_VALUE_TEXT, .text = { text, sizeof text } } };
-    sb_delta_t delta = { .category = sb_text ("status"), .update = { .changes = &change, .change_count = 1 } };
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_UPDATE, .monotonic_ns = f.now_ns, .update = { &delta, 1 } };
+    sb_change_t change = {.name = sb_text ("a"), .value = {.kind = SB_VALUE_TEXT, .text = {text, sizeof text}}};
+    sb_delta_t delta = {.category = sb_text ("status"), .update = {.changes = &change, .change_count = 1}};
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE, .monotonic_ns = f.now_ns, .update = {&delta, 1}};
     sb_agent_effects_t answer;
     sb_agent_step (f.step, &event, &answer);
     cr_assert_eq (answer.reason, SB_REASON_TOO_LARGE);
@@ -522,10 +524,10 @@ Test (batch, deltas_of_one_call_are_not_cut_apart)
     sb_change_t change = sb_number ("x", 1);
     sb_delta_t deltas[5];
     for (int i = 0; i < 5; i++)
-        deltas[i] = (sb_delta_t){ .category = sb_text ("status"), .update = { .changes = &change, .change_count = 1 } };
+        deltas[i] = (sb_delta_t){.category = sb_text ("status"), .update = {.changes = &change, .change_count = 1}};
     for (int i = 0; i < 3; i++)
         sb_fixture_update (&f, "status", "x", i);
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_UPDATE, .monotonic_ns = f.now_ns, .update = { deltas, 5 } };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE, .monotonic_ns = f.now_ns, .update = {deltas, 5}};
     sb_agent_effects_t answer;
     sb_agent_step (f.step, &event, &answer);
     cr_assert_eq (answer.reason, SB_REASON_NONE);
@@ -542,9 +544,9 @@ Test (batch, one_too_large_for_a_smaller_broker_is_given_up_and_uses_up_its_numb
     sb_fixture_start (&f);
     char text[2000];
     memset (text, 'x', sizeof text);
-    sb_change_t change = { .name = sb_text ("a"), .value = { .kind = SB_VALUE_TEXT, .text = { text, sizeof text } } };
-    sb_delta_t delta = { .category = sb_text ("trades"), .update = { .changes = &change, .change_count = 1 } };
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_UPDATE, .monotonic_ns = f.now_ns, .update = { &delta, 1 } };
+    sb_change_t change = {.name = sb_text ("a"), .value = {.kind = SB_VALUE_TEXT, .text = {text, sizeof text}}};
+    sb_delta_t delta = {.category = sb_text ("trades"), .update = {.changes = &change, .change_count = 1}};
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE, .monotonic_ns = f.now_ns, .update = {&delta, 1}};
     sb_agent_effects_t answer;
     sb_agent_step (f.step, &event, &answer);
     cr_assert_eq (answer.sequence, 1);

@@ -10,7 +10,7 @@
 
 sb_fixture_t sb_fixture_make (void)
 {
-    sb_fixture_t self = { .now_ns = 1000 * SB_MS };
+    sb_fixture_t self = {.now_ns = 1000 * SB_MS};
     self.config = (sb_agent_step_config_t){
         .agent_id = sb_text ("a"),
         .instance_id = 7,
@@ -30,7 +30,7 @@ sb_fixture_t sb_fixture_make (void)
         .state_known = true,
         .publish_endpoint = sb_text ("tcp://*:5571"),
         .heartbeat_interval_ms = 1000,
-        .limits = { 256 * 1024, 8, 1024, 4096 },
+        .limits = {256 * 1024, 8, 1024, 4096},
         .control_timeout_ms = 10000,
     };
     return self;
@@ -51,19 +51,19 @@ void sb_fixture_end (sb_fixture_t *self)
 static void s_step (sb_fixture_t *self, sb_agent_event_t *event, sb_agent_effects_t *effects)
 {
     event->monotonic_ns = self->now_ns;
-    event->unix_ns = (int64_t) self->now_ns + INT64_C (1700000000000000000);
+    event->unix_ns = (int64_t)self->now_ns + INT64_C (1700000000000000000);
     sb_agent_step (self->step, event, effects);
 }
 
 void sb_fixture_event (sb_fixture_t *self, sb_agent_event_kind_t kind)
 {
-    sb_agent_event_t event = { .kind = kind };
+    sb_agent_event_t event = {.kind = kind};
     s_step (self, &event, &self->effects);
 }
 
 void sb_fixture_message (sb_fixture_t *self, const sb_broker_message_t *message)
 {
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_MESSAGE, .message = message };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_MESSAGE, .message = message};
     s_step (self, &event, &self->effects);
 }
 
@@ -74,7 +74,7 @@ void sb_fixture_join (sb_fixture_t *self)
     assert (sb_fixture_effect (self, SB_AGENT_EFFECT_CONNECT, 0));
     sb_fixture_event (self, SB_AGENT_EVENT_LINK_UP);
     assert (sb_fixture_sent (self, SB_AGENT_MESSAGE_REGISTRATION, 0));
-    sb_broker_message_t message = { .kind = SB_BROKER_MESSAGE_WELCOME, .welcome = self->welcome };
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_WELCOME, .welcome = self->welcome};
     sb_fixture_message (self, &message);
 }
 
@@ -95,7 +95,7 @@ void sb_fixture_at (sb_fixture_t *self, uint64_t now_ns)
 {
     assert (now_ns >= self->now_ns);
     self->now_ns = now_ns;
-    self->effects = (sb_agent_effects_t){ 0 };
+    self->effects = (sb_agent_effects_t){0};
     if (sb_agent_step_deadline (self->step) <= now_ns)
         sb_fixture_event (self, SB_AGENT_EVENT_TICK);
 }
@@ -103,10 +103,10 @@ void sb_fixture_at (sb_fixture_t *self, uint64_t now_ns)
 sb_reason_t sb_fixture_update (sb_fixture_t *self, const char *category, const char *name, double number)
 {
     sb_change_t change = sb_number (name, number);
-    sb_delta_t delta = { .category = sb_text (category), .subject = sb_text ("") };
+    sb_delta_t delta = {.category = sb_text (category), .subject = sb_text ("")};
     delta.update.changes = &change;
     delta.update.change_count = 1;
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_UPDATE };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE};
     event.update.deltas = &delta;
     event.update.delta_count = 1;
     sb_agent_effects_t answer;
@@ -124,46 +124,48 @@ sb_reason_t sb_fixture_send (sb_fixture_t *self, const char *category, const cha
 
 void sb_fixture_ack (sb_fixture_t *self, uint64_t decided_through)
 {
-    sb_broker_message_t message = { .kind = SB_BROKER_MESSAGE_ACK, .ack = { .decided_through = decided_through } };
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_ACK, .ack = {.decided_through = decided_through}};
     sb_fixture_message (self, &message);
 }
 
 void sb_fixture_refuse (sb_fixture_t *self, uint64_t sequence, sb_reason_t reason, uint32_t retry_after_ms)
 {
-    sb_refusal_t refusal = { .reason = reason, .sequence = sequence, .retry_after_ms = retry_after_ms };
-    sb_broker_message_t message = { .kind = SB_BROKER_MESSAGE_ACK };
-    message.ack = (sb_ack_t){ .decided_through = sequence, .refused = &refusal, .refused_count = 1 };
+    sb_refusal_t refusal = {.reason = reason, .sequence = sequence, .retry_after_ms = retry_after_ms};
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_ACK};
+    message.ack = (sb_ack_t){.decided_through = sequence, .refused = &refusal, .refused_count = 1};
     sb_fixture_message (self, &message);
 }
 
 void sb_fixture_refusal (sb_fixture_t *self, sb_reason_t reason, uint64_t expected_sequence)
 {
-    sb_broker_message_t message = { .kind = SB_BROKER_MESSAGE_REFUSAL };
-    message.refusal = (sb_refusal_t){ .reason = reason, .expected_sequence = expected_sequence };
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_REFUSAL};
+    message.refusal = (sb_refusal_t){.reason = reason, .expected_sequence = expected_sequence};
     sb_fixture_message (self, &message);
 }
 
 sb_heartbeat_ack_t sb_fixture_level (const sb_fixture_t *self)
 {
-    return (sb_heartbeat_ack_t){ .state_known = true, .stream_id = self->welcome.stream_id, .epoch = self->welcome.epoch };
+    return (sb_heartbeat_ack_t){
+        .state_known = true, .stream_id = self->welcome.stream_id, .epoch = self->welcome.epoch};
 }
 
 void sb_fixture_heartbeat_ack (sb_fixture_t *self, const sb_heartbeat_ack_t *ack)
 {
-    sb_broker_message_t message = { .kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK, .heartbeat_ack = *ack };
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK, .heartbeat_ack = *ack};
     sb_fixture_message (self, &message);
 }
 
-void sb_fixture_publish (sb_fixture_t *self, uint64_t epoch, const char *topic, uint64_t sequence, uint64_t topic_sequence)
+void sb_fixture_publish (sb_fixture_t *self, uint64_t epoch, const char *topic, uint64_t sequence,
+                         uint64_t topic_sequence)
 {
-    sb_change_t change = sb_number ("x", (double) sequence);
-    sb_update_t update = { .sequence = 1, .changes = &change, .change_count = 1 };
-    sb_publication_t publication = { .topic = sb_text (topic), .stream_id = 5, .epoch = epoch, .sequence = sequence };
+    sb_change_t change = sb_number ("x", (double)sequence);
+    sb_update_t update = {.sequence = 1, .changes = &change, .change_count = 1};
+    sb_publication_t publication = {.topic = sb_text (topic), .stream_id = 5, .epoch = epoch, .sequence = sequence};
     publication.category_sequence = sequence;
     publication.topic_sequence = topic_sequence;
     publication.updates = &update;
     publication.update_count = 1;
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_PUBLICATION, .publication = &publication };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_PUBLICATION, .publication = &publication};
     s_step (self, &event, &self->effects);
 }
 
@@ -208,14 +210,14 @@ typedef struct {
 static void s_look (void *context, sb_text_t category, sb_text_t subject, sb_text_t name, const sb_value_t *value)
 {
     sb_search_t *search = context;
-    (void) subject;
+    (void)subject;
     if (sb_text_equal (category, sb_text (search->category)) && sb_text_equal (name, sb_text (search->name)))
         search->number = value->number;
 }
 
 double sb_fixture_own (const sb_fixture_t *self, const char *category, const char *name)
 {
-    sb_search_t search = { category, name, NAN };
+    sb_search_t search = {category, name, NAN};
     sb_agent_step_visit_state (self->step, s_look, &search);
     return search.number;
 }

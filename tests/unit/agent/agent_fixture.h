@@ -13,15 +13,15 @@
 
 typedef struct {
     sb_agent_step_config_t config;
-    sb_welcome_t welcome;          /* what the next sb_fixture_join is answered with */
+    sb_welcome_t welcome; /* what the next sb_fixture_join is answered with */
     sb_agent_step_t *step;
     uint64_t now_ns;
-    sb_agent_effects_t effects;    /* of the last event of the I/O side */
-    uint64_t sequence;             /* answer to the last update */
+    sb_agent_effects_t effects; /* of the last event of the I/O side */
+    uint64_t sequence;          /* answer to the last update */
 } sb_fixture_t;
 
-/* Defaults: agent "a", instance 7, no interests, interval 1 s, both handlers, and a Welcome with stream 5, epoch 1, state known,
- * max_unacked 8. Change `config` and `welcome` before sb_fixture_start. */
+/* Defaults: agent "a", instance 7, no interests, interval 1 s, both handlers, and a Welcome with stream 5, epoch 1,
+ * state known, max_unacked 8. Change `config` and `welcome` before sb_fixture_start. */
 sb_fixture_t sb_fixture_make (void);
 void sb_fixture_start (sb_fixture_t *self);
 void sb_fixture_end (sb_fixture_t *self);
@@ -59,7 +59,8 @@ sb_heartbeat_ack_t sb_fixture_level (const sb_fixture_t *self);
 void sb_fixture_heartbeat_ack (sb_fixture_t *self, const sb_heartbeat_ack_t *ack);
 
 /* A publication of one number field, from broker stream 5. */
-void sb_fixture_publish (sb_fixture_t *self, uint64_t epoch, const char *topic, uint64_t sequence, uint64_t topic_sequence);
+void sb_fixture_publish (sb_fixture_t *self, uint64_t epoch, const char *topic, uint64_t sequence,
+                         uint64_t topic_sequence);
 
 /* The n-th effect of that kind in the last step, NULL when there is none; n from 0. */
 const sb_agent_effect_t *sb_fixture_effect (const sb_fixture_t *self, sb_agent_effect_kind_t kind, uint32_t n);

@@ -9,8 +9,9 @@
 
 static void s_command (sb_fixture_t *f, const char *name, uint64_t revision, uint64_t latch_epoch)
 {
-    sb_broker_message_t message = { .kind = SB_BROKER_MESSAGE_COMMAND };
-    message.command = (sb_agent_command_t){ .command_id = sb_text ("c1"), .command = sb_text (name), .issuer = sb_text ("bo") };
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_COMMAND};
+    message.command =
+        (sb_agent_command_t){.command_id = sb_text ("c1"), .command = sb_text (name), .issuer = sb_text ("bo")};
     message.command.operator_revision = revision;
     message.command.latch_epoch = latch_epoch;
     sb_fixture_message (f, &message);
@@ -19,8 +20,8 @@ static void s_command (sb_fixture_t *f, const char *name, uint64_t revision, uin
 static bool s_is_confirmed (const sb_fixture_t *f)
 {
     const sb_agent_message_t *message = sb_fixture_sent (f, SB_AGENT_MESSAGE_COMMAND_RESULT, 0);
-    return message && message->command_result.code == SB_REASON_NONE
-           && sb_text_equal (message->command_result.command_id, sb_text ("c1"));
+    return message && message->command_result.code == SB_REASON_NONE &&
+           sb_text_equal (message->command_result.command_id, sb_text ("c1"));
 }
 
 static bool s_has_replacement (const sb_fixture_t *f)
@@ -90,10 +91,10 @@ Test (pause, comes_with_a_level_when_the_command_was_lost)
     sb_fixture_t f = sb_fixture_make ();
     sb_fixture_open (&f);
     sb_heartbeat_ack_t level = sb_fixture_level (&f);
-    level.operator_state = (sb_operator_state_t){ .paused = true, .revision = 1 };
+    level.operator_state = (sb_operator_state_t){.paused = true, .revision = 1};
     sb_fixture_heartbeat_ack (&f, &level);
     cr_assert_eq (sb_fixture_status (&f), SB_AGENT_PAUSED);
-    level.operator_state = (sb_operator_state_t){ .paused = false, .revision = 2 };
+    level.operator_state = (sb_operator_state_t){.paused = false, .revision = 2};
     sb_fixture_heartbeat_ack (&f, &level);
     cr_assert_eq (sb_fixture_status (&f), SB_AGENT_ACTIVE);
     sb_fixture_end (&f);
@@ -126,7 +127,8 @@ Test (stop, by_command_stops_all_but_the_admitted_categories)
 {
     sb_fixture_t f = sb_fixture_make ();
     sb_text_t admitted = sb_text ("market_data");
-    f.welcome.latch = (sb_latch_t){ .stopped = false, .latch_epoch = 4, .admitted_categories = &admitted, .admitted_count = 1 };
+    f.welcome.latch =
+        (sb_latch_t){.stopped = false, .latch_epoch = 4, .admitted_categories = &admitted, .admitted_count = 1};
     sb_fixture_open (&f);
     s_command (&f, "emergency_stop", 0, 5);
     cr_assert (s_is_confirmed (&f));
@@ -154,12 +156,14 @@ Test (stop, clearing_it_leaves_a_paused_agent_paused)
 
 static void s_control (sb_fixture_t *f, uint64_t epoch, bool stopped, int64_t latch_epoch)
 {
-    sb_change_t changes[] = { sb_boolean ("stopped", stopped), sb_integer ("latch_epoch", latch_epoch), sb_string ("reason", "r") };
-    sb_update_t update = { .changes = changes, .change_count = 3 };
-    sb_publication_t publication = { .topic = sb_text ("_control.."), .stream_id = 5, .epoch = epoch };
+    sb_change_t changes[] = {sb_boolean ("stopped", stopped), sb_integer ("latch_epoch", latch_epoch),
+                             sb_string ("reason", "r")};
+    sb_update_t update = {.changes = changes, .change_count = 3};
+    sb_publication_t publication = {.topic = sb_text ("_control.."), .stream_id = 5, .epoch = epoch};
     publication.updates = &update;
     publication.update_count = 1;
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_PUBLICATION, .monotonic_ns = f->now_ns, .publication = &publication };
+    sb_agent_event_t event = {
+        .kind = SB_AGENT_EVENT_PUBLICATION, .monotonic_ns = f->now_ns, .publication = &publication};
     sb_agent_step (f->step, &event, &f->effects);
 }
 
@@ -208,13 +212,13 @@ Test (self_pause, falls_at_the_timeout_not_before)
     static const struct {
         int64_t offset_ns;
         bool is_paused;
-    } rows[] = { { -1, false }, { 0, true }, { 1, true } };
+    } rows[] = {{-1, false}, {0, true}, {1, true}};
     for (int i = 0; i < 3; i++) {
         sb_fixture_t f = sb_fixture_make ();
         sb_fixture_open (&f);
         uint64_t at_ns = f.now_ns + 10000 * SB_MS;
         s_silence (&f, at_ns - 1);
-        sb_fixture_at (&f, (uint64_t) ((int64_t) at_ns + rows[i].offset_ns));
+        sb_fixture_at (&f, (uint64_t)((int64_t)at_ns + rows[i].offset_ns));
         cr_assert_eq (sb_fixture_status (&f) == SB_AGENT_SELF_PAUSED, rows[i].is_paused, "row %d", i);
         if (rows[i].is_paused)
             cr_assert_eq (sb_fixture_send (&f, "status", "x", 1), SB_REASON_SELF_PAUSED);
@@ -237,8 +241,8 @@ Test (self_pause, own_lateness_is_added)
     sb_fixture_t f = sb_fixture_make ();
     sb_fixture_open (&f);
     uint64_t welcome_ns = f.now_ns;
-    sb_fixture_at (&f, welcome_ns + 1000 * SB_MS);        /* a beat, in time; the next is due a second later */
-    sb_fixture_tick_at (&f, welcome_ns + 9000 * SB_MS);   /* 7 s late */
+    sb_fixture_at (&f, welcome_ns + 1000 * SB_MS);      /* a beat, in time; the next is due a second later */
+    sb_fixture_tick_at (&f, welcome_ns + 9000 * SB_MS); /* 7 s late */
     uint64_t due_ns = welcome_ns + 17000 * SB_MS;
     s_silence (&f, due_ns - 1);
     sb_fixture_at (&f, due_ns - 1);
@@ -263,7 +267,7 @@ Test (self_pause, ends_with_the_first_level_that_says_neither)
     sb_fixture_open (&f);
     s_silence (&f, f.now_ns + 10001 * SB_MS);
     sb_fixture_send (&f, "status", "x", 1);
-    f.welcome.operator_state = (sb_operator_state_t){ .paused = true, .revision = 1 };
+    f.welcome.operator_state = (sb_operator_state_t){.paused = true, .revision = 1};
     sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN);
     sb_fixture_join (&f);
     cr_assert_eq (sb_fixture_status (&f), SB_AGENT_PAUSED);
@@ -296,7 +300,7 @@ Test (breaker, cut_off_until_the_wait_is_over)
     sb_fixture_t f = sb_fixture_make ();
     sb_fixture_open (&f);
     sb_heartbeat_ack_t level = sb_fixture_level (&f);
-    level.breaker = (sb_breaker_status_t){ SB_BREAKER_OPEN, 500, 1 };
+    level.breaker = (sb_breaker_status_t){SB_BREAKER_OPEN, 500, 1};
     sb_fixture_heartbeat_ack (&f, &level);
     uint64_t due_ns = f.now_ns + 500 * SB_MS;
     cr_assert_eq (sb_fixture_send (&f, "status", "x", 1), SB_REASON_BREAKER_OPEN);

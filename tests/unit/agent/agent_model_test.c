@@ -14,8 +14,8 @@
 
 enum { CATEGORIES = 3, NAMES = 6, ANSWERS = 4096, REFUSED = 64, STEPS_MAX = 1500, SEEDS = 1500 };
 
-static const char *const s_categories[CATEGORIES] = { "status", "risk", "trades" }; /* the last one: events */
-static const char *const s_names[NAMES] = { "a", "b", "c", "d", "e", "f" };
+static const char *const s_categories[CATEGORIES] = {"status", "risk", "trades"}; /* the last one: events */
+static const char *const s_names[NAMES] = {"a", "b", "c", "d", "e", "f"};
 
 typedef double s_fields_t[CATEGORIES][NAMES]; /* NaN: no such field */
 
@@ -41,15 +41,15 @@ typedef struct {
     uint32_t staged_chunks;
     uint64_t epoch;
     uint64_t decided_through;
-    bool is_known;    /* the instance */
-    bool is_whole;    /* its state */
+    bool is_known; /* the instance */
+    bool is_whole; /* its state */
     bool has_session;
     bool is_paused;
     bool is_full;
     uint64_t revision;
     /* the way */
-    bool is_cut;      /* what is sent goes nowhere */
-    bool drops_next;  /* the next batch is lost */
+    bool is_cut;     /* what is sent goes nowhere */
+    bool drops_next; /* the next batch is lost */
     s_answer_t *answers;
     uint32_t first_answer, last_answer;
     /* the application */
@@ -61,7 +61,7 @@ typedef struct {
 static uint32_t s_chance (s_world_t *w, uint32_t below)
 {
     w->random = w->random * UINT64_C (6364136223846793005) + UINT64_C (1442695040888963407);
-    return (uint32_t) (w->random >> 33) % below;
+    return (uint32_t)(w->random >> 33) % below;
 }
 
 static void s_clear (s_fields_t fields)
@@ -82,7 +82,7 @@ static s_answer_t *s_answer (s_world_t *w, sb_broker_message_kind_t kind)
     answer->kind = kind;
     answer->decided_through = w->decided_through;
     answer->state_known = w->is_whole;
-    answer->operator_state = (sb_operator_state_t){ .paused = w->is_paused, .revision = w->revision };
+    answer->operator_state = (sb_operator_state_t){.paused = w->is_paused, .revision = w->revision};
     return answer;
 }
 
@@ -92,7 +92,8 @@ static void s_apply (s_fields_t fields, const sb_delta_t *delta)
         for (int j = 0; j < NAMES; j++) {
             for (uint32_t k = 0; k < delta->update.change_count; k++) {
                 const sb_change_t *change = &delta->update.changes[k];
-                if (sb_text_equal (delta->category, sb_text (s_categories[i])) && sb_text_equal (change->name, sb_text (s_names[j])))
+                if (sb_text_equal (delta->category, sb_text (s_categories[i])) &&
+                    sb_text_equal (change->name, sb_text (s_names[j])))
                     fields[i][j] = change->is_delete ? NAN : change->value.number;
             }
         }
@@ -125,7 +126,7 @@ static void s_batch (s_world_t *w, const sb_batch_t *batch)
         if (reason == SB_REASON_NONE)
             s_apply (w->fields, delta);
         else if (ack->refused_count < REFUSED)
-            ack->refused[ack->refused_count++] = (sb_refusal_t){ .reason = reason, .sequence = sequence };
+            ack->refused[ack->refused_count++] = (sb_refusal_t){.reason = reason, .sequence = sequence};
         w->decided_through = sequence;
         ack->decided_through = sequence;
     }
@@ -150,7 +151,7 @@ static void s_replace_end (s_world_t *w, const sb_replace_mark_t *end)
     }
     s_answer_t *ack = s_answer (w, SB_BROKER_MESSAGE_ACK);
     if (reason != SB_REASON_NONE)
-        ack->refused[ack->refused_count++] = (sb_refusal_t){ .reason = reason, .sequence = end->sequence };
+        ack->refused[ack->refused_count++] = (sb_refusal_t){.reason = reason, .sequence = end->sequence};
 }
 
 static void s_receive (s_world_t *w, const sb_agent_message_t *message)
@@ -240,14 +241,14 @@ static void s_event (s_world_t *w, sb_agent_event_kind_t kind)
     }
 }
 
-static sb_text_t s_events = { "trades", 6 };
+static sb_text_t s_events = {"trades", 6};
 
 static void s_deliver_one (s_world_t *w)
 {
     if (w->first_answer == w->last_answer)
         return;
     s_answer_t *answer = &w->answers[w->first_answer++ % ANSWERS];
-    sb_broker_message_t message = { .kind = answer->kind };
+    sb_broker_message_t message = {.kind = answer->kind};
     if (answer->kind == SB_BROKER_MESSAGE_WELCOME) {
         message.welcome = w->f.welcome;
         message.welcome.epoch = w->epoch;
@@ -257,9 +258,9 @@ static void s_deliver_one (s_world_t *w)
         message.welcome.event_categories = &s_events;
         message.welcome.event_category_count = 1;
     } else if (answer->kind == SB_BROKER_MESSAGE_ACK) {
-        message.ack = (sb_ack_t){ answer->decided_through, answer->refused, answer->refused_count };
+        message.ack = (sb_ack_t){answer->decided_through, answer->refused, answer->refused_count};
     } else if (answer->kind == SB_BROKER_MESSAGE_REFUSAL) {
-        message.refusal = (sb_refusal_t){ .reason = SB_REASON_SEQUENCE_GAP, .expected_sequence = answer->expected };
+        message.refusal = (sb_refusal_t){.reason = SB_REASON_SEQUENCE_GAP, .expected_sequence = answer->expected};
     } else {
         message.heartbeat_ack = sb_fixture_level (&w->f);
         message.heartbeat_ack.state_known = answer->state_known;
@@ -286,14 +287,14 @@ static void s_advance (s_world_t *w, uint64_t ns)
 
 static void s_update (s_world_t *w)
 {
-    sb_change_t change = { .name = sb_text (s_names[s_chance (w, NAMES)]) };
+    sb_change_t change = {.name = sb_text (s_names[s_chance (w, NAMES)])};
     change.is_delete = s_chance (w, 5) == 0;
     if (!change.is_delete)
-        change.value = (sb_value_t){ .kind = SB_VALUE_NUMBER, .number = s_chance (w, 1000) };
-    sb_delta_t delta = { .category = sb_text (s_categories[s_chance (w, CATEGORIES)]) };
+        change.value = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = s_chance (w, 1000)};
+    sb_delta_t delta = {.category = sb_text (s_categories[s_chance (w, CATEGORIES)])};
     delta.update.changes = &change;
     delta.update.change_count = 1;
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_UPDATE, .monotonic_ns = w->f.now_ns, .update = { &delta, 1 } };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE, .monotonic_ns = w->f.now_ns, .update = {&delta, 1}};
     sb_agent_effects_t answer;
     sb_agent_step (w->f.step, &event, &answer);
     w->numbered += answer.sequence != 0;
@@ -378,18 +379,18 @@ static uint64_t s_run (uint64_t seed)
     for (uint32_t left = 20 + s_chance (w, STEPS_MAX); left > 0; left--)
         s_happen (w);
     s_heal (w);
-    cr_assert (sb_agent_step_is_settled (w->f.step), "seed %llu: never settled", (unsigned long long) seed);
+    cr_assert (sb_agent_step_is_settled (w->f.step), "seed %llu: never settled", (unsigned long long)seed);
     for (int i = 0; i < CATEGORIES - 1; i++) {
         for (int j = 0; j < NAMES; j++) {
             double own = sb_fixture_own (&w->f, s_categories[i], s_names[j]);
             cr_assert (isnan (own) ? isnan (w->fields[i][j]) : own == w->fields[i][j],
-                       "seed %llu: %s %s is %g here and %g there", (unsigned long long) seed, s_categories[i], s_names[j], own,
-                       w->fields[i][j]);
+                       "seed %llu: %s %s is %g here and %g there", (unsigned long long)seed, s_categories[i],
+                       s_names[j], own, w->fields[i][j]);
         }
     }
     sb_agent_counts_t counts;
     sb_agent_step_counts (w->f.step, &counts);
-    cr_assert_eq (counts.updates_accepted + counts.updates_refused, w->numbered, "seed %llu", (unsigned long long) seed);
+    cr_assert_eq (counts.updates_accepted + counts.updates_refused, w->numbered, "seed %llu", (unsigned long long)seed);
     cr_assert_eq (counts.undecided, 0);
     uint64_t hash = w->hash;
     sb_fixture_end (&w->f);

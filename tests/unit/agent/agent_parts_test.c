@@ -14,7 +14,7 @@
 
 static sb_delta_t s_delta (const char *category, const char *subject, const sb_change_t *changes, uint32_t count)
 {
-    sb_delta_t delta = { .category = sb_text (category), .subject = sb_text (subject) };
+    sb_delta_t delta = {.category = sb_text (category), .subject = sb_text (subject)};
     delta.update.changes = changes;
     delta.update.change_count = count;
     return delta;
@@ -22,20 +22,20 @@ static sb_delta_t s_delta (const char *category, const char *subject, const sb_c
 
 static void s_note (void *context, sb_text_t category, sb_text_t subject, sb_text_t name, const sb_value_t *value)
 {
-    char *at = (char *) context + strlen (context);
-    sprintf (at, "%.*s/%.*s/%.*s=%g ", (int) category.size, category.data, (int) subject.size, subject.data, (int) name.size,
-             name.data, sb_value_number (value, NAN));
+    char *at = (char *)context + strlen (context);
+    sprintf (at, "%.*s/%.*s/%.*s=%g ", (int)category.size, category.data, (int)subject.size, subject.data,
+             (int)name.size, name.data, sb_value_number (value, NAN));
 }
 
 Test (own_state, is_walked_in_order_of_first_write_whatever_the_seed)
 {
     for (uint64_t seed = 0; seed < 5; seed++) {
         sb_own_state_t *state = sb_own_state_new (100, seed);
-        sb_change_t first[] = { sb_number ("b", 1), sb_number ("a", 2) };
+        sb_change_t first[] = {sb_number ("b", 1), sb_number ("a", 2)};
         sb_change_t again = sb_number ("b", 3);
         sb_change_t gone = sb_delete ("a");
-        sb_delta_t deltas[] = { s_delta ("risk", "s", first, 2), s_delta ("", "", first, 1), s_delta ("risk", "s", &again, 1),
-                                s_delta ("risk", "s", &gone, 1) };
+        sb_delta_t deltas[] = {s_delta ("risk", "s", first, 2), s_delta ("", "", first, 1),
+                               s_delta ("risk", "s", &again, 1), s_delta ("risk", "s", &gone, 1)};
         for (int i = 0; i < 4; i++)
             cr_assert (sb_own_state_apply (state, &deltas[i], 0, NULL));
         char text[200] = "";
@@ -50,7 +50,7 @@ Test (own_state, is_walked_in_order_of_first_write_whatever_the_seed)
 Test (own_state, cursor_survives_the_removal_of_what_it_points_at)
 {
     sb_own_state_t *state = sb_own_state_new (100, 1);
-    sb_change_t changes[] = { sb_number ("a", 1), sb_number ("b", 2), sb_number ("c", 3) };
+    sb_change_t changes[] = {sb_number ("a", 1), sb_number ("b", 2), sb_number ("c", 3)};
     sb_delta_t one = s_delta ("x", "", changes, 3), two = s_delta ("y", "", changes, 1);
     sb_own_state_apply (state, &one, 0, NULL);
     sb_own_state_apply (state, &two, 0, NULL);
@@ -59,7 +59,7 @@ Test (own_state, cursor_survives_the_removal_of_what_it_points_at)
     const sb_value_t *value;
     cr_assert (sb_own_state_at_cursor (state, &category, &subject, &name, &value));
     sb_own_state_advance (state);
-    sb_change_t gone[] = { sb_delete ("a"), sb_delete ("b"), sb_delete ("c") };
+    sb_change_t gone[] = {sb_delete ("a"), sb_delete ("b"), sb_delete ("c")};
     sb_delta_t all = s_delta ("x", "", gone, 3);
     sb_own_state_apply (state, &all, 0, NULL);
     cr_assert (sb_own_state_at_cursor (state, &category, &subject, &name, &value));
@@ -79,7 +79,7 @@ Test (own_state, texts_are_copied_and_restored)
     memcpy (octets, "XXXXX", 5);
     sb_change_t later = sb_string ("t", "second");
     sb_delta_t second = s_delta ("x", "", &later, 1);
-    sb_own_value_t before = { 0 };
+    sb_own_value_t before = {0};
     sb_own_state_apply (state, &second, 2, &before);
     cr_assert_not (sb_own_state_restore (state, &second, &later, 9, &before), "not its writer");
     cr_assert (sb_own_state_restore (state, &second, &later, 2, &before));
@@ -139,7 +139,7 @@ Test (window, is_bounded_by_number_and_octets)
     sb_window_t *window = sb_window_new ();
     sb_change_t change = sb_number ("x", 1);
     sb_delta_t delta = s_delta ("x", "", &change, 1);
-    cr_assert (sb_window_has_room (window, 9, (size_t) SB_WINDOW_BYTES_MAX + 1, 8), "an empty one takes anything");
+    cr_assert (sb_window_has_room (window, 9, (size_t)SB_WINDOW_BYTES_MAX + 1, 8), "an empty one takes anything");
     sb_window_add (window, &delta, true);
     cr_assert (sb_window_has_room (window, 7, 0, 8));
     cr_assert_not (sb_window_has_room (window, 8, 0, 8));
@@ -157,23 +157,23 @@ Test (check, each_fault_has_its_reason)
         sb_change_t change;
         sb_reason_t reason;
     } rows[] = {
-        { "status", "s:1", good, SB_REASON_NONE },
-        { "", "", good, SB_REASON_NONE },
-        { "Status", "", good, SB_REASON_BAD_CATEGORY },
-        { "all", "", good, SB_REASON_BAD_CATEGORY },
-        { "_event", "", good, SB_REASON_BAD_CATEGORY },
-        { "status", "a.b", good, SB_REASON_BAD_SUBJECT },
-        { "status", "", sb_number ("", 1), SB_REASON_BAD_FIELD_NAME },
-        { "status", "", sb_number ("a..b", 1), SB_REASON_BAD_FIELD_NAME },
-        { "status", "", sb_number (long_name, 1), SB_REASON_BAD_FIELD_NAME },
-        { "status", "", sb_number ("x", NAN), SB_REASON_NOT_FINITE },
-        { "status", "", sb_number ("x", INFINITY), SB_REASON_NOT_FINITE },
-        { "status", "", sb_decimal ("x", 1, 65), SB_REASON_BAD_DECIMAL },
-        { "status", "", sb_decimal ("x", 1, -64), SB_REASON_NONE },
-        { "status", "", sb_string ("x", "\xff"), SB_REASON_BAD_TEXT },
-        { "status", "", { .name = { "x", 1 } }, SB_REASON_NO_VALUE },
-        { "status", "", sb_delete ("x"), SB_REASON_NONE },
-        { "status", "", sb_bytes ("x", "\xff\0", 2), SB_REASON_NONE },
+        {"status", "s:1", good, SB_REASON_NONE},
+        {"", "", good, SB_REASON_NONE},
+        {"Status", "", good, SB_REASON_BAD_CATEGORY},
+        {"all", "", good, SB_REASON_BAD_CATEGORY},
+        {"_event", "", good, SB_REASON_BAD_CATEGORY},
+        {"status", "a.b", good, SB_REASON_BAD_SUBJECT},
+        {"status", "", sb_number ("", 1), SB_REASON_BAD_FIELD_NAME},
+        {"status", "", sb_number ("a..b", 1), SB_REASON_BAD_FIELD_NAME},
+        {"status", "", sb_number (long_name, 1), SB_REASON_BAD_FIELD_NAME},
+        {"status", "", sb_number ("x", NAN), SB_REASON_NOT_FINITE},
+        {"status", "", sb_number ("x", INFINITY), SB_REASON_NOT_FINITE},
+        {"status", "", sb_decimal ("x", 1, 65), SB_REASON_BAD_DECIMAL},
+        {"status", "", sb_decimal ("x", 1, -64), SB_REASON_NONE},
+        {"status", "", sb_string ("x", "\xff"), SB_REASON_BAD_TEXT},
+        {"status", "", {.name = {"x", 1}}, SB_REASON_NO_VALUE},
+        {"status", "", sb_delete ("x"), SB_REASON_NONE},
+        {"status", "", sb_bytes ("x", "\xff\0", 2), SB_REASON_NONE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         sb_delta_t delta = s_delta (rows[i].category, rows[i].subject, &rows[i].change, 1);
@@ -203,7 +203,7 @@ Test (values, a_number_is_read_from_every_kind_that_has_one)
 {
     sb_change_t number = sb_number ("x", 1.5);
     cr_assert_eq (sb_value_number (&number.value, 0), 1.5);
-    cr_assert_eq (sb_value_number (&(sb_value_t){ .kind = SB_VALUE_INTEGER, .integer = -3 }, 0), -3);
+    cr_assert_eq (sb_value_number (&(sb_value_t){.kind = SB_VALUE_INTEGER, .integer = -3}, 0), -3);
     sb_change_t decimal = sb_decimal ("x", 123, -2), boolean = sb_boolean ("x", true), text = sb_string ("x", "1");
     cr_assert_eq (sb_value_number (&decimal.value, 0), 1.23);
     cr_assert_eq (sb_value_number (&boolean.value, 0), 1);
@@ -213,8 +213,8 @@ Test (values, a_number_is_read_from_every_kind_that_has_one)
 
 Test (values, the_last_value_of_a_name_is_found_and_a_deleted_one_is_not)
 {
-    sb_change_t changes[] = { sb_number ("a", 1), sb_number ("b", 2), sb_delete ("b") };
-    sb_update_t update = { .changes = changes, .change_count = 3 };
+    sb_change_t changes[] = {sb_number ("a", 1), sb_number ("b", 2), sb_delete ("b")};
+    sb_update_t update = {.changes = changes, .change_count = 3};
     cr_assert_eq (sb_update_find (&update, "a")->number, 1);
     cr_assert_null (sb_update_find (&update, "b"));
     cr_assert_null (sb_update_find (&update, "c"));
@@ -224,5 +224,5 @@ Test (values, names_are_those_of_the_table)
 {
     cr_assert_str_eq (sb_reason_name (SB_REASON_PAUSED), "PAUSED");
     cr_assert_str_eq (sb_agent_status_name (SB_AGENT_FINISHED), "FINISHED");
-    cr_assert_str_eq (sb_agent_status_name ((sb_agent_status_t) 99), "?");
+    cr_assert_str_eq (sb_agent_status_name ((sb_agent_status_t)99), "?");
 }

@@ -7,7 +7,7 @@
 
 #include "agent_fixture.h"
 
-static const sb_text_t s_interests[] = { { "m", 1 }, { "n.x", 3 } };
+static const sb_text_t s_interests[] = {{"m", 1}, {"n.x", 3}};
 
 static sb_fixture_t s_open (void)
 {
@@ -27,7 +27,7 @@ static bool s_is_delivered (const sb_fixture_t *f)
 
 static void s_handled (sb_fixture_t *f, bool failed, uint64_t processing_ns)
 {
-    sb_agent_event_t event = { .kind = SB_AGENT_EVENT_HANDLED, .monotonic_ns = f->now_ns };
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_HANDLED, .monotonic_ns = f->now_ns};
     event.handled.failed = failed;
     event.handled.processing_ns = processing_ns;
     event.handled.delivery_ns = 5000;

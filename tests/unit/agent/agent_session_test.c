@@ -15,8 +15,8 @@ static bool s_is (sb_text_t text, const char *string)
 Test (session, registration_is_the_first_message_of_a_connection)
 {
     sb_fixture_t f = sb_fixture_make ();
-    sb_text_t interests[] = { sb_text ("market_data"), sb_text ("trades.bot") };
-    sb_text_t publishes[] = { sb_text ("scanner_data") };
+    sb_text_t interests[] = {sb_text ("market_data"), sb_text ("trades.bot")};
+    sb_text_t publishes[] = {sb_text ("scanner_data")};
     f.config.interests = interests;
     f.config.interest_count = 2;
     f.config.publishes = publishes;
@@ -63,7 +63,7 @@ static bool s_has_prefix (const sb_fixture_t *f, const char *prefix)
 Test (session, a_category_is_subscribed_to_with_its_dot_and_the_levels_always)
 {
     sb_fixture_t f = sb_fixture_make ();
-    sb_text_t interests[] = { sb_text ("market_data"), sb_text ("trades.bot.spot:B") };
+    sb_text_t interests[] = {sb_text ("market_data"), sb_text ("trades.bot.spot:B")};
     f.config.interests = interests;
     f.config.interest_count = 2;
     sb_fixture_start (&f);
@@ -128,7 +128,7 @@ Test (session, the_applications_publish_endpoint_wins)
 
 Test (session, backoff_doubles_from_100_ms_to_5_s_with_jitter_from_the_seed)
 {
-    static const uint64_t full_ms[] = { 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000 };
+    static const uint64_t full_ms[] = {100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000};
     uint64_t waits[2][9];
     for (int round = 0; round < 2; round++) {
         sb_fixture_t f = sb_fixture_make ();
@@ -263,11 +263,11 @@ Test (session, register_again_makes_a_new_connection_that_registers)
 
 Test (session, being_displaced_or_superseded_is_final)
 {
-    static const sb_reason_t reasons[] = { SB_REASON_DISPLACED, SB_REASON_SUPERSEDED };
+    static const sb_reason_t reasons[] = {SB_REASON_DISPLACED, SB_REASON_SUPERSEDED};
     for (int i = 0; i < 2; i++) {
         sb_fixture_t f = sb_fixture_make ();
         sb_fixture_open (&f);
-        sb_broker_message_t goodbye = { .kind = SB_BROKER_MESSAGE_GOODBYE, .goodbye.reason = reasons[i] };
+        sb_broker_message_t goodbye = {.kind = SB_BROKER_MESSAGE_GOODBYE, .goodbye.reason = reasons[i]};
         sb_fixture_message (&f, &goodbye);
         cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_DISCONNECT, 0));
         cr_assert_str_eq (sb_fixture_effect (&f, SB_AGENT_EFFECT_SUBSCRIBE, 0)->subscribe_endpoint, "");
@@ -285,16 +285,17 @@ Test (session, a_refused_registration_is_final_or_tried_again_by_its_reason)
         sb_reason_t reason;
         bool is_final;
     } rows[] = {
-        { SB_REASON_BAD_AGENT_ID, true },    { SB_REASON_SUPERSEDED, true },      { SB_REASON_PROTOCOL_VERSION, true },
-        { SB_REASON_BAD_INTEREST, true },    { SB_REASON_BAD_INSTANCE_ID, true }, { SB_REASON_TOO_MANY_AGENTS, false },
-        { SB_REASON_BROKER_STOPPING, false }, { SB_REASON_MALFORMED, false },
+        {SB_REASON_BAD_AGENT_ID, true},     {SB_REASON_SUPERSEDED, true},      {SB_REASON_PROTOCOL_VERSION, true},
+        {SB_REASON_BAD_INTEREST, true},     {SB_REASON_BAD_INSTANCE_ID, true}, {SB_REASON_TOO_MANY_AGENTS, false},
+        {SB_REASON_BROKER_STOPPING, false}, {SB_REASON_MALFORMED, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         sb_fixture_t f = sb_fixture_make ();
         sb_fixture_start (&f);
         sb_fixture_event (&f, SB_AGENT_EVENT_LINK_UP);
         sb_fixture_refusal (&f, rows[i].reason, 0);
-        cr_assert_eq (sb_fixture_status (&f), rows[i].is_final ? SB_AGENT_FINISHED : SB_AGENT_CONNECTING, "%d", rows[i].reason);
+        cr_assert_eq (sb_fixture_status (&f), rows[i].is_final ? SB_AGENT_FINISHED : SB_AGENT_CONNECTING, "%d",
+                      rows[i].reason);
         sb_fixture_end (&f);
     }
 }
@@ -303,7 +304,7 @@ Test (session, a_stopping_broker_is_waited_for)
 {
     sb_fixture_t f = sb_fixture_make ();
     sb_fixture_open (&f);
-    sb_broker_message_t goodbye = { .kind = SB_BROKER_MESSAGE_GOODBYE, .goodbye.reason = SB_REASON_BROKER_STOPPING };
+    sb_broker_message_t goodbye = {.kind = SB_BROKER_MESSAGE_GOODBYE, .goodbye.reason = SB_REASON_BROKER_STOPPING};
     sb_fixture_message (&f, &goodbye);
     cr_assert_eq (sb_fixture_status (&f), SB_AGENT_CONNECTING);
     sb_fixture_join (&f);
@@ -316,7 +317,7 @@ Test (session, leaving_sends_what_is_left_then_goodbye)
     sb_fixture_t f = sb_fixture_make ();
     sb_fixture_open (&f);
     sb_fixture_update (&f, "status", "x", 1);
-    sb_agent_event_t leave = { .kind = SB_AGENT_EVENT_LEAVE, .monotonic_ns = f.now_ns };
+    sb_agent_event_t leave = {.kind = SB_AGENT_EVENT_LEAVE, .monotonic_ns = f.now_ns};
     sb_agent_effects_t answer;
     sb_agent_step (f.step, &leave, &answer);
     cr_assert (answer.wake);

@@ -78,7 +78,8 @@ double sb_fake_broker_field (sb_fake_broker_t *self, const char *name, double ot
     return otherwise;
 }
 
-static void s_send (sb_fake_broker_t *self, const s_session_t *session, const uint8_t *routing_id, const sb_broker_message_t *message)
+static void s_send (sb_fake_broker_t *self, const s_session_t *session, const uint8_t *routing_id,
+                    const sb_broker_message_t *message)
 {
     sb_encoding_t *encoding;
     sb_arena_reset (self->encode_arena);
@@ -94,14 +95,14 @@ static void s_send (sb_fake_broker_t *self, const s_session_t *session, const ui
 static void s_publish (sb_fake_broker_t *self, const s_session_t *session, const sb_delta_t *delta)
 {
     char topic[SB_TOPIC_MAX + 1];
-    int size = snprintf (topic, sizeof topic, "%.*s.%s.%.*s", (int) delta->category.size, delta->category.data, session->agent_id,
-                         (int) delta->subject.size, delta->subject.data);
-    sb_publication_t publication = { .topic = { topic, (uint32_t) size }, .stream_id = 1, .epoch = self->epoch };
+    int size = snprintf (topic, sizeof topic, "%.*s.%s.%.*s", (int)delta->category.size, delta->category.data,
+                         session->agent_id, (int)delta->subject.size, delta->subject.data);
+    sb_publication_t publication = {.topic = {topic, (uint32_t)size}, .stream_id = 1, .epoch = self->epoch};
     publication.sequence = publication.category_sequence = publication.topic_sequence = ++self->sequence;
     publication.agent_id = sb_text (session->agent_id);
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
-    publication.broker_unix_ns = (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+    publication.broker_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     publication.updates = &delta->update;
     publication.update_count = 1;
     sb_encoding_t *encoding;
@@ -126,7 +127,7 @@ static void s_ack (sb_fake_broker_t *self, const s_session_t *session)
 {
     if (atomic_load (&self->is_holding))
         return;
-    sb_broker_message_t message = { .kind = SB_BROKER_MESSAGE_ACK, .ack = { .decided_through = session->decided_through } };
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_ACK, .ack = {.decided_through = session->decided_through}};
     s_send (self, session, NULL, &message);
 }
 
@@ -143,14 +144,15 @@ static void s_batch (sb_fake_broker_t *self, s_session_t *session, const sb_batc
     s_ack (self, session);
 }
 
-static s_session_t *s_register (sb_fake_broker_t *self, const uint8_t *routing_id, const sb_registration_t *registration)
+static s_session_t *s_register (sb_fake_broker_t *self, const uint8_t *routing_id,
+                                const sb_registration_t *registration)
 {
     assert (self->session_count < SESSIONS);
     s_session_t *session = &self->sessions[self->session_count++];
-    *session = (s_session_t){ .decided_through = registration->next_sequence - 1 };
+    *session = (s_session_t){.decided_through = registration->next_sequence - 1};
     memcpy (session->routing_id, routing_id, ROUTING_ID);
     memcpy (session->agent_id, registration->agent_id.data, registration->agent_id.size);
-    sb_broker_message_t message = { .kind = SB_BROKER_MESSAGE_WELCOME };
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_WELCOME};
     message.welcome = (sb_welcome_t){
         .session_id = self->session_count,
         .stream_id = 1,
@@ -158,7 +160,7 @@ static s_session_t *s_register (sb_fake_broker_t *self, const uint8_t *routing_i
         .decided_through = session->decided_through,
         .publish_endpoint = sb_text (self->publish),
         .heartbeat_interval_ms = 100,
-        .limits = { 256 * 1024, 64, 1024, 4096 },
+        .limits = {256 * 1024, 64, 1024, 4096},
         .interests = registration->interests,
         .interest_count = registration->interest_count,
         .control_timeout_ms = 10000,
@@ -179,7 +181,7 @@ static s_session_t *s_find (sb_fake_broker_t *self, const uint8_t *routing_id)
 static void s_message (sb_fake_broker_t *self, const uint8_t *routing_id, const sb_agent_message_t *message)
 {
     s_session_t *session = s_find (self, routing_id);
-    sb_broker_message_t answer = { .kind = SB_BROKER_MESSAGE_REFUSAL, .refusal.reason = SB_REASON_REGISTER_AGAIN };
+    sb_broker_message_t answer = {.kind = SB_BROKER_MESSAGE_REFUSAL, .refusal.reason = SB_REASON_REGISTER_AGAIN};
     if (!session && message->kind != SB_AGENT_MESSAGE_REGISTRATION) {
         s_send (self, NULL, routing_id, &answer);
         return;
@@ -201,13 +203,13 @@ static void s_message (sb_fake_broker_t *self, const uint8_t *routing_id, const 
         s_ack (self, session);
         break;
     case SB_AGENT_MESSAGE_HEARTBEAT:
-        answer = (sb_broker_message_t){ .kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK };
+        answer = (sb_broker_message_t){.kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK};
         answer.heartbeat_ack.decided_through = atomic_load (&self->is_holding) ? 0 : session->decided_through;
         answer.heartbeat_ack.state_known = session->is_known;
         s_send (self, session, NULL, &answer);
         break;
     case SB_AGENT_MESSAGE_COMMAND:
-        answer = (sb_broker_message_t){ .kind = SB_BROKER_MESSAGE_COMMAND_REPLY };
+        answer = (sb_broker_message_t){.kind = SB_BROKER_MESSAGE_COMMAND_REPLY};
         answer.command_reply.command_id = message->command.command_id;
         answer.command_reply.message = message->command.command;
         s_send (self, session, NULL, &answer);
@@ -223,10 +225,10 @@ static void s_read (sb_fake_broker_t *self)
     uint8_t routing_id[ROUTING_ID];
     while (zmq_recv (self->router, routing_id, sizeof routing_id, ZMQ_DONTWAIT) == ROUTING_ID) {
         int size = zmq_recv (self->router, frame, sizeof frame, 0);
-        assert (size >= 0 && (size_t) size <= sizeof frame);
+        assert (size >= 0 && (size_t)size <= sizeof frame);
         sb_agent_message_t message;
         sb_arena_reset (self->decode_arena);
-        sb_fault_t fault = sb_decode_agent_message (self->decode_arena, frame, (size_t) size, MESSAGE_MAX, &message);
+        sb_fault_t fault = sb_decode_agent_message (self->decode_arena, frame, (size_t)size, MESSAGE_MAX, &message);
         assert (fault.reason == SB_REASON_NONE);
         if (atomic_exchange (&self->is_forgetting, false)) {
             self->session_count = 0;
@@ -244,7 +246,7 @@ static void *s_main (void *argument)
 {
     sb_fake_broker_t *self = argument;
     while (!atomic_load (&self->is_ending)) {
-        zmq_pollitem_t item = { .socket = self->router, .events = ZMQ_POLLIN };
+        zmq_pollitem_t item = {.socket = self->router, .events = ZMQ_POLLIN};
         zmq_poll (&item, 1, 10);
         s_read (self);
     }
