@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent_shell.h"
+#include "sb_names.h"
 
 enum { SB_DEALER_BUDGET = 4096, SB_SUB_BUDGET = 256, SB_POLL_MAX_MS = 60000 };
 
@@ -113,11 +114,40 @@ static void s_give_reply (sb_agent_t *self, const sb_agent_effect_t *effect)
     pthread_mutex_unlock (&self->lock);
 }
 
+static void s_log (sb_agent_t *self, const char *text, const char *detail)
+{
+    sb_agent_effect_t line = {.kind = SB_AGENT_EFFECT_LOG};
+    line.log.severity = SB_SEVERITY_ERROR;
+    line.log.text = text;
+    line.log.detail = sb_text (detail);
+    if (sb_handlers_want (self, &line))
+        sb_inbox_put (self->inbox, &line);
+}
+
+static void s_subscribe (sb_agent_t *self, const char *endpoint)
+{
+    uint32_t prefix_count;
+    const sb_text_t *prefixes = sb_agent_step_prefixes (self->step, &prefix_count);
+    if (sb_sockets_subscribe (&self->sockets, endpoint, prefixes, prefix_count, self->sub_queue) != 0)
+        s_log (self, "cannot subscribe at the broker's publish endpoint", endpoint);
+}
+
+/* Hands it to the application. What does not reach its handler for want of memory counts as failed there, or the
+ * step would take it for waiting for ever. */
+static void s_hand_over (sb_agent_t *self, const sb_agent_effect_t *effect)
+{
+    if (!sb_handlers_want (self, effect) || sb_inbox_put (self->inbox, effect))
+        return;
+    if (effect->kind != SB_AGENT_EFFECT_DELIVER)
+        return;
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_HANDLED, .handled = {.failed = true, .delivery_ns = -1}};
+    sb_agent_effects_t answer;
+    sb_shell_step_any (self, &event, &answer);
+}
+
 /* Carries out one effect. Returns 0, or the errno of what failed on the way to the broker. */
 static int s_carry_out (sb_agent_t *self, const sb_agent_effect_t *effect)
 {
-    uint32_t prefix_count;
-    const sb_text_t *prefixes;
     switch (effect->kind) {
     case SB_AGENT_EFFECT_CONNECT:
         return sb_sockets_connect (&self->sockets, self->ingress_endpoint);
@@ -127,22 +157,21 @@ static int s_carry_out (sb_agent_t *self, const sb_agent_effect_t *effect)
             sb_sockets_disconnect (&self->sockets);
         return 0;
     case SB_AGENT_EFFECT_SUBSCRIBE:
-        prefixes = sb_agent_step_prefixes (self->step, &prefix_count);
-        return sb_sockets_subscribe (&self->sockets, effect->subscribe_endpoint, prefixes, prefix_count,
-                                     self->sub_queue);
+        s_subscribe (self, effect->subscribe_endpoint);
+        return 0;
     case SB_AGENT_EFFECT_SEND:
         return s_send (self, effect->send) ? 0 : EAGAIN;
     case SB_AGENT_EFFECT_REPLY:
         s_give_reply (self, effect);
         return 0;
     default:
-        if (sb_handlers_want (self, effect))
-            sb_inbox_put (self->inbox, effect);
+        s_hand_over (self, effect);
         return 0;
     }
 }
 
-/* Carries out all of them. After a message that could not be sent the later ones are pointless: false. */
+/* Carries out all of them; after a message that could not be sent the later ones are pointless. Returns 0, or an errno.
+ */
 static int s_carry_out_all (sb_agent_t *self, const sb_agent_effects_t *effects)
 {
     int failed = 0;
@@ -151,7 +180,7 @@ static int s_carry_out_all (sb_agent_t *self, const sb_agent_effects_t *effects)
         if (failed && effect->kind == SB_AGENT_EFFECT_SEND)
             continue;
         int error = s_carry_out (self, effect);
-        if (error && effect->kind != SB_AGENT_EFFECT_SUBSCRIBE)
+        if (error)
             failed = error;
     }
     return failed;
