@@ -64,11 +64,11 @@ static uint32_t s_chance (s_world_t *w, uint32_t below)
     return (uint32_t)(w->random >> 33) % below;
 }
 
-static void s_clear (s_fields_t fields)
+static void s_clear (s_fields_t *fields)
 {
     for (int i = 0; i < CATEGORIES; i++) {
         for (int j = 0; j < NAMES; j++)
-            fields[i][j] = NAN;
+            (*fields)[i][j] = NAN;
     }
 }
 
@@ -86,7 +86,7 @@ static s_answer_t *s_answer (s_world_t *w, sb_broker_message_kind_t kind)
     return answer;
 }
 
-static void s_apply (s_fields_t fields, const sb_delta_t *delta)
+static void s_apply (s_fields_t *fields, const sb_delta_t *delta)
 {
     for (int i = 0; i < CATEGORIES; i++) {
         for (int j = 0; j < NAMES; j++) {
@@ -94,7 +94,7 @@ static void s_apply (s_fields_t fields, const sb_delta_t *delta)
                 const sb_change_t *change = &delta->update.changes[k];
                 if (sb_text_equal (delta->category, sb_text (s_categories[i])) &&
                     sb_text_equal (change->name, sb_text (s_names[j])))
-                    fields[i][j] = change->is_delete ? NAN : change->value.number;
+                    (*fields)[i][j] = change->is_delete ? NAN : change->value.number;
             }
         }
     }
@@ -124,7 +124,7 @@ static void s_batch (s_world_t *w, const sb_batch_t *batch)
             ack = s_answer (w, SB_BROKER_MESSAGE_ACK);
         sb_reason_t reason = s_admission (w);
         if (reason == SB_REASON_NONE)
-            s_apply (w->fields, delta);
+            s_apply (&w->fields, delta);
         else if (ack->refused_count < REFUSED)
             ack->refused[ack->refused_count++] = (sb_refusal_t){.reason = reason, .sequence = sequence};
         w->decided_through = sequence;
@@ -175,13 +175,13 @@ static void s_receive (s_world_t *w, const sb_agent_message_t *message)
         s_answer (w, SB_BROKER_MESSAGE_HEARTBEAT_ACK);
         break;
     case SB_AGENT_MESSAGE_REPLACE_BEGIN:
-        s_clear (w->staged);
+        s_clear (&w->staged);
         w->staged_sequence = message->replace_begin.sequence;
         w->staged_chunks = 0;
         break;
     case SB_AGENT_MESSAGE_REPLACE_CHUNK:
         for (uint32_t i = 0; i < message->replace_chunk.topic_count; i++)
-            s_apply (w->staged, &message->replace_chunk.topics[i]);
+            s_apply (&w->staged, &message->replace_chunk.topics[i]);
         w->staged_chunks++;
         break;
     case SB_AGENT_MESSAGE_REPLACE_END:
@@ -302,7 +302,7 @@ static void s_update (s_world_t *w)
 
 static void s_restart (s_world_t *w)
 {
-    s_clear (w->fields);
+    s_clear (&w->fields);
     w->epoch++;
     w->is_known = w->is_whole = w->is_paused = false;
     w->revision = 0;
@@ -371,7 +371,7 @@ static uint64_t s_run (uint64_t seed)
     w->f.config.seed = seed;
     w->random = seed;
     w->epoch = 1;
-    s_clear (w->fields);
+    s_clear (&w->fields);
     sb_fixture_start (&w->f);
     s_perform (w);
     s_event (w, SB_AGENT_EVENT_LINK_UP);
