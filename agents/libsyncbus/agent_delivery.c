@@ -25,12 +25,6 @@ static bool s_is_event (const sb_agent_step_t *self, sb_text_t category)
     return false;
 }
 
-static uint32_t s_payload_max (const sb_agent_step_t *self)
-{
-    uint32_t bytes = self->limits.max_message_bytes;
-    return bytes > 2 * SB_MESSAGE_OVERHEAD_BYTES ? bytes - SB_MESSAGE_OVERHEAD_BYTES : bytes / 2;
-}
-
 /* ------------------------------------------------------------------ updates of the application */
 
 static uint32_t s_window_limit (const sb_agent_step_t *self)
@@ -61,7 +55,7 @@ static sb_reason_t s_look_at (const sb_agent_step_t *self, const sb_delta_t *del
             group->blocked = sb_levels_blocked (self, deltas[i].category);
     }
     group->is_sendable = self->link == SB_LINK_SESSION || group->has_event;
-    return group->wire_bytes > s_payload_max (self) ? SB_REASON_TOO_LARGE : SB_REASON_NONE;
+    return group->wire_bytes > sb_step_payload_max (self) ? SB_REASON_TOO_LARGE : SB_REASON_NONE;
 }
 
 static void s_keep (sb_agent_step_t *self, const sb_delta_t *deltas, uint32_t count)
@@ -145,16 +139,6 @@ static void s_take_back (sb_agent_step_t *self, sb_slot_t *slot)
     }
 }
 
-static void s_retry_replacement_later (sb_agent_step_t *self, uint32_t retry_after_ms)
-{
-    sb_replace_t *replace = &self->replace;
-    replace->retry_ms = replace->retry_ms ? replace->retry_ms * 2 : SB_REPLACE_RETRY_MIN_MS;
-    if (replace->retry_ms > SB_REPLACE_RETRY_MAX_MS)
-        replace->retry_ms = SB_REPLACE_RETRY_MAX_MS;
-    uint32_t wait_ms = retry_after_ms > replace->retry_ms ? retry_after_ms : replace->retry_ms;
-    replace->retry_at_ns = sb_step_after (self->now_ns, wait_ms * SB_NS_PER_MS);
-}
-
 static void s_tell_refused (sb_agent_step_t *self, const sb_slot_t *slot, const sb_refusal_t *refusal, bool kept)
 {
     sb_agent_effect_t *effect = sb_step_effect (self, SB_AGENT_EFFECT_REFUSED);
@@ -178,7 +162,7 @@ static void s_refused (sb_agent_step_t *self, sb_slot_t *slot, const sb_refusal_
         self->dirty = true;
         if (kind == SB_REASON_KIND_ADMISSION)
             return; /* nobody's update: it goes out again when it may */
-        s_retry_replacement_later (self, refusal->retry_after_ms);
+        sb_replacement_retry_later (self, refusal->retry_after_ms);
         s_tell_refused (self, slot, refusal, true);
         return;
     }
@@ -187,7 +171,7 @@ static void s_refused (sb_agent_step_t *self, sb_slot_t *slot, const sb_refusal_
     if (kept)
         self->dirty = true;
     if (kept && kind == SB_REASON_KIND_BOUND)
-        s_retry_replacement_later (self, refusal->retry_after_ms);
+        sb_replacement_retry_later (self, refusal->retry_after_ms);
     if (!is_of_the_moment)
         s_take_back (self, slot);
     s_tell_refused (self, slot, refusal, kept);
@@ -340,116 +324,6 @@ void sb_delivery_wait_for_replacement (sb_agent_step_t *self, uint64_t expected_
         self->send_next = expected_sequence;
 }
 
-/* ------------------------------------------------------------------ the whole state */
-
-static bool s_wants_replacement (const sb_agent_step_t *self)
-{
-    return self->dirty || !self->state_known || self->levels.breaker == SB_BREAKER_HALF_OPEN;
-}
-
-static bool s_may_begin_replacement (const sb_agent_step_t *self)
-{
-    return self->link == SB_LINK_SESSION && self->replace.phase == SB_REPLACE_NONE && s_wants_replacement (self) &&
-           self->now_ns >= self->replace.retry_at_ns &&
-           sb_levels_blocked (self, (sb_text_t){NULL, 0}) == SB_REASON_NONE;
-}
-
-/* After a probe of a half-open breaker nothing goes out until the next one is due. */
-static void s_hold_after_probe (sb_agent_step_t *self)
-{
-    if (self->levels.breaker == SB_BREAKER_HALF_OPEN)
-        sb_levels_hold (self, SB_REASON_BREAKER_OPEN, 0);
-}
-
-static bool s_is_same_topic (const sb_delta_t *delta, sb_text_t category, sb_text_t subject)
-{
-    return sb_text_equal (delta->category, category) && sb_text_equal (delta->subject, subject);
-}
-
-static sb_value_t s_copy_value (sb_agent_step_t *self, const sb_value_t *value)
-{
-    sb_value_t copy = *value;
-    if (value->kind == SB_VALUE_TEXT)
-        copy.text = sb_step_copy (self, value->text);
-    else if (value->kind == SB_VALUE_BYTES)
-        copy.bytes = sb_step_copy (self, value->bytes);
-    return copy;
-}
-
-/* Sends one chunk from the cursor on; false when the state is at its end. */
-static bool s_send_chunk (sb_agent_step_t *self)
-{
-    enum { FIELDS = 2048 };
-    sb_text_t category, subject, name;
-    const sb_value_t *value;
-    if (!sb_own_state_at_cursor (self->state, &category, &subject, &name, &value))
-        return false;
-    sb_delta_t *topics = sb_step_take (self, SB_CHANGES_MAX * sizeof *topics);
-    sb_change_t *changes = sb_step_take (self, FIELDS * sizeof *changes);
-    uint32_t topic_count = 0, field_count = 0;
-    uint64_t bytes = 0;
-    while (field_count < FIELDS && sb_own_state_at_cursor (self->state, &category, &subject, &name, &value)) {
-        sb_change_t change = {.name = name, .value = *value};
-        sb_delta_t single = {
-            .category = category, .subject = subject, .update = {.changes = &change, .change_count = 1}};
-        uint64_t added = sb_delta_wire_bytes (&single); /* as a topic of its own: never too little */
-        sb_delta_t *topic = topic_count ? &topics[topic_count - 1] : NULL;
-        bool is_new = !topic || !s_is_same_topic (topic, category, subject) ||
-                      topic->update.change_count == self->limits.max_changes;
-        if (field_count > 0 && (bytes + added > s_payload_max (self) || (is_new && topic_count == SB_CHANGES_MAX)))
-            break;
-        sb_own_state_advance (self->state);
-        bytes += added;
-        if (is_new) {
-            topic = &topics[topic_count++];
-            *topic = (sb_delta_t){.category = sb_step_copy (self, category), .subject = sb_step_copy (self, subject)};
-            topic->update.changes = &changes[field_count];
-            topic->update.event_unix_ns = self->unix_ns;
-        }
-        topic->update.change_count++;
-        changes[field_count++] = (sb_change_t){.name = sb_step_copy (self, name), .value = s_copy_value (self, value)};
-    }
-    sb_replace_chunk_t *chunk = &sb_step_send (self, SB_AGENT_MESSAGE_REPLACE_CHUNK)->replace_chunk;
-    chunk->sequence = self->replace.sequence;
-    chunk->topics = topics;
-    chunk->topic_count = topic_count;
-    self->replace.chunk_count++;
-    return true;
-}
-
-/* Sends the next part of it. */
-static void s_send_replacement (sb_agent_step_t *self)
-{
-    sb_replace_t *replace = &self->replace;
-    if (replace->phase == SB_REPLACE_BEGIN) {
-        sb_step_send (self, SB_AGENT_MESSAGE_REPLACE_BEGIN)->replace_begin.sequence = replace->sequence;
-        sb_own_state_rewind (self->state);
-        replace->chunk_count = 0;
-        replace->phase = SB_REPLACE_CHUNKS;
-    }
-    for (uint32_t i = 0; i < SB_REPLACE_CHUNKS_PER_STEP; i++) {
-        if (s_send_chunk (self))
-            continue;
-        sb_replace_mark_t *end = &sb_step_send (self, SB_AGENT_MESSAGE_REPLACE_END)->replace_end;
-        end->sequence = replace->sequence;
-        end->chunk_count = replace->chunk_count;
-        replace->phase = SB_REPLACE_DECIDING;
-        self->send_next = replace->sequence + 1;
-        s_hold_after_probe (self);
-        return;
-    }
-}
-
-static void s_begin_replacement (sb_agent_step_t *self)
-{
-    const sb_slot_t *slot = sb_window_add_replacement (self->window);
-    if (!slot)
-        return; /* no memory: tried again at the next event */
-    self->replace.phase = SB_REPLACE_BEGIN;
-    self->replace.sequence = slot->sequence;
-    self->dirty = false;
-}
-
 /* ------------------------------------------------------------------ sending */
 
 /* A delta that was taken under a larger limit: it goes out empty, which uses up its number, and is given back. */
@@ -473,7 +347,7 @@ static uint32_t s_batch_count (const sb_agent_step_t *self)
     uint64_t bytes = 0;
     for (uint64_t sequence = self->send_next; count < SB_CHANGES_MAX; sequence++) {
         const sb_slot_t *slot = sb_window_at (self->window, sequence);
-        if (!slot || slot->is_replacement || bytes + slot->wire_bytes > s_payload_max (self))
+        if (!slot || slot->is_replacement || bytes + slot->wire_bytes > sb_step_payload_max (self))
             break;
         bytes += slot->wire_bytes;
         count++;
@@ -502,7 +376,7 @@ static void s_send_batch (sb_agent_step_t *self)
         self->counts.updates_sent += self->send_next - first_new;
         self->sent_before = self->send_next;
     }
-    s_hold_after_probe (self);
+    sb_levels_hold_after_probe (self);
 }
 
 /* True when the slot at send_next may go out now. */
@@ -517,24 +391,18 @@ static bool s_may_send_next (const sb_agent_step_t *self)
 
 bool sb_delivery_has_work (const sb_agent_step_t *self)
 {
-    return self->link == SB_LINK_SESSION && (s_may_send_next (self) || s_may_begin_replacement (self));
+    return self->link == SB_LINK_SESSION && (s_may_send_next (self) || sb_replacement_may_begin (self));
 }
 
 void sb_delivery_flush (sb_agent_step_t *self)
 {
-    if (s_may_begin_replacement (self))
-        s_begin_replacement (self);
+    if (sb_replacement_may_begin (self))
+        sb_replacement_begin (self);
     while (s_may_send_next (self)) {
         if (sb_window_at (self->window, self->send_next)->is_replacement) {
-            s_send_replacement (self);
+            sb_replacement_send (self);
             return; /* the rest of it in the next step; what follows waits for its decision */
         }
         s_send_batch (self);
     }
-}
-
-uint64_t sb_delivery_deadline (const sb_agent_step_t *self)
-{
-    bool waits = s_wants_replacement (self) && self->replace.phase == SB_REPLACE_NONE;
-    return waits && self->replace.retry_at_ns > self->now_ns ? self->replace.retry_at_ns : UINT64_MAX;
 }

@@ -119,6 +119,12 @@ void sb_levels_hold (sb_agent_step_t *self, sb_reason_t reason, uint32_t retry_a
     self->levels.hold_reason = reason;
 }
 
+void sb_levels_hold_after_probe (sb_agent_step_t *self)
+{
+    if (self->levels.breaker == SB_BREAKER_HALF_OPEN)
+        sb_levels_hold (self, SB_REASON_BREAKER_OPEN, 0);
+}
+
 static bool s_is_admitted (const sb_levels_t *self, sb_text_t category)
 {
     for (uint32_t i = 0; i < self->admitted_count; i++) {

@@ -69,6 +69,12 @@ uint64_t sb_step_after (uint64_t time_ns, uint64_t wait_ns)
     return time_ns > UINT64_MAX - wait_ns ? UINT64_MAX : time_ns + wait_ns;
 }
 
+uint32_t sb_step_payload_max (const sb_agent_step_t *self)
+{
+    uint32_t bytes = self->limits.max_message_bytes;
+    return bytes > 2 * SB_MESSAGE_OVERHEAD_BYTES ? bytes - SB_MESSAGE_OVERHEAD_BYTES : bytes / 2;
+}
+
 /* ------------------------------------------------------------------ life */
 
 static sb_text_t s_keep (char **at, sb_text_t text)
@@ -296,7 +302,7 @@ static uint64_t s_timers (const sb_agent_step_t *self)
     }
     deadline = s_earlier (deadline, self->beat_at_ns);
     deadline = s_earlier (deadline, self->silent_at_ns);
-    return s_earlier (deadline, sb_delivery_deadline (self));
+    return s_earlier (deadline, sb_replacement_deadline (self));
 }
 
 static bool s_has_work (const sb_agent_step_t *self)

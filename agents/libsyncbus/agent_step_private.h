@@ -4,7 +4,8 @@
  *   agent_step.c       entry, deadline, status, effects
  *   agent_session.c    connection, registration, backoff, heartbeats
  *   agent_levels.c     pause, emergency stop, breaker, self-pause
- *   agent_delivery.c   updates, window, whole state, decisions
+ *   agent_delivery.c   updates, window, decisions
+ *   agent_replacement.c  delivery of the whole state
  *   agent_reception.c  publications, gaps, positions
  *   agent_commands.c   commands to and from this agent
  */
@@ -174,6 +175,9 @@ sb_agent_message_t *sb_step_send (sb_agent_step_t *self, sb_agent_message_kind_t
 /* Adds a LOG; `text` is static. */
 void sb_step_log (sb_agent_step_t *self, sb_severity_t severity, const char *text, sb_text_t detail);
 
+/* Octets that deltas may take in one message. */
+uint32_t sb_step_payload_max (const sb_agent_step_t *self);
+
 /* a + b, at most UINT64_MAX. */
 uint64_t sb_step_after (uint64_t time_ns, uint64_t wait_ns);
 
@@ -196,6 +200,8 @@ void sb_levels_tick (sb_agent_step_t *self);
 uint64_t sb_levels_deadline (const sb_agent_step_t *self);
 /* Holds deltas back for a while, after a refusal of kind ADMISSION. */
 void sb_levels_hold (sb_agent_step_t *self, sb_reason_t reason, uint32_t retry_after_ms);
+/* After a probe of a half-open breaker nothing goes out until the next one is due. */
+void sb_levels_hold_after_probe (sb_agent_step_t *self);
 /* Why a delta of that category would not be accepted now; SB_REASON_NONE when it would. */
 sb_reason_t sb_levels_blocked (const sb_agent_step_t *self, sb_text_t category);
 /* pause, resume (is_latch false), emergency_stop, emergency_clear (true). */
@@ -215,7 +221,18 @@ void sb_delivery_session_lost (sb_agent_step_t *self);
 /* Sends what may be sent now. */
 void sb_delivery_flush (sb_agent_step_t *self);
 bool sb_delivery_has_work (const sb_agent_step_t *self);
-uint64_t sb_delivery_deadline (const sb_agent_step_t *self);
+
+/* ---- agent_replacement.c */
+
+/* True when the whole state should go out and may. */
+bool sb_replacement_may_begin (const sb_agent_step_t *self);
+/* Gives it its number; s_may_send_next of agent_delivery.c comes upon it in turn. */
+void sb_replacement_begin (sb_agent_step_t *self);
+/* Sends its next chunks; what is left goes out in the next step. */
+void sb_replacement_send (sb_agent_step_t *self);
+/* It was refused and no level will say when it may go out again. */
+void sb_replacement_retry_later (sb_agent_step_t *self, uint32_t retry_after_ms);
+uint64_t sb_replacement_deadline (const sb_agent_step_t *self);
 
 /* ---- agent_reception.c */
 sb_reception_t *sb_reception_new (uint64_t seed);

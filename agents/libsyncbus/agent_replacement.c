@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Delivery of the whole state: when it is wanted, when it may begin, how it goes out. It takes one number and a slot of
+ * the window like a delta; a cursor walks the own state and fills chunks up to the message limit, a few a step.
+ * After a refusal for its content or by a full broker it is tried again ever more slowly, 1 s to 30 s.
+ */
+#include "agent_step_private.h"
+
+#include "sb_names.h"
+
+void sb_replacement_retry_later (sb_agent_step_t *self, uint32_t retry_after_ms)
+{
+    sb_replace_t *replace = &self->replace;
+    replace->retry_ms = replace->retry_ms ? replace->retry_ms * 2 : SB_REPLACE_RETRY_MIN_MS;
+    if (replace->retry_ms > SB_REPLACE_RETRY_MAX_MS)
+        replace->retry_ms = SB_REPLACE_RETRY_MAX_MS;
+    uint32_t wait_ms = retry_after_ms > replace->retry_ms ? retry_after_ms : replace->retry_ms;
+    replace->retry_at_ns = sb_step_after (self->now_ns, wait_ms * SB_NS_PER_MS);
+}
+
+static bool s_is_wanted (const sb_agent_step_t *self)
+{
+    return self->dirty || !self->state_known || self->levels.breaker == SB_BREAKER_HALF_OPEN;
+}
+
+bool sb_replacement_may_begin (const sb_agent_step_t *self)
+{
+    return self->link == SB_LINK_SESSION && self->replace.phase == SB_REPLACE_NONE && s_is_wanted (self) &&
+           self->now_ns >= self->replace.retry_at_ns &&
+           sb_levels_blocked (self, (sb_text_t){NULL, 0}) == SB_REASON_NONE;
+}
+
+static bool s_is_same_topic (const sb_delta_t *delta, sb_text_t category, sb_text_t subject)
+{
+    return sb_text_equal (delta->category, category) && sb_text_equal (delta->subject, subject);
+}
+
+static sb_value_t s_copy_value (sb_agent_step_t *self, const sb_value_t *value)
+{
+    sb_value_t copy = *value;
+    if (value->kind == SB_VALUE_TEXT)
+        copy.text = sb_step_copy (self, value->text);
+    else if (value->kind == SB_VALUE_BYTES)
+        copy.bytes = sb_step_copy (self, value->bytes);
+    return copy;
+}
+
+/* Sends one chunk from the cursor on; false when the state is at its end. */
+static bool s_send_chunk (sb_agent_step_t *self)
+{
+    enum { FIELDS = 2048 };
+    sb_text_t category, subject, name;
+    const sb_value_t *value;
+    if (!sb_own_state_at_cursor (self->state, &category, &subject, &name, &value))
+        return false;
+    sb_delta_t *topics = sb_step_take (self, SB_CHANGES_MAX * sizeof *topics);
+    sb_change_t *changes = sb_step_take (self, FIELDS * sizeof *changes);
+    uint32_t topic_count = 0, field_count = 0;
+    uint64_t bytes = 0;
+    while (field_count < FIELDS && sb_own_state_at_cursor (self->state, &category, &subject, &name, &value)) {
+        sb_change_t change = {.name = name, .value = *value};
+        sb_delta_t single = {
+            .category = category, .subject = subject, .update = {.changes = &change, .change_count = 1}};
+        uint64_t added = sb_delta_wire_bytes (&single); /* as a topic of its own: never too little */
+        sb_delta_t *topic = topic_count ? &topics[topic_count - 1] : NULL;
+        bool is_new = !topic || !s_is_same_topic (topic, category, subject) ||
+                      topic->update.change_count == self->limits.max_changes;
+        if (field_count > 0 &&
+            (bytes + added > sb_step_payload_max (self) || (is_new && topic_count == SB_CHANGES_MAX)))
+            break;
+        sb_own_state_advance (self->state);
+        bytes += added;
+        if (is_new) {
+            topic = &topics[topic_count++];
+            *topic = (sb_delta_t){.category = sb_step_copy (self, category), .subject = sb_step_copy (self, subject)};
+            topic->update.changes = &changes[field_count];
+            topic->update.event_unix_ns = self->unix_ns;
+        }
+        topic->update.change_count++;
+        changes[field_count++] = (sb_change_t){.name = sb_step_copy (self, name), .value = s_copy_value (self, value)};
+    }
+    sb_replace_chunk_t *chunk = &sb_step_send (self, SB_AGENT_MESSAGE_REPLACE_CHUNK)->replace_chunk;
+    chunk->sequence = self->replace.sequence;
+    chunk->topics = topics;
+    chunk->topic_count = topic_count;
+    self->replace.chunk_count++;
+    return true;
+}
+
+/* Sends the next part of it. */
+void sb_replacement_send (sb_agent_step_t *self)
+{
+    sb_replace_t *replace = &self->replace;
+    if (replace->phase == SB_REPLACE_BEGIN) {
+        sb_step_send (self, SB_AGENT_MESSAGE_REPLACE_BEGIN)->replace_begin.sequence = replace->sequence;
+        sb_own_state_rewind (self->state);
+        replace->chunk_count = 0;
+        replace->phase = SB_REPLACE_CHUNKS;
+    }
+    for (uint32_t i = 0; i < SB_REPLACE_CHUNKS_PER_STEP; i++) {
+        if (s_send_chunk (self))
+            continue;
+        sb_replace_mark_t *end = &sb_step_send (self, SB_AGENT_MESSAGE_REPLACE_END)->replace_end;
+        end->sequence = replace->sequence;
+        end->chunk_count = replace->chunk_count;
+        replace->phase = SB_REPLACE_DECIDING;
+        self->send_next = replace->sequence + 1;
+        sb_levels_hold_after_probe (self);
+        return;
+    }
+}
+
+void sb_replacement_begin (sb_agent_step_t *self)
+{
+    const sb_slot_t *slot = sb_window_add_replacement (self->window);
+    if (!slot)
+        return; /* no memory: tried again at the next event */
+    self->replace.phase = SB_REPLACE_BEGIN;
+    self->replace.sequence = slot->sequence;
+    self->dirty = false;
+}
+
+uint64_t sb_replacement_deadline (const sb_agent_step_t *self)
+{
+    bool waits = s_is_wanted (self) && self->replace.phase == SB_REPLACE_NONE;
+    return waits && self->replace.retry_at_ns > self->now_ns ? self->replace.retry_at_ns : UINT64_MAX;
+}
