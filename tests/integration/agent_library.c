@@ -36,7 +36,8 @@ static sb_agent_t *s_new_agent (sb_scene_t *scene, sb_agent_options_t options)
 
 static s_stage_t s_begin (sb_agent_options_t options)
 {
-    static const char *const arguments[] = {"--breaker-timeout-per-agent=300 ms", NULL};
+    static const char *const arguments[] = {"--breaker-timeout-per-agent=300 ms", "--breaker-recovery-delay=500 ms",
+                                            NULL};
     s_stage_t stage = {.scene = sb_scene_new ()};
     sb_scene_start_broker (stage.scene, arguments);
     stage.commander = sb_commander_new (sb_scene_command (stage.scene));
@@ -273,6 +274,30 @@ Test (agent, a_stuck_handler_is_mute_and_a_busy_one_is_not_dead)
     cr_assert (sb_text_equal (liveness->text, sb_text ("LIVE")), "its heartbeats go on");
     atomic_store (&stuck.may_go, true);
     cr_assert (sb_wait_until (s_is_live_and_not_mute, &stage, SB_PATIENCE_MS));
+    s_end (&stage);
+}
+
+static int s_fail_five (sb_agent_t *agent, const sb_publication_t *publication, void *context)
+{
+    (void)agent, (void)publication;
+    return atomic_fetch_add ((atomic_int *)context, 1) < 5 ? -1 : 0;
+}
+
+Test (agent, cut_off_for_its_failures_it_comes_back_by_itself_with_its_state)
+{
+    static const char *const interests[] = {"status"};
+    static const char *const names[] = {"x"};
+    static const double numbers[] = {100};
+    atomic_int handled = 0;
+    s_stage_t stage = s_begin ((sb_agent_options_t){
+        .interests = interests, .interest_count = 1, .context = &handled, .handlers.on_update = s_fail_five});
+    for (int64_t end_ms = sb_now_ms () + SB_PATIENCE_MS; sb_agent_status (stage.agent) != SB_AGENT_CUT_OFF;) {
+        s_set (stage.agent, "status", "x", (double)sb_now_ms ());
+        cr_assert (sb_now_ms () < end_ms, "never cut off");
+    }
+    cr_assert_eq (s_set (stage.agent, "status", "x", 100), SB_REASON_BREAKER_OPEN);
+    cr_assert (s_has_status (&stage, SB_AGENT_ACTIVE), "never let back");
+    s_await_picture (&stage, names, numbers, 1);
     s_end (&stage);
 }
 
