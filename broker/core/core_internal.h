@@ -328,6 +328,7 @@ struct sb_core {
     uint64_t cut_connections;           /* by the shell's word */
     uint64_t publish_refused;           /* by the shell's word */
     uint64_t log_lines_lost;            /* by the shell's word */
+    uint64_t replies_undelivered;       /* by the shell's word */
 };
 
 /* ------------------------------------------------------------------ scratch memory and effects (effects.c) */

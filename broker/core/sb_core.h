@@ -173,6 +173,7 @@ typedef struct {
             uint64_t cut_connections;      /* in all: cut by libzmq for their size */
             uint64_t publish_refused;      /* in all: frames that the PUB socket did not take */
             uint64_t log_lines_lost;       /* in all: lines of log and audit log that could not be written */
+            uint64_t replies_undelivered;  /* in all: replies to commands that could not be handed to their asker */
         } tick;
         const sb_core_config_t *reload; /* limits that only a restart can change are left as they are */
     };

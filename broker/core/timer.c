@@ -279,6 +279,7 @@ static void s_take_measures (sb_core_t *self, const sb_event_t *event)
     self->cut_connections = event->tick.cut_connections;
     self->publish_refused = event->tick.publish_refused;
     self->log_lines_lost = event->tick.log_lines_lost;
+    self->replies_undelivered = event->tick.replies_undelivered;
 }
 
 /* A whole tick: everything that is done once a tick interval. */

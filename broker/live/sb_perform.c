@@ -51,10 +51,9 @@ static bool s_make_frame (zmq_msg_t *frame, const sb_encoding_t *encoding, size_
     return true;
 }
 
-static void s_complain (sb_reactor_t *self, const char *what)
+void sb_reactor_complain (sb_reactor_t *self, sb_severity_t severity, const char *event, const char *what)
 {
-    sb_log_line (self->log,
-                 &(sb_log_line_t){.severity = SB_SEVERITY_ERROR, .event = sb_text ("ENCODING"), .text = sb_text (what)},
+    sb_log_line (self->log, &(sb_log_line_t){.severity = severity, .event = sb_text (event), .text = sb_text (what)},
                  s_unix_ns (), self->clock_ns);
 }
 
@@ -91,7 +90,8 @@ static void s_send (sb_reactor_t *self, uint64_t peer, const sb_broker_message_t
     zmq_msg_t frame;
     size_t size = sb_encode_broker_message (self->encode_arena, message, &encoding);
     if (!s_make_frame (&frame, encoding, size)) {
-        s_complain (self, "a message to an agent could not be encoded: its session ends");
+        sb_reactor_complain (self, SB_SEVERITY_ERROR, "ENCODING",
+                             "a message to an agent could not be encoded: its session ends");
         s_note_lost (self, peer);
         return;
     }
@@ -109,7 +109,8 @@ static void s_publish (sb_reactor_t *self, const sb_publication_t *publication)
     zmq_msg_t frame;
     size_t size = sb_encode_publication (self->encode_arena, publication, &encoding);
     if (!s_make_frame (&frame, encoding, size)) {
-        s_complain (self, "a publication could not be encoded: its readers see the gap");
+        sb_reactor_complain (self, SB_SEVERITY_ERROR, "ENCODING",
+                             "a publication could not be encoded: its readers see the gap");
         self->publish_refused++;
         return;
     }
@@ -146,7 +147,8 @@ void sb_reactor_reply (sb_reactor_t *self, const sb_envelope_t *envelope, const 
         size = sb_encode_command_reply (self->encode_arena, &shorter, &encoding);
     }
     if (!s_make_frame (&frame, encoding, size)) {
-        s_complain (self, "a reply could not be encoded: the asker runs into its timeout");
+        sb_reactor_complain (self, SB_SEVERITY_ERROR, "ENCODING",
+                             "a reply could not be encoded: the asker runs into its timeout");
         return;
     }
     if (s_send_envelope (socket, envelope) && zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) >= 0)

@@ -372,6 +372,7 @@ static void s_tick (sb_reactor_t *self)
         event.tick.cut_connections += sb_connections_cut (self->sockets.sockets[i].connections);
     event.tick.publish_refused = self->publish_refused;
     event.tick.log_lines_lost = sb_log_lost (self->log) + sb_log_audit_lost (self->log);
+    event.tick.replies_undelivered = self->replies_undelivered;
     sb_reactor_step (self, &event);
     sb_histogram_clear (&self->merge_times);
     self->has_merge_times = false;

@@ -50,7 +50,7 @@ struct sb_reactor {
     sb_histogram_t merge_times; /* since the last tick */
     bool has_merge_times;
     uint64_t publish_refused;     /* in all */
-    uint64_t replies_undelivered; /* in all: the asker had gone, or does not read */
+    uint64_t replies_undelivered; /* in all: the asker had gone, does not read, or sent too long an envelope */
 
     uint32_t descriptor_limit;
     uint32_t configured_agents; /* limits/agents, before it was lowered to what the descriptors bear */
@@ -63,6 +63,9 @@ uint64_t sb_reactor_clock (sb_reactor_t *self);
 
 /* Gives the event its times, steps the core, carries out the effects and what follows from them. */
 void sb_reactor_step (sb_reactor_t *self, sb_event_t *event);
+
+/* Logs what peers can make happen again and again: repeats are held back and counted. `event` and `what` are static. */
+void sb_reactor_complain (sb_reactor_t *self, sb_severity_t severity, const char *event, const char *what);
 
 /* Sends a reply that the core has no part in. */
 void sb_reactor_reply (sb_reactor_t *self, const sb_envelope_t *envelope, const sb_command_reply_t *reply);

@@ -185,10 +185,13 @@ bool sb_reactor_take_command (sb_reactor_t *self)
         assert (can_reply); /* a routing id is at most 255 octets */
         const char *fault = s_receive_request (self, &envelope, &frame, &can_reply);
         const bool has_more = zmq_msg_more (&frame);
-        if (can_reply)
+        if (can_reply) {
             s_handle_request (self, &envelope, &frame, fault);
-        else
-            sb_log_say (self->log, SB_SEVERITY_WARNING, "BAD_COMMAND", "a request was thrown away: %s", fault);
+        } else {
+            sb_reactor_complain (self, SB_SEVERITY_WARNING, "BAD_COMMAND",
+                                 "a request was thrown away: its envelope is too long to be answered");
+            self->replies_undelivered++;
+        }
         if (has_more)
             s_skip (self, SB_SOCKET_COMMAND);
     }

@@ -148,6 +148,7 @@ Test (broker_commands, the_envelope_comes_back_as_it_came_and_a_bad_one_does_no_
     s_exchange (socket, endless, endless_sizes, 11, frames, 0);
     cr_assert_eq (s_exchange (socket, enveloped, enveloped_sizes, 4, frames, SB_PATIENCE_MS), 4,
                   "thrown away; what follows is read");
+    sb_stage_await_status (&stage, "replies_undelivered", 1);
     zmq_close (socket);
     zmq_ctx_term (context);
     sb_stage_end (&stage);

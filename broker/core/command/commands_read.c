@@ -107,6 +107,7 @@ static void s_status_bounds (sb_core_t *core, sb_row_t *row)
     sb_row_integer (row, "cut_connections", core->cut_connections);
     sb_row_integer (row, "publish_refused", core->publish_refused);
     sb_row_integer (row, "log_lines_lost", core->log_lines_lost);
+    sb_row_integer (row, "replies_undelivered", core->replies_undelivered);
     sb_row_counters (core, row);
 }
 

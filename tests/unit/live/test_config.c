@@ -115,6 +115,24 @@ Test (config, defaults_are_those_of_the_core)
     sb_config_destroy (&config);
 }
 
+Test (config, a_threshold_beyond_what_the_breaker_remembers_is_refused)
+{
+    sb_config_t *config = sb_config_new ();
+    cr_assert_eq (s_read (config, "breaker\n    failure_threshold = 32\n"), 0, "%s", s_problems);
+    cr_assert_eq (s_read (config, "breaker\n    failure_threshold = 33\n"), 1);
+    cr_assert (s_names (2, "it may be 1 to 32"), "%s", s_problems);
+    sb_config_destroy (&config);
+}
+
+Test (config, what_the_core_sizes_its_tables_by_needs_a_restart)
+{
+    static const char *const paths[] = {"limits/agents",     "limits/fields",      "limits/topics",
+                                        "limits/categories", "limits/value_bytes", "limits/pending_commands",
+                                        "limits/replies",    "limits/unacked",     "history/bytes"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        cr_assert_not (sb_config_find (paths[i])->is_reloadable, "%s", paths[i]);
+}
+
 /* What sb_config_print prints; to be freed. */
 static char *s_print (const sb_config_t *config)
 {
