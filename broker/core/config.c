@@ -16,57 +16,9 @@
     }
 #define COUNT(array) ((uint32_t)(sizeof (array) / sizeof *(array)))
 
-/* SB_RULE (pattern, category), in order. */
-#define RULES                                                                                                          \
-    SB_RULE ("sentiment*", "sentiment")                                                                                \
-    SB_RULE ("fear_greed*", "sentiment") SB_RULE ("news*", "sentiment") SB_RULE ("social*", "sentiment") SB_RULE (     \
-        "risk*", "risk") SB_RULE ("vix*", "risk") SB_RULE ("var", "risk") SB_RULE ("var_*", "risk")                    \
-        SB_RULE ("drawdown*", "risk") SB_RULE ("exposure*", "risk") SB_RULE ("max_drawdown*", "risk") SB_RULE (        \
-            "leverage*", "risk") SB_RULE ("beta*", "risk") SB_RULE ("onchain*", "onchain")                             \
-            SB_RULE ("hash_rate*", "onchain") SB_RULE ("active_addresses*", "onchain") SB_RULE (                       \
-                "block*", "onchain") SB_RULE ("mempool*", "onchain") SB_RULE ("gas_*", "onchain")                      \
-                SB_RULE ("transfer*", "onchain") SB_RULE ("whale*", "onchain") SB_RULE ("macro*", "macro") SB_RULE (   \
-                    "us10y*", "macro") SB_RULE ("wti*", "macro") SB_RULE ("cpi*", "macro") SB_RULE ("gdp*", "macro")   \
-                    SB_RULE ("interest_rate*", "macro") SB_RULE ("fed_*", "macro") SB_RULE ("treasury*", "macro")      \
-                        SB_RULE ("unemployment*", "macro") SB_RULE ("inflation*", "macro") SB_RULE (                   \
-                            "dxy*",                                                                                    \
-                            "macro") SB_RULE ("fundamental*",                                                          \
-                                              "fundamental") SB_RULE ("pe_ratio*", "fundamental")                      \
-                            SB_RULE ("pe", "fundamental") SB_RULE ("cape*",                                            \
-                                                                   "fundamental") SB_RULE ("eps*", "fundamental")      \
-                                SB_RULE ("earnings*", "fundamental") SB_RULE ("revenue*", "fundamental") SB_RULE (     \
-                                    "dividend*",                                                                       \
-                                    "fundamental") SB_RULE ("market_cap*", "fundamental")                              \
-                                    SB_RULE ("book_value*", "fundamental") SB_RULE ("debt*", "fundamental") SB_RULE (  \
-                                        "technical*",                                                                  \
-                                        "technical") SB_RULE ("sma*",                                                  \
-                                                              "technical") SB_RULE ("ema*", "technical")               \
-                                        SB_RULE ("rsi*", "technical") SB_RULE ("macd*", "technical") SB_RULE (         \
-                                            "vwap*", "technical") SB_RULE ("bollinger*",                               \
-                                                                           "technical") SB_RULE ("atr*", "technical")  \
-                                            SB_RULE ("volatility*", "technical") SB_RULE (                             \
-                                                "realized_volatility*",                                                \
-                                                "technical") SB_RULE ("momentum*",                                     \
-                                                                      "technical") SB_RULE ("signal*", "scanner_data") \
-                                                SB_RULE ("confidence*",                                                \
-                                                         "scanner_data") SB_RULE ("pnl*", "performance")               \
-                                                    SB_RULE ("win_rate*", "performance") SB_RULE (                     \
-                                                        "sharpe*", "performance") SB_RULE ("weight*", "performance")   \
-                                                        SB_RULE ("price*", "market_data") SB_RULE (                    \
-                                                            "last*", "market_data") SB_RULE ("bid*", "market_data")    \
-                                                            SB_RULE ("ask*",                                           \
-                                                                     "market_data") SB_RULE ("volume*", "market_data") \
-                                                                SB_RULE ("size*", "market_data")                       \
-                                                                    SB_RULE ("open", "market_data")                    \
-                                                                        SB_RULE ("high", "market_data")                \
-                                                                            SB_RULE ("low", "market_data") SB_RULE (   \
-                                                                                "close", "market_data")                \
-                                                                                SB_RULE ("spread*", "market_data")     \
-                                                                                    SB_RULE ("tick_id", "market_data")
-
 static const sb_category_rule_t s_rules[] = {
 #define SB_RULE(pattern, category) {TEXT (pattern), TEXT (category)},
-    RULES
+#include "category_rules.def"
 #undef SB_RULE
 };
 
