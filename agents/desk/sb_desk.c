@@ -290,10 +290,10 @@ static void s_print_help (const sb_desk_t *self, const sb_option_t *options, uin
     const sb_desk_program_t *program = self->program;
     printf ("usage: %s [options]\n\n%s\n\noptions:\n", program->program, program->purpose);
     sb_options_print (options, count, stdout);
-    printf ("  %-28s this text\n\nexamples:\n%s\n\n"
+    printf ("  %-28s print the version\n  %-28s this text\n\nexamples:\n%s\n\n"
             "SIGTERM and Ctrl-C end it with a summary. Exit codes: 0 done, 1 refused for good or displaced,\n"
             "2 usage, 3 no broker within --connect-timeout.\n",
-            "--help", program->examples);
+            "--version", "--help", program->examples);
 }
 
 /* Returns -1 to go on, else the exit code. */
@@ -307,6 +307,9 @@ static int s_read_options (sb_desk_t *self, int argc, char **argv)
         return -1;
     case SB_OPTIONS_HELP:
         s_print_help (self, options, count);
+        return SB_EXIT_DONE;
+    case SB_OPTIONS_VERSION:
+        printf ("%s %s\n", self->program->program, SB_VERSION);
         return SB_EXIT_DONE;
     case SB_OPTIONS_BAD:
         break;

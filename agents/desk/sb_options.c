@@ -53,6 +53,8 @@ sb_options_result_t sb_options_parse (const sb_option_t *options, uint32_t optio
         const char *word = argv[i];
         if (strcmp (word, "--help") == 0 || strcmp (word, "-h") == 0)
             return SB_OPTIONS_HELP;
+        if (strcmp (word, "--version") == 0)
+            return SB_OPTIONS_VERSION;
         if (strncmp (word, "--", 2) != 0) {
             snprintf (error, error_size, "'%s' is no option: options begin with --, see --help", word);
             return SB_OPTIONS_BAD;

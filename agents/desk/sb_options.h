@@ -31,8 +31,9 @@ typedef struct {
 
 typedef enum {
     SB_OPTIONS_OK,
-    SB_OPTIONS_HELP, /* --help or -h was given */
-    SB_OPTIONS_BAD   /* `error` says what to do */
+    SB_OPTIONS_HELP,    /* --help or -h was given */
+    SB_OPTIONS_VERSION, /* --version was given */
+    SB_OPTIONS_BAD      /* `error` says what to do */
 } sb_options_result_t;
 
 /* Reads argv[1] to argv[argc - 1] into the targets. On SB_OPTIONS_BAD `error` (error_size octets, at least 1) gets

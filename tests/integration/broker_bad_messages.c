@@ -203,7 +203,7 @@ Test (broker_bad_messages, bad_agent_ids_are_refused)
 
 Test (broker_bad_messages, each_bad_delta_is_refused_with_its_reason_and_uses_up_its_number)
 {
-    static const char *const arguments[] = {"--breaker-failure-threshold=1000", NULL};
+    static const char *const arguments[] = {"--breaker-failure-threshold=32", NULL};
     static const struct {
         const char *category;
         const char *subject;

@@ -47,6 +47,7 @@ Test (options, both_spellings_of_a_value_are_read)
     cr_assert_eq (s_parse (&targets, error, "--integer=10", NULL, NULL, NULL), SB_OPTIONS_OK);
     cr_assert_eq (targets.integer, 10);
     cr_assert_eq (s_parse (&targets, error, "--help", NULL, NULL, NULL), SB_OPTIONS_HELP);
+    cr_assert_eq (s_parse (&targets, error, "--version", NULL, NULL, NULL), SB_OPTIONS_VERSION);
 }
 
 Test (options, each_mistake_has_a_sentence)
