@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * A line cut into cells. CSV is a scan for commas with a detour for quotes; JSON a recursive descent
+ * A line cut into cells. CSV is a scan for separators with a detour for quotes; JSON a recursive descent
  * of bounded depth. Unescaped text is never longer than escaped, so both work in place.
  */
 #include "sb_cells.h"
@@ -27,7 +27,7 @@ static bool s_quoted_cell (char *line, size_t size, size_t *position, sb_text_t 
     return true;
 }
 
-bool sb_cells_from_csv (sb_cells_t *self, char *line, size_t size)
+bool sb_cells_from_csv (sb_cells_t *self, char *line, size_t size, char separator)
 {
     self->count = 0;
     size_t position = 0;
@@ -36,11 +36,11 @@ bool sb_cells_from_csv (sb_cells_t *self, char *line, size_t size)
             return false;
         sb_text_t *cell = &self->cells[self->count++];
         if (position < size && line[position] == '"') {
-            if (!s_quoted_cell (line, size, &position, cell) || (position < size && line[position] != ','))
+            if (!s_quoted_cell (line, size, &position, cell) || (position < size && line[position] != separator))
                 return false;
         } else {
-            char *comma = memchr (line + position, ',', size - position);
-            size_t end = comma ? (size_t) (comma - line) : size;
+            char *found = memchr (line + position, separator, size - position);
+            size_t end = found ? (size_t)(found - line) : size;
             *cell = (sb_text_t){line + position, (uint32_t) (end - position)};
             position = end;
         }

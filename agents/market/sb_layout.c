@@ -110,6 +110,15 @@ static const char *s_read_order (void *target, const char *value)
     return NULL;
 }
 
+static const char *s_read_separator (void *target, const char *value)
+{
+    bool is_tab = strcmp (value, "tab") == 0;
+    if (!is_tab && (strlen (value) != 1 || !strchr (sb_layout_separators (), *value)))
+        return "none of , ; | tab";
+    *(char *)target = is_tab ? '\t' : *value;
+    return NULL;
+}
+
 static const char *s_read_stamp (void *target, const char *value)
 {
     bool is_end = strcmp (value, "end") == 0;
@@ -131,7 +140,9 @@ static const char *s_read_kind (void *target, const char *value)
             *(sb_layout_kind_t *) target = (sb_layout_kind_t) i;
             return NULL;
         }
-    return "no kind of layout: trade quote sided_quote mixed trade_bar quote_bar series";
+#define SB_LAYOUT_KIND_WORD(name, text, help) " " text
+    return "none of" SB_LAYOUT_KIND_TABLE (SB_LAYOUT_KIND_WORD);
+#undef SB_LAYOUT_KIND_WORD
 }
 
 static const struct {
@@ -143,6 +154,7 @@ static const struct {
     {"files", s_read_text, offsetof (sb_layout_t, files)},
     {"kind", s_read_kind, offsetof (sb_layout_t, kind)},
     {"header", s_read_boolean, offsetof (sb_layout_t, has_header)},
+    {"separator", s_read_separator, offsetof (sb_layout_t, separator)},
     {"order", s_read_order, offsetof (sb_layout_t, order)},
     {"allow_non_positive", s_read_boolean, offsetof (sb_layout_t, allow_non_positive)},
     {"allow_crossed", s_read_boolean, offsetof (sb_layout_t, allow_crossed)},
@@ -173,6 +185,11 @@ static const struct {
 const char *sb_layout_key (uint32_t place)
 {
     return place < sizeof s_keys / sizeof s_keys[0] ? s_keys[place].name : NULL;
+}
+
+const char *sb_layout_separators (void)
+{
+    return ",;|\t";
 }
 
 /* ------------------------------------------------------------------ columns, roles, fields */
@@ -233,7 +250,9 @@ static bool s_read_role (reading_t *reading, const char *name, int column)
             reading->layout->roles[i] = (int8_t) column;
             return true;
         }
-    return s_fail (reading, "no such role", name);
+#define SB_ROLE_WORD(role, text, number, help) " " text
+    return s_fail (reading, "none of the roles" SB_ROLE_TABLE (SB_ROLE_WORD), name);
+#undef SB_ROLE_WORD
 }
 
 static bool s_read_field (reading_t *reading, sb_field_kind_t kind, const char *name, int column)
@@ -265,7 +284,7 @@ static bool s_read_reference (reading_t *reading, const sb_zpl_line_t *line)
     for (int i = 0; i < 4; i++)
         if (strcmp (sections[i], line->section) == 0)
             return s_read_field (reading, (sb_field_kind_t) i, line->name, column);
-    return s_fail (reading, "no such section: roles numbers integers texts booleans", line->section);
+    return s_fail (reading, "none of the sections roles numbers integers texts booleans", line->section);
 }
 
 static bool s_visit (const sb_zpl_line_t *line, void *context)
@@ -286,7 +305,7 @@ static bool s_visit (const sb_zpl_line_t *line, void *context)
             const char *wrong = s_keys[i].read ((char *) layout + s_keys[i].offset, line->value);
             return !wrong || s_fail (reading, wrong, line->value);
         }
-    return s_fail (reading, "no such key", line->name);
+    return s_fail (reading, "no such key (README.md in the folder of the layouts explains all)", line->name);
 }
 
 /* ------------------------------------------------------------------ the whole */
@@ -330,6 +349,7 @@ bool sb_layout_parse (sb_layout_t *self, const char *name, sb_text_t text, char 
     snprintf (self->name, sizeof self->name, "%s", name);
     memset (self->roles, -1, sizeof self->roles);
     self->has_header = true;
+    self->separator = *sb_layout_separators ();
     self->price_divisor = 1;
     self->jump_confirmations = 3;
     self->quote_stale_ns = SB_SECOND_NS;

@@ -86,6 +86,7 @@ typedef struct {
     sb_layout_kind_t kind;
     sb_layout_order_t order; /* of rows in time */
     bool has_header;         /* the first line names the columns */
+    char separator;          /* between the cells of a CSV row */
     bool allow_non_positive; /* prices of zero and less are real */
     bool allow_crossed;
     char columns[SB_COLUMNS_MAX][48];
@@ -122,6 +123,9 @@ bool sb_layout_parse (sb_layout_t *self, const char *name, sb_text_t text, char 
 /* Puts a file's name to use: symbol_from_file, then % in field names. `base_name` has no folder; "-" gives no symbol.
  * False, and a sentence, when the layout needs a symbol from the name and there is none. */
 bool sb_layout_bind (sb_layout_t *self, const char *base_name, char *error, size_t error_size);
+
+/* The octets that may separate the cells of a CSV row, the usual one first. Static. */
+const char *sb_layout_separators (void);
 
 /* True when `header` (a CSV file's first line, already cut) names exactly this layout's columns. */
 bool sb_layout_matches_header (const sb_layout_t *self, const sb_cells_t *header);

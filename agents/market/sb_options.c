@@ -11,6 +11,13 @@
 
 typedef bool (*reader_t) (void *target, const char *value);
 
+/* What an argument of each kind must be, for complaints. */
+static const char s_form_TEXT[] = "not empty";
+static const char s_form_NUMBER[] = "a number from 0 up";
+static const char s_form_COUNT[] = "a whole number from 0 up";
+static const char s_form_FLAG[] = "";
+static const char s_form_PACE[] = "recorded, flat, or a number above 0";
+
 static bool s_read_TEXT (void *target, const char *value)
 {
     *(const char **) target = value;
@@ -52,12 +59,19 @@ static const struct {
     const char *option;
     const char *argument;
     const char *help;
+    const char *form;
     reader_t read;
     size_t offset;
     size_t given_offset;
 } s_table[] = {
 #define SB_OPTION_ROW(field, option, kind, argument, help)                                                             \
-    {option, argument, help, s_read_##kind, offsetof (sb_options_t, field), offsetof (sb_options_t, has_##field)},
+    {option,                                                                                                           \
+     argument,                                                                                                         \
+     help,                                                                                                             \
+     s_form_##kind,                                                                                                    \
+     s_read_##kind,                                                                                                    \
+     offsetof (sb_options_t, field),                                                                                   \
+     offsetof (sb_options_t, has_##field)},
     SB_OPTION_TABLE (SB_OPTION_ROW)
 #undef SB_OPTION_ROW
 };
@@ -88,10 +102,10 @@ static bool s_read_option (sb_options_t *self, int argc, char *const *argv, int 
     bool is_fine = s_table[row].argument ? value != NULL : equals == NULL;
     if (!is_fine || !s_table[row].read ((char *) self + s_table[row].offset, value)) {
         snprintf (error, error_size, "--%s %s: see syncbus-market --help", s_table[row].option,
-                  s_table[row].argument ? "needs an argument of the form shown" : "takes no argument");
+                  s_table[row].argument ? "needs an argument" : "takes no argument");
         if (is_fine)
-            snprintf (error, error_size, "--%s %s: not of the form %s", s_table[row].option, value,
-                      s_table[row].argument);
+            snprintf (error, error_size, "--%s %s: %s must be %s", s_table[row].option, value, s_table[row].argument,
+                      s_table[row].form);
         return false;
     }
     *(bool *) ((char *) self + s_table[row].given_offset) = true;
@@ -165,9 +179,13 @@ int sb_options_help (char *text, size_t size)
         "  syncbus-market --pace 60 --context context trades.csv.gz   an hour a minute, with slow series joined\n"
         "  zcat trades_BAC.csv.gz | syncbus-market --as trades_BAC.csv -\n"
         "  syncbus-market --sim 7                                  a simulated exchange, the same for the same seed\n"
-        "  syncbus-market --print-layout equity_trades > mine.zpl  a layout of your own to start from\n\n"
+        "  syncbus-market --print-layout equity_trades > mine.zpl  a layout of your own to start from\n"
+        "  syncbus-market --check --layout mine.zpl mine.csv       see whether it fits\n\n"
+        "README.md in the folder of the layouts (share/syncbus/layouts) explains every key of a layout.\n"
+        "Flat out, readers fall behind what the broker keeps for each: raise its --publish-agent-queue, or they lose\n"
+        "publications (they say how many).\n"
         "While this agent is paused or stopped by an operator it keeps its place in the file and reads nothing.\n"
-        "Exit codes: 0 done, 1 input refused or incomplete, or rows not published, 2 usage, 3 no broker.\n";
+        "Exit codes: 0 done, 1 input refused or incomplete, or good rows not published, 2 usage, 3 no broker.\n";
     size_t used = (size_t) snprintf (text, size, "%s", head);
     for (int i = 0; i < OPTION_COUNT; i++) {
         char left[64];

@@ -106,7 +106,7 @@ static sb_rejection_t s_cut (const sb_layout_t *layout, bool is_json, char *line
         return SB_REJECTION_BAD_TEXT;
     if (is_json)
         return sb_cells_from_json (cells, line, size) ? s_order_members (layout, cells) : SB_REJECTION_BAD_ROW;
-    if (!sb_cells_from_csv (cells, line, size))
+    if (!sb_cells_from_csv (cells, line, size, layout->separator))
         return SB_REJECTION_BAD_ROW;
     if (cells->count != layout->column_count)
         return cells->count < layout->column_count ? SB_REJECTION_MISSING_COLUMN : SB_REJECTION_EXTRA_COLUMN;

@@ -89,6 +89,64 @@ static sb_source_status_t s_read_first (sb_source_t *self, char *error, size_t e
     return SB_SOURCE_READY;
 }
 
+/* Cuts a copy of the first line into `cells`. False: it is no row of this kind. */
+static bool s_cut_first (sb_source_t *self, char separator)
+{
+    memcpy (self->work, self->first, self->first_size + 1);
+    return self->is_json ? sb_cells_from_json (&self->cells, self->work, self->first_size)
+                         : sb_cells_from_csv (&self->cells, self->work, self->first_size, separator);
+}
+
+/* Says where the first line, cut already, is not the header that the layout names. */
+static sb_source_status_t s_fail_header (sb_source_t *self, char *error, size_t error_size)
+{
+    const sb_layout_t *layout = &self->layout;
+    const sb_cells_t *cells = &self->cells;
+    char text[256];
+    uint32_t i = 0;
+    while (i < cells->count && i < layout->column_count &&
+           sb_text_equal (cells->cells[i], sb_text (layout->columns[i])))
+        i++;
+    if (cells->count != layout->column_count)
+        snprintf (text, sizeof text,
+                  "its first line has %u columns where layout %s names %u: look at columns and separator", cells->count,
+                  layout->name, layout->column_count);
+    else
+        snprintf (text, sizeof text,
+                  "column %u of its first line is not \"%s\", which layout %s names there (header = no: none)", i + 1,
+                  layout->columns[i], layout->name);
+    return s_fail (error, error_size, self->name, text);
+}
+
+static sb_source_status_t s_take_named (sb_source_t *self, char *error, size_t error_size)
+{
+    if (!sb_layout_set_find (self->set, self->layout_name, &self->layout, error, error_size))
+        return SB_SOURCE_FAILED;
+    if (self->is_json || !self->layout.has_header)
+        return SB_SOURCE_READY;
+    if (!s_cut_first (self, self->layout.separator))
+        return s_fail (error, error_size, self->name,
+                       "its first line is no header: a quote left open, or over 64 columns");
+    return sb_layout_matches_header (&self->layout, &self->cells) ? SB_SOURCE_READY
+                                                                  : s_fail_header (self, error, error_size);
+}
+
+/* Takes the layout that fits the first line, cut in each of the ways there are. */
+static sb_source_status_t s_choose (sb_source_t *self, char *error, size_t error_size)
+{
+    for (const char *separator = sb_layout_separators (); *separator; separator++) {
+        if (!s_cut_first (self, *separator))
+            continue;
+        const sb_layout_t *chosen = sb_layout_set_choose (self->set, &self->cells, self->is_json, self->name);
+        if (chosen && (self->is_json || chosen->separator == *separator)) {
+            self->layout = *chosen;
+            return SB_SOURCE_READY;
+        }
+    }
+    return s_fail (error, error_size, self->name,
+                   "no layout fits its first line: write one (see --print-layout) and give it with --layout FILE");
+}
+
 sb_source_status_t sb_source_prepare (sb_source_t *self, char *error, size_t error_size)
 {
     if (self->is_ready)
@@ -96,25 +154,10 @@ sb_source_status_t sb_source_prepare (sb_source_t *self, char *error, size_t err
     sb_source_status_t status = s_read_first (self, error, error_size);
     if (status != SB_SOURCE_READY)
         return status;
-    memcpy (self->work, self->first, self->first_size + 1);
     self->is_json = self->first[strspn (self->first, " \t")] == '{';
-    bool is_cut = self->is_json ? sb_cells_from_json (&self->cells, self->work, self->first_size)
-                                : sb_cells_from_csv (&self->cells, self->work, self->first_size);
-    if (self->layout_name) {
-        if (!sb_layout_set_find (self->set, self->layout_name, &self->layout, error, error_size))
-            return SB_SOURCE_FAILED;
-        if (!self->is_json && self->layout.has_header &&
-            !(is_cut && sb_layout_matches_header (&self->layout, &self->cells)))
-            return s_fail (error, error_size, self->name, "the first line is not the header that the layout names");
-    } else {
-        const sb_layout_t *chosen =
-            is_cut ? sb_layout_set_choose (self->set, &self->cells, self->is_json, self->name) : NULL;
-        if (!chosen)
-            return s_fail (
-                error, error_size, self->name,
-                "no layout fits its first line: write one (see --print-layout) and give it with --layout FILE");
-        self->layout = *chosen;
-    }
+    status = self->layout_name ? s_take_named (self, error, error_size) : s_choose (self, error, error_size);
+    if (status != SB_SOURCE_READY)
+        return status;
     if (!sb_layout_bind (&self->layout, self->name, error, error_size))
         return SB_SOURCE_FAILED;
     self->has_first = self->is_json || !self->layout.has_header;

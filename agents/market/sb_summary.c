@@ -58,8 +58,11 @@ int sb_summary_text (const sb_summary_t *self, char *text, size_t size)
         s_put (&writer, "  %" PRIu64 " updates of derived fields refused\n", self->derived_refused);
     if (rows->truncated_input)
         s_put (&writer, "  truncated_input: %s\n", self->error);
-    s_put (&writer, "  accounting: %s\n",
-           sb_accounting_balances (rows) ? "read = published + rejected + unchanged + refused" : "DOES NOT BALANCE");
+    if (sb_accounting_balances (rows))
+        s_put (&writer, "  accounting: read = %s + rejected + unchanged + refused%s\n",
+               self->is_check ? "good" : "published", rows->pending ? " + not decided" : "");
+    else
+        s_put (&writer, "  accounting: DOES NOT BALANCE\n");
     return (int) writer.used;
 }
 

@@ -158,11 +158,11 @@ Test (files, layouts_choose_themselves_by_the_first_line)
     cr_assert_eq (sb_layout_set_count (set), 20);
     sb_cells_t cells;
     char header[] = "Date,Price";
-    sb_cells_from_csv (&cells, header, strlen (header));
+    sb_cells_from_csv (&cells, header, strlen (header), ',');
     cr_assert_null (sb_layout_set_choose (set, &cells, false, "mine.csv"));
     cr_assert_str_eq (sb_layout_set_choose (set, &cells, false, "macro_wti_daily.csv")->name, "macro_wti_daily");
     char row[] = "1,hash,3";
-    sb_cells_from_csv (&cells, row, strlen (row));
+    sb_cells_from_csv (&cells, row, strlen (row), ',');
     cr_assert_null (sb_layout_set_choose (set, &cells, false, "numbers.csv"));
     cr_assert_str_eq (
         sb_layout_set_choose (set, &cells, false, "onchain_btc_block_arrivals_darosior_node0.csv.gz")->name,
@@ -185,4 +185,54 @@ Test (files, shipped_layout_of_the_simulation_is_the_built_in_one)
     cr_assert (strstr (error, "--list-layouts"));
     cr_assert_not (sb_layout_set_find (set, "./nosuch.zpl", &layout, error, sizeof error));
     sb_layout_set_destroy (&set);
+}
+
+static void s_write (const char *folder, const char *name, const char *text)
+{
+    char path[256];
+    snprintf (path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen (path, "w");
+    cr_assert (file && fputs (text, file) >= 0 && fclose (file) == 0);
+}
+
+/* Opens `name` in `folder` with the layouts there. Returns the complaint, "" when the layout `own` was taken. */
+static const char *s_complaint (const char *folder, const char *name, const char *layout_name)
+{
+    static char error[512];
+    char path[256];
+    *error = 0;
+    sb_layout_set_t *set = sb_layout_set_new (folder, error, sizeof error);
+    cr_assert (set, "%s", error);
+    snprintf (path, sizeof path, "%s/%s", folder, name);
+    sb_source_t *source =
+        sb_source_open (set, &(sb_source_options_t){.path = path, .layout_name = layout_name}, error, sizeof error);
+    cr_assert (source, "%s", error);
+    if (sb_source_prepare (source, error, sizeof error) == SB_SOURCE_READY)
+        cr_assert_str_eq (sb_source_layout (source)->name, "own");
+    unlink (path);
+    sb_source_close (&source);
+    sb_layout_set_destroy (&set);
+    return error;
+}
+
+Test (files, own_separator_is_found_and_a_wrong_header_is_said_where)
+{
+    char folder[] = "/tmp/sb-layouts-XXXXXX", path[256];
+    cr_assert (mkdtemp (folder));
+    s_write (folder, "own.zpl",
+             "kind = trade\ncolumns = when, px, qty\nseparator = ;\nmarket = m\nsymbol = X\n"
+             "roles\n    time = when\n    price = px\n");
+    s_write (folder, "a.csv", "when;px;qty\n1;2;3\n");
+    cr_expect_str_eq (s_complaint (folder, "a.csv", NULL), "");
+    s_write (folder, "a.csv", "when;px;qty\n1;2;3\n");
+    cr_expect_str_eq (s_complaint (folder, "a.csv", "own"), "");
+    s_write (folder, "b.csv", "when,px,qty\n1,2,3\n");
+    cr_expect (strstr (s_complaint (folder, "b.csv", NULL), "no layout fits"));
+    s_write (folder, "b.csv", "when,px,qty\n1,2,3\n");
+    cr_expect (strstr (s_complaint (folder, "b.csv", "own"), "has 1 columns where layout own names 3"));
+    s_write (folder, "c.csv", "when;price;qty\n1;2;3\n");
+    cr_expect (strstr (s_complaint (folder, "c.csv", "own"), "column 2 of its first line is not \"px\""));
+    snprintf (path, sizeof path, "%s/own.zpl", folder);
+    unlink (path);
+    rmdir (folder);
 }

@@ -13,7 +13,7 @@ static bool s_csv (const char *text)
 {
     static char line[4096];
     strcpy (line, text);
-    return sb_cells_from_csv (&s_cells, line, strlen (line));
+    return sb_cells_from_csv (&s_cells, line, strlen (line), ',');
 }
 
 static bool s_json (const char *text)
@@ -43,6 +43,25 @@ Test (reading, csv_with_a_quote_left_open_is_no_row)
         strcat (many, ",");
     cr_assert_not (s_csv (many));
     cr_assert (s_csv (many + 1));
+}
+
+Test (reading, csv_is_cut_at_the_separator_of_its_layout)
+{
+    char line[] = "a;\"b;c\";1,5;";
+    cr_assert (sb_cells_from_csv (&s_cells, line, strlen (line), ';'));
+    cr_assert_eq (s_cells.count, 4);
+    cr_assert_str_eq (s_cells.cells[1].data, "b;c");
+    cr_assert_str_eq (s_cells.cells[2].data, "1,5");
+    static const char *const text = "columns = t,p\nmarket = m\nsymbol = X\nroles\n    time = t\n    price = p\n";
+    static const struct {
+        const char *line;
+        char separator;
+    } rows[] = {{"", ','}, {"separator = ;\n", ';'}, {"separator = \"|\"\n", '|'}, {"separator = tab\n", '\t'}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char whole[512];
+        snprintf (whole, sizeof whole, "%s%s", rows[i].line, text);
+        cr_assert_eq (layout_of (whole)->separator, rows[i].separator, "%s", rows[i].line);
+    }
 }
 
 Test (reading, json_is_flattened_and_unescaped)
@@ -163,11 +182,16 @@ static void s_expect_wrong (const char *text, const char *complaint)
 
 Test (reading, bad_layout_names_its_line)
 {
-    s_expect_wrong ("kind = trade\nkolumns = a\n", "line 2: no such key: kolumns");
+    s_expect_wrong ("kind = trade\nkolumns = a\n",
+                    "line 2: no such key (README.md in the folder of the layouts explains all): kolumns");
     s_expect_wrong ("kind = tirade\n", "line 1");
     s_expect_wrong ("columns = a,b\nroles\n    time = c\n", "line 3: no such column");
-    s_expect_wrong ("columns = a,b\nroles\n    thyme = a\n", "line 3: no such role");
-    s_expect_wrong ("columns = a,b\nthings\n    x = a\n", "line 3: no such section");
+    s_expect_wrong ("columns = a,b\nroles\n    thyme = a\n", "line 3: none of the roles time market");
+    s_expect_wrong ("separator = ::\n", "line 1: none of , ; | tab");
+    s_expect_wrong ("separator = x\n", "line 1: none of , ; | tab");
+    s_expect_wrong ("kind = trades\n",
+                    "line 1: none of trade quote sided_quote mixed trade_bar quote_bar series: trades");
+    s_expect_wrong ("columns = a,b\nthings\n    x = a\n", "line 3: none of the sections");
     s_expect_wrong ("columns = a,b\nnumbers\n    \"b d\" = a\n", "line 3: not a field name");
     s_expect_wrong ("  kind = trade\n", "line 1: indented");
     s_expect_wrong ("lag = soon\n", "line 1: no duration");
