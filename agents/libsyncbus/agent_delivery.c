@@ -137,6 +137,9 @@ static void s_take_back (sb_agent_step_t *self, sb_slot_t *slot)
         if (!is_passed_on)
             sb_own_state_restore (self->state, &slot->delta, change, slot->sequence, &slot->before[i]);
     }
+    /* A whole state that was read meanwhile has told the broker what is taken back here: it needs another. */
+    if (slot->before && (self->replace.phase == SB_REPLACE_CHUNKS || slot->sequence < self->replace.read_through))
+        self->dirty = true;
 }
 
 static void s_tell_refused (sb_agent_step_t *self, const sb_slot_t *slot, const sb_refusal_t *refusal, bool kept)

@@ -104,6 +104,8 @@ void sb_levels_breaker (sb_agent_step_t *self, const sb_breaker_status_t *breake
     if (wait_ns) {
         levels->hold_until_ns = sb_step_after (self->now_ns, wait_ns);
         levels->hold_reason = SB_REASON_BREAKER_OPEN;
+    } else if (levels->hold_reason == SB_REASON_ISOLATED) {
+        levels->hold_until_ns = 0; /* released */
     }
 }
 

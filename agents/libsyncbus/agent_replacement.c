@@ -103,6 +103,7 @@ void sb_replacement_send (sb_agent_step_t *self)
         sb_replace_mark_t *end = &sb_step_send (self, SB_AGENT_MESSAGE_REPLACE_END)->replace_end;
         end->sequence = replace->sequence;
         end->chunk_count = replace->chunk_count;
+        replace->read_through = sb_window_next (self->window);
         replace->phase = SB_REPLACE_DECIDING;
         self->send_next = replace->sequence + 1;
         sb_levels_hold_after_probe (self);

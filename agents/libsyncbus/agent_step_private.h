@@ -62,6 +62,7 @@ typedef struct {
     sb_replace_phase_t phase;
     uint64_t sequence; /* its number in the window; meaningless in NONE */
     uint32_t chunk_count;
+    uint64_t read_through; /* the last one held what every number below this wrote */
     uint32_t retry_ms;    /* last wait after a refusal; 0: none */
     uint64_t retry_at_ns; /* not before */
 } sb_replace_t;

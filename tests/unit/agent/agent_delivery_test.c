@@ -433,6 +433,40 @@ Test (refusal, for_their_content_of_two_writes_of_a_field_puts_back_the_first_va
     sb_fixture_end (&f);
 }
 
+/* The whole state was read while the delta was undecided, so the broker has what is taken back here. */
+Test (refusal, for_its_content_of_what_a_whole_state_carried_sends_it_again)
+{
+    for (int is_before = 0; is_before < 2; is_before++) {
+        sb_fixture_t f = sb_fixture_make ();
+        f.welcome.state_known = !is_before;
+        sb_fixture_start (&f);
+        if (is_before)
+            sb_fixture_update (&f, "trades", "e", 1); /* waits in the window for a session: 1, the state is 2 */
+        sb_fixture_join (&f);
+        sb_heartbeat_ack_t level = sb_fixture_level (&f);
+        if (!is_before) {
+            sb_fixture_send (&f, "status", "x", 1);
+            level.state_known = false;
+            sb_fixture_heartbeat_ack (&f, &level);
+        } else {
+            sb_fixture_ack (&f, 1);
+            sb_fixture_send (&f, "status", "x", 1); /* 3, after it was read: waits behind it */
+            sb_fixture_ack (&f, 2);
+        }
+        uint64_t refused = is_before ? 3 : 1;
+        sb_fixture_refuse (&f, refused, SB_REASON_TOO_MANY_FIELDS, 0);
+        cr_assert (isnan (sb_fixture_own (&f, "status", "x")));
+        if (!is_before)
+            sb_fixture_ack (&f, 2);
+        cr_assert_eq (sb_agent_step_is_settled (f.step), (bool)is_before, "only what it carried matters");
+        const sb_agent_message_t *begin = sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0);
+        cr_assert_eq (begin != NULL, !is_before);
+        if (begin)
+            cr_assert_eq (begin->replace_begin.sequence, 3);
+        sb_fixture_end (&f);
+    }
+}
+
 Test (refusal, a_repeated_one_is_told_once)
 {
     sb_fixture_t f = sb_fixture_make ();

@@ -350,3 +350,24 @@ Test (breaker, forced_open_is_isolated_until_the_level_changes)
     cr_assert_eq (sb_fixture_status (&f), SB_AGENT_ACTIVE);
     sb_fixture_end (&f);
 }
+
+/* The wait that came with the refusal is the longest there is, as nobody knows when an operator releases it. */
+Test (breaker, a_released_agent_does_not_sit_out_the_wait_of_its_isolation)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    sb_fixture_open (&f);
+    sb_fixture_send (&f, "status", "x", 1);
+    sb_fixture_refuse (&f, 1, SB_REASON_ISOLATED, 300000);
+    sb_heartbeat_ack_t level = sb_fixture_level (&f);
+    level.decided_through = 1;
+    level.state_known = false;
+    level.breaker.state = SB_BREAKER_FORCED_OPEN;
+    level.breaker.retry_after_ms = 300000;
+    sb_fixture_heartbeat_ack (&f, &level);
+    cr_assert_eq (sb_fixture_status_reason (&f), SB_REASON_ISOLATED);
+    level.breaker.state = SB_BREAKER_HALF_OPEN;
+    level.breaker.retry_after_ms = 0;
+    sb_fixture_heartbeat_ack (&f, &level);
+    cr_assert_not_null (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0), "the first probe");
+    sb_fixture_end (&f);
+}
