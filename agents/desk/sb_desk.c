@@ -481,14 +481,17 @@ static int s_run (sb_desk_t *self)
     int code = SB_EXIT_USAGE;
     if (s_connect (self, error, sizeof error)) {
         code = s_loop (self);
-        if (code == SB_EXIT_DONE && self->was_connected) {
+        /* Without a session nothing waits: a broker that came back meanwhile would take this for the newer process. */
+        sb_agent_status_t status = sb_agent_status (self->agent);
+        bool has_session = status != SB_AGENT_CONNECTING && status != SB_AGENT_FINISHED;
+        if (code == SB_EXIT_DONE && has_session) {
             /* What waits may lead to more to send; what comes meanwhile is left, and shows as waiting. */
             sb_agent_dispatch (self->agent, 0);
             sb_agent_wait_decided (self->agent, S_LINGER_MS);
             sb_agent_dispatch (self->agent, S_ROUND_HANDLERS);
         }
         s_summarize (self, code);
-        sb_agent_destroy (&self->agent, S_LINGER_MS);
+        sb_agent_destroy (&self->agent, has_session ? S_LINGER_MS : 0);
     } else
         sb_desk_log (self, "cannot start: %s", error);
     program->stop (program->context);

@@ -199,6 +199,24 @@ def test_broker_restart():
         assert summaries["trader"]["registrations"] >= 2
 
 
+def test_end_without_broker():
+    """An agent ends at once, so that it does not come back with the broker and displace its successor."""
+    with Desk() as desk:
+        desk.start_agent("scanner")
+        desk.start_agent("market", "--sim", "3", "--pace", "20", "--progress", "0")
+        wait_for("it signals", lambda: desk.agent("scanner").get("accepted", 0) > 5)
+        assert desk.ask("isolate_agent", "scanner", "--reason", "test")[0] == 0
+        market = desk.agent("market")["accepted"]
+        wait_for("it has signals to deliver", lambda: desk.agent("market")["accepted"] > market + 1000)
+        desk.processes["broker"].kill()
+        desk.processes.pop("broker").communicate()
+        log = os.path.join(desk.folder.name, "scanner.log")
+        wait_for("it has missed the broker", lambda: "CONNECTING" in open(log, encoding="utf-8").read())
+        began = time.monotonic()
+        desk.end("scanner")
+        assert time.monotonic() - began < 2, f"it took {time.monotonic() - began} s to end"
+
+
 def main():
     for name, test in list(globals().items()):
         if name.startswith("test_"):
