@@ -29,7 +29,7 @@
     ROW (connect_s, "connect-timeout", NUMBER, "SECONDS", "give up when no broker answers for so long (default 10)")   \
     ROW (batch, "batch", COUNT, "ROWS", "rows that go out together when flat out, 1 to 256 (default 64)")              \
     ROW (progress_s, "progress", NUMBER, "SECONDS",                                                                    \
-         "between two lines of progress; 0: none (default 5, on a terminal 0.5)")                                      \
+         "between two lines of progress; 0: none (default 5; on a terminal 0.5, in its background 0)")                 \
     ROW (json, "json", FLAG, NULL, "print the summary as one JSON object")                                             \
     ROW (check, "check", FLAG, NULL, "read and validate the file, print its accounting; needs no broker")              \
     ROW (list_layouts, "list-layouts", FLAG, NULL, "print the layouts at hand")                                        \

@@ -292,7 +292,8 @@ sb_replay_result_t sb_replay_run (const sb_replay_t *replay)
     const sb_options_t *options = replay->options;
     run->replay = replay;
     run->is_terminal = isatty (STDERR_FILENO);
-    double interval_s = options->has_progress_s ? options->progress_s : run->is_terminal ? 0.5 : 5;
+    bool is_behind = run->is_terminal && tcgetpgrp (STDERR_FILENO) != getpgrp (); /* the terminal is another's */
+    double interval_s = options->has_progress_s ? options->progress_s : is_behind ? 0 : run->is_terminal ? 0.5 : 5;
     run->progress_interval_ns = (int64_t) (interval_s * 1e9);
     run->start_ns = run->progress_ns = sb_monotonic_ns ();
     run->progress_due_ns = run->start_ns + run->progress_interval_ns;
