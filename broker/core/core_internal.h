@@ -326,6 +326,8 @@ struct sb_core {
     sb_histogram_t deliveries;          /* agents' own, all added: origin to end of handler */
     sb_histogram_t merges;              /* the shell's, see SB_EVENT_TICK */
     uint64_t cut_connections;           /* by the shell's word */
+    uint64_t failed_handshakes;         /* by the shell's word */
+    uint64_t failed_accepts;            /* by the shell's word */
     uint64_t publish_refused;           /* by the shell's word */
     uint64_t log_lines_lost;            /* by the shell's word */
     uint64_t replies_undelivered;       /* by the shell's word */

@@ -171,6 +171,8 @@ typedef struct {
             /* merge times measured by the shell since the tick before; NULL when none */
             const uint64_t *merge_buckets; /* SB_HISTOGRAM_BUCKETS of them */
             uint64_t cut_connections;      /* in all: cut by libzmq for their size */
+            uint64_t failed_handshakes;    /* in all: connections that did not speak ZeroMQ, or too slowly */
+            uint64_t failed_accepts;       /* in all: connections that no file descriptor was left for */
             uint64_t publish_refused;      /* in all: frames that the PUB socket did not take */
             uint64_t log_lines_lost;       /* in all: lines of log and audit log that could not be written */
             uint64_t replies_undelivered;  /* in all: replies to commands that could not be handed to their asker */

@@ -277,6 +277,8 @@ static void s_take_measures (sb_core_t *self, const sb_event_t *event)
     if (event->tick.merge_buckets)
         sb_histogram_merge (&self->merges, event->tick.merge_buckets, SB_HISTOGRAM_BUCKETS);
     self->cut_connections = event->tick.cut_connections;
+    self->failed_handshakes = event->tick.failed_handshakes;
+    self->failed_accepts = event->tick.failed_accepts;
     self->publish_refused = event->tick.publish_refused;
     self->log_lines_lost = event->tick.log_lines_lost;
     self->replies_undelivered = event->tick.replies_undelivered;

@@ -368,8 +368,12 @@ static void s_tick (sb_reactor_t *self)
 {
     sb_event_t event = {.kind = SB_EVENT_TICK};
     event.tick.merge_buckets = self->has_merge_times ? self->merge_times.buckets : NULL;
-    for (int i = 0; i < SB_SOCKETS; i++)
-        event.tick.cut_connections += sb_connections_cut (self->sockets.sockets[i].connections);
+    for (int i = 0; i < SB_SOCKETS; i++) {
+        const sb_connections_t *connections = self->sockets.sockets[i].connections;
+        event.tick.cut_connections += sb_connections_cut (connections);
+        event.tick.failed_handshakes += sb_connections_failed_handshakes (connections);
+        event.tick.failed_accepts += sb_connections_failed_accepts (connections);
+    }
     event.tick.publish_refused = self->publish_refused;
     event.tick.log_lines_lost = sb_log_lost (self->log) + sb_log_audit_lost (self->log);
     event.tick.replies_undelivered = self->replies_undelivered;

@@ -380,5 +380,7 @@ Test (broker_bad_messages, who_speaks_no_zeromq_is_closed_and_is_not_counted_as_
     s_talk_plain_tcp (&stage, "\\377\\0\\0\\0\\0\\0\\0\\0\\1\\177\\3\\0NONSENSE");
     sb_stage_await_status (&stage, "ticks", sb_stage_status (&stage, "ticks") + 2);
     cr_assert_eq (sb_stage_status (&stage, "cut_connections"), 0);
+    sb_stage_await_status (&stage, "failed_handshakes", 3);
+    cr_assert_eq (sb_stage_status (&stage, "failed_accepts"), 0);
     sb_stage_end (&stage);
 }

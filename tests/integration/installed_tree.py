@@ -16,7 +16,7 @@ SOURCE = pathlib.Path(os.environ["SB_SOURCE_DIR"])
 PROGRAMS = ("syncbus", "syncbusd", "syncbus-market", "syncbus-scanner", "syncbus-trader", "syncbus-risk",
             "syncbus-trainer")
 FILES = ("include/syncbus.h", "share/bash-completion/completions/syncbus", "share/syncbus/syncbus.proto",
-         "share/syncbus/PROTOCOL.md", "share/doc/syncbus/README.md", "share/doc/syncbus/CHANGELOG.md",
+         "share/syncbus/PROTOCOL.md", "share/syncbus/layouts/README.md", "share/doc/syncbus/README.md", "share/doc/syncbus/CHANGELOG.md",
          "share/doc/syncbus/LICENSE")
 START_SECONDS = 20
 

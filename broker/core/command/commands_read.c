@@ -105,6 +105,8 @@ static void s_status_bounds (sb_core_t *core, sb_row_t *row)
     sb_row_integer (row, "pending_commands", core->control->pending.entries.used);
     sb_row_integer (row, "remembered_replies", core->control->replies.done_count);
     sb_row_integer (row, "cut_connections", core->cut_connections);
+    sb_row_integer (row, "failed_handshakes", core->failed_handshakes);
+    sb_row_integer (row, "failed_accepts", core->failed_accepts);
     sb_row_integer (row, "publish_refused", core->publish_refused);
     sb_row_integer (row, "log_lines_lost", core->log_lines_lost);
     sb_row_integer (row, "replies_undelivered", core->replies_undelivered);
