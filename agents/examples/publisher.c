@@ -34,6 +34,8 @@ int main (int argc, char **argv)
         fprintf (stderr, "publisher: %s\n", error);
         return 2;
     }
+    if (!sb_agent_wait_active (agent, 5000))
+        fprintf (stderr, "publisher: no broker yet: is syncbusd running? What is sent now is delivered once it is\n");
     signal (SIGINT, s_interrupt);
     signal (SIGTERM, s_interrupt);
     long count = argc > 2 ? atol (argv[2]) : -1;

@@ -139,7 +139,8 @@ static void s_load_control_file (sb_reactor_t *self, sb_control_state_t *state)
     else if (state->stopped)
         sb_log_say (
             self->log, SB_SEVERITY_WARNING, "EMERGENCY_STOP",
-            "still set from before the restart: nothing is accepted until syncbus emergency_clear --latch-epoch %lu",
+            "still set from before the restart: nothing is accepted until syncbus emergency_clear --latch-epoch %lu "
+            "--reason WHY",
             (unsigned long)state->latch_epoch);
     if (!sb_control_file_save (self->control_file, state, self->epoch))
         sb_log_say (self->log, SB_SEVERITY_ERROR, "CONTROL_FILE", "%s: an emergency stop would not survive a restart",

@@ -16,6 +16,7 @@ import time
 LIVE_SECONDS = 20
 SETTLE_SECONDS = 120
 WIDTH = 80
+NO_BREAK = "\0"  # a space at which no line ends
 DESK = ("scanner", "trader", "risk", "trainer")
 # Refusals that an operator or a limit asked for, as the broker's events and audit log tell.
 EXPLAINED = {"PAUSED", "EMERGENCY_STOPPED", "ISOLATED"}
@@ -251,7 +252,7 @@ def number(value):
 
 
 def counts(row):
-    return ", ".join(f"{name} {number(value)}" for name, value in row.items()) or "none"
+    return ", ".join(f"{name}{NO_BREAK}{number(value)}" for name, value in row.items()) or "none"
 
 
 def print_table(rows, columns):
@@ -264,7 +265,7 @@ def print_table(rows, columns):
 
 def say(title, text):
     print(textwrap.fill(text, WIDTH, initial_indent=f"{title:<11}", subsequent_indent=" " * 11,
-                        break_long_words=False, break_on_hyphens=False))
+                        break_long_words=False, break_on_hyphens=False).replace(NO_BREAK, " "))
 
 
 def print_summary(summary):
