@@ -336,6 +336,8 @@ static void s_give_up (sb_agent_step_t *self, sb_slot_t *slot)
     self->refused_by_reason[SB_REASON_TOO_LARGE]++;
     s_take_back (self, slot);
     s_tell_refused (self, slot, &refusal, false);
+    for (uint32_t i = 0; slot->before && i < slot->delta.update.change_count; i++)
+        sb_own_value_clear (&slot->before[i]);
     free (slot->before);
     slot->before = NULL;
     slot->is_given_up = true;
@@ -343,12 +345,22 @@ static void s_give_up (sb_agent_step_t *self, sb_slot_t *slot)
     slot->wire_bytes = SB_MESSAGE_OVERHEAD_BYTES / 2;
 }
 
+/* How many more may be on the way: the broker remembers what it refused of max_unacked. The window may hold more, taken
+ * before that limit was known. */
+static uint32_t s_room (const sb_agent_step_t *self)
+{
+    uint64_t under_way = self->send_next - sb_window_first (self->window);
+    return under_way < self->limits.max_unacked ? self->limits.max_unacked - (uint32_t)under_way : 0;
+}
+
 /* Deltas from send_next on that go into one message: as many as fit, no update_batch cut in two. */
 static uint32_t s_batch_count (const sb_agent_step_t *self)
 {
-    uint32_t count = 0, whole = 0;
+    uint32_t count = 0, whole = 0, most = s_room (self);
     uint64_t bytes = 0;
-    for (uint64_t sequence = self->send_next; count < SB_CHANGES_MAX; sequence++) {
+    if (most > SB_CHANGES_MAX)
+        most = SB_CHANGES_MAX;
+    for (uint64_t sequence = self->send_next; count < most; sequence++) {
         const sb_slot_t *slot = sb_window_at (self->window, sequence);
         if (!slot || slot->is_replacement || bytes + slot->wire_bytes > sb_step_payload_max (self))
             break;
@@ -387,6 +399,9 @@ static bool s_may_send_next (const sb_agent_step_t *self)
 {
     const sb_slot_t *slot = sb_window_at (self->window, self->send_next);
     if (!slot)
+        return false;
+    uint32_t most = self->limits.max_unacked;
+    if (s_room (self) < (slot->group_left < most ? slot->group_left + 1 : most))
         return false;
     bool is_deciding = self->replace.phase == SB_REPLACE_DECIDING;
     return slot->is_replacement ? !is_deciding : !is_deciding || self->send_next < self->replace.sequence;

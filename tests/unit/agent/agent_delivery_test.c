@@ -90,6 +90,27 @@ Test (delivery, the_window_may_be_asked_to_be_smaller)
     sb_fixture_end (&f);
 }
 
+/* Beyond that the broker does not remember what it refused, and a lost session would make it accepted. */
+Test (delivery, never_more_are_on_the_way_than_the_broker_remembers)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    f.welcome.limits.max_unacked = 8;
+    sb_fixture_start (&f);
+    for (int i = 0; i < 20; i++)
+        sb_fixture_update (&f, "trades", "e", i); /* before the first Welcome the limit is not known */
+    sb_fixture_join (&f);
+    cr_assert_eq (s_batch (&f, 0)->delta_count, 8);
+    cr_assert_null (s_batch (&f, 1));
+    sb_fixture_ack (&f, 3);
+    cr_assert_eq (s_batch (&f, 0)->deltas[0].update.sequence, 9);
+    cr_assert_eq (s_batch (&f, 0)->delta_count, 3);
+    sb_fixture_ack (&f, 11);
+    cr_assert_eq (s_batch (&f, 0)->delta_count, 8);
+    sb_fixture_ack (&f, 19);
+    cr_assert_eq (s_batch (&f, 0)->delta_count, 1);
+    sb_fixture_end (&f);
+}
+
 Test (delivery, a_gap_is_resent_from_the_expected_sequence_once)
 {
     sb_fixture_t f = sb_fixture_make ();
