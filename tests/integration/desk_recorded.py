@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 DEMO = os.path.join(os.environ["SB_SOURCE_DIR"], "script", "demo")
 DATA = os.path.join(os.environ["SB_SOURCE_DIR"], "..", "shared", "marketdata")
@@ -39,8 +40,9 @@ def rows_of(path):
 
 
 def run_demo(*arguments):
-    answer = subprocess.run([DEMO, "--build-dir", os.environ["SB_BINARY_DIR"], "--json", *arguments], text=True,
-                            capture_output=True, check=False)
+    with tempfile.TemporaryDirectory(prefix="sb-desk-recorded-") as folder:
+        answer = subprocess.run([DEMO, "--build-dir", os.environ["SB_BINARY_DIR"], "--json", *arguments], text=True,
+                                capture_output=True, check=False, env=dict(os.environ, TMPDIR=folder))
     assert answer.returncode == 0, f"exit code {answer.returncode}\n{answer.stdout}\n{answer.stderr}"
     return json.loads(answer.stdout)
 

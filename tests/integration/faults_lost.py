@@ -102,5 +102,26 @@ def test_stopped_for_five_seconds_is_suspect_and_comes_back_live_with_the_mistak
         assert puppet.say("report")["registrations"] == 1, "the same session goes on"
 
 
+def test_dead_by_a_long_stop_it_registers_again_and_its_state_is_whole_again():
+    with Scene() as scene:
+        puppets = [scene.puppet(name, INTERVAL_MS) for name in ("quiet", "changing")]
+        for puppet in puppets:
+            puppet.fill()
+        puppets[1].say("pour 100")
+        for puppet in puppets:
+            puppet.signal(signal.SIGSTOP)
+        wait_for("both are DEAD", lambda: scene.liveness() == {"quiet": "DEAD", "changing": "DEAD"})
+        wait_for("their state is STALE", lambda: all(
+            scene.qualities("work", puppet.agent_id) == {"STALE"} for puppet in puppets))
+        for puppet in puppets:
+            puppet.signal(signal.SIGCONT)
+        wait_for("both are LIVE again", lambda: scene.liveness() == {"quiet": "LIVE", "changing": "LIVE"})
+        puppets[1].say("hold")
+        scene.assert_equal(*puppets)
+        for puppet in puppets:
+            assert puppet.say("report")["registrations"] == 2, "the dead are never revived silently"
+            assert scene.lives(puppet.agent_id) == ["LIVE", "SUSPECT", "DEAD", "LIVE"]
+
+
 if __name__ == "__main__":
     sys.exit(run_all(globals()))

@@ -62,16 +62,17 @@ def test_broker_killed_under_the_desk_comes_back_with_every_agent_and_all_state(
         assert puppet.say("report")["registrations"] == 3
 
 
-def test_broker_ended_by_sigterm_and_started_again_is_the_same_to_the_agents():
+def test_broker_ended_by_sigterm_and_started_again_has_all_of_who_changed_and_of_who_did_not():
     with Scene() as scene:
-        puppet = scene.puppet("puppet", 500)
-        puppet.fill()
+        changing, quiet = scene.puppet("changing", 500), scene.puppet("quiet", 500)
+        for puppet in (changing, quiet):
+            puppet.fill()
         scene.broker.send_signal(signal.SIGTERM)
         assert scene.broker.wait(20) == 0
-        puppet.say("churn 300")
+        changing.say("churn 300")
         scene.start_broker()
-        wait_for("it registers again", lambda: scene.liveness().get("puppet") == "LIVE")
-        scene.assert_equal(puppet)
+        wait_for("they register again", lambda: scene.liveness() == {"changing": "LIVE", "quiet": "LIVE"})
+        scene.assert_equal(changing, quiet)
 
 
 if __name__ == "__main__":
