@@ -147,7 +147,7 @@ static void s_status_categories (sb_core_t *core, sb_call_t *call)
     }
 }
 
-static void s_status_refusals (sb_core_t *core, sb_call_t *call)
+static void s_refusals (sb_core_t *core, sb_call_t *call)
 {
     for (uint32_t i = 0; i < SB_REASON_LIMIT; i++) {
         if (core->refusals[i] == 0)
@@ -170,7 +170,7 @@ void sb_handle_status (sb_core_t *core, sb_call_t *call)
     s_status_bounds (core, &row);
     s_status_receipts (core, call);
     s_status_categories (core, call);
-    s_status_refusals (core, call);
+    s_refusals (core, call);
 }
 
 /* ------------------------------------------------------------------ pages of agents */
@@ -251,9 +251,11 @@ void sb_handle_health (sb_core_t *core, sb_call_t *call)
     uint32_t limit;
     if (!sb_call_page (core, call, &place, &limit))
         return;
-    sb_call_reserve (core, call, limit + 1);
-    if (!place.is_continued)
+    sb_call_reserve (core, call, limit + 1 + SB_REASON_LIMIT);
+    if (!place.is_continued) {
         s_health_system (core, call);
+        s_refusals (core, call);
+    }
     s_agents (core, call, place.position, limit, s_health_agent);
 }
 

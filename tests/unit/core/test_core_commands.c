@@ -540,3 +540,24 @@ Test (core_commands, status_counts_agents_categories_and_refusals)
                                       control_is_text (&harness, i, "reason", "SEQUENCE_GAP"));
     cr_assert (has_refusal);
 }
+
+Test (core_commands, health_says_refusals_by_reason_on_its_first_page_only)
+{
+    harness_delta (&harness, 11, 5, "market_data", "BTC", "price", 1);
+    sb_parameter_t one = control_parameter_integer ("limit", 1);
+    s_with (1, "health", one, one, 1);
+    control_expect (&harness, NONE);
+    cr_assert (control_is_text (&harness, 0, "record", "system"));
+    cr_assert (control_is_text (&harness, 1, "record", "refusal"));
+    cr_assert (control_is_text (&harness, 1, "reason", "SEQUENCE_GAP"));
+    cr_assert_eq (control_integer (&harness, 1, "refused"), 1);
+    cr_assert_eq (control_reply (&harness)->record_count, 3);
+    cr_assert (control_is_text (&harness, 2, "record", "agent"));
+    char cursor[128];
+    sb_text_t next = control_reply (&harness)->next_cursor;
+    snprintf (cursor, sizeof cursor, "%.*s", (int)next.size, next.data);
+    s_with (2, "health", one, control_parameter_text ("cursor", cursor), 2);
+    control_expect (&harness, NONE);
+    cr_assert_eq (control_reply (&harness)->record_count, 1);
+    cr_assert (control_is_text (&harness, 0, "record", "agent"));
+}

@@ -146,10 +146,11 @@ Test (core_health, agents_score_is_success_by_success_and_failure)
         harness_delta (&harness, 101, i, "market_data", "", "price", (double)i);
     harness_delta (&harness, 101, 9, "market_data", "", "price", 9);
     s_health ();
-    cr_assert (control_is_text (&harness, 1, "agent_id", "agent-1"));
-    cr_assert_eq (control_integer (&harness, 1, "successes"), 3);
-    cr_assert_eq (control_integer (&harness, 1, "failures"), 1);
-    cr_assert_float_eq (control_column (&harness, 1, "health_score")->number, 0.75, 0);
+    cr_assert (control_is_text (&harness, 1, "reason", "SEQUENCE_GAP"));
+    cr_assert (control_is_text (&harness, 2, "agent_id", "agent-1"));
+    cr_assert_eq (control_integer (&harness, 2, "successes"), 3);
+    cr_assert_eq (control_integer (&harness, 2, "failures"), 1);
+    cr_assert_float_eq (control_column (&harness, 2, "health_score")->number, 0.75, 0);
 }
 
 Test (core_health, agent_that_did_nothing_has_score_zero_over_one)
