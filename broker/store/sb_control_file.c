@@ -156,13 +156,21 @@ static int s_read_file (sb_control_file_t *self, size_t *size)
     return error;
 }
 
+/* Gives the file a second name for people to look at. It keeps its own until a new state takes that: should none be
+ * saved, the next start is stopped again. What can have one name only, a folder say, is moved out of the way. */
+static bool s_keep_aside (const char *path, const char *aside)
+{
+    unlink (aside);
+    return link (path, aside) == 0 || rename (path, aside) == 0;
+}
+
 /* The state of a broker that cannot know whether it was stopped. */
 static sb_control_outcome_t s_corrupt (sb_control_file_t *self, const char *fault, int64_t unix_ns,
                                        sb_control_state_t *state, uint64_t *epoch)
 {
     char aside[PATH_MAX + 16];
     snprintf (aside, sizeof aside, "%s.corrupt", self->path);
-    bool is_kept = rename (self->path, aside) == 0;
+    bool is_kept = s_keep_aside (self->path, aside);
     s_say (self, "%s cannot be used: %s; %s%s", self->path, fault,
            is_kept ? "it is kept as " : "it could not be moved aside", is_kept ? aside : "");
     snprintf (self->reason, sizeof self->reason, "the control state could not be read: %s", fault);

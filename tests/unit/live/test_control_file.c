@@ -218,7 +218,23 @@ Test (control_file, a_damaged_file_starts_stopped_and_is_kept_aside)
     char aside[160];
     snprintf (aside, sizeof aside, "%s.corrupt", s_path);
     cr_assert_eq (access (aside, F_OK), 0);
-    cr_assert_neq (access (s_path, F_OK), 0);
+    sb_control_file_destroy (&file);
+}
+
+/* Where nothing can be saved, say on a full disk, the next start must not find a folder without any state. */
+Test (control_file, a_damaged_file_stands_until_another_is_saved)
+{
+    sb_control_file_t *file = s_new ();
+    s_write_raw ("syncbus-control 1\nepoch 1");
+    sb_control_state_t state;
+    uint64_t epoch;
+    for (int start = 0; start < 2; start++) {
+        cr_assert_eq (sb_control_file_load (file, s_now_unix_ns, &state, &epoch), SB_CONTROL_CORRUPT, "start %d", start);
+        cr_assert (state.stopped);
+    }
+    cr_assert (sb_control_file_save (file, &state, epoch));
+    cr_assert_eq (sb_control_file_load (file, s_now_unix_ns, &state, &epoch), SB_CONTROL_LOADED);
+    cr_assert (state.stopped);
     sb_control_file_destroy (&file);
 }
 
