@@ -115,11 +115,17 @@ static void s_put_time (FILE *file, int64_t unix_ns)
     fprintf (file, "%s.%03dZ", text, (int)(unix_ns / 1000000 % 1000));
 }
 
-/* A member of a JSON object, with a comma before it. Octets that are no UTF-8 become question marks. */
+/* A member of a JSON object, with a comma before it. Octets that are no UTF-8 become question marks; what is longer
+ * than TEXT_MAX is cut between characters, since a peer's text may be as long as its message. */
 static void s_put_member (FILE *file, const char *name, sb_text_t text)
 {
     fprintf (file, ",\"%s\":\"", name);
     const bool is_utf8 = sb_text_is_utf8 (text);
+    const bool is_cut = text.size > TEXT_MAX;
+    if (is_cut)
+        text.size = TEXT_MAX;
+    while (is_cut && is_utf8 && ((unsigned char)text.data[text.size] & 0xc0) == 0x80)
+        text.size--;
     for (uint32_t i = 0; i < text.size; i++) {
         unsigned char octet = (unsigned char)text.data[i];
         if (octet == '"' || octet == '\\')
@@ -129,7 +135,7 @@ static void s_put_member (FILE *file, const char *name, sb_text_t text)
         else
             fputc (octet >= 0x80 && !is_utf8 ? '?' : octet, file);
     }
-    fputc ('"', file);
+    fputs (is_cut ? "...\"" : "\"", file);
 }
 
 /* A text in a plain line: nothing in it moves the cursor or ends the line. */

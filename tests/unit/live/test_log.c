@@ -152,6 +152,25 @@ Test (log, the_audit_log_has_every_field_and_holds_nothing_back)
         20);
 }
 
+Test (log, a_text_as_long_as_a_message_does_not_make_a_line_as_long)
+{
+    static char command[262144] = "x";
+    for (size_t i = 1; i + 2 < sizeof command; i += 2)
+        memcpy (command + i, "\xc3\xa4", 2);
+    sb_config_t config = s_config (SB_LOG_PLAIN);
+    sb_log_t *log = sb_log_new (&config);
+    const sb_audit_t audit = {.command_id = sb_text ("id-1"),
+                              .command = {command + 2, 262000}, /* begins within a character: not UTF-8 */
+                              .agent_id = {command, 262143},
+                              .code = SB_REASON_UNKNOWN_COMMAND};
+    sb_log_audit (log, &audit);
+    sb_log_destroy (&log);
+    const char *line = s_content ();
+    cr_assert_lt (strlen (line), 6000);
+    cr_assert_not_null (strstr (line, "\"agent\":\"x\xc3\xa4"));
+    cr_assert_not_null (strstr (line, "\xc3\xa4...\",\"issuer\""), "cut between characters, and says so");
+}
+
 Test (log, a_full_disk_costs_lines_which_are_counted_and_said_once)
 {
     cr_redirect_stderr ();
