@@ -192,7 +192,7 @@ typedef struct sb_agent_record {
     uint64_t instance_id;                             /* current or last; 0: none yet */
     uint64_t past_instances[SB_INSTANCES_REMEMBERED]; /* displaced ones, the newest first; 0: none */
     uint64_t decided_through;                         /* of instance_id */
-    sb_refused_run_t *refused_runs;                   /* of instance_id, ascending, in core->values; may be NULL */
+    sb_refused_run_t *refused_runs; /* of instance_id, ascending, in core->values; NULL before the first */
     uint32_t refused_count;
     uint32_t refused_capacity;
     bool in_gap;            /* a sequence gap was counted and not yet left */

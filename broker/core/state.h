@@ -172,6 +172,10 @@ void sb_decide_flush (sb_core_t *self);
 void sb_decide_drop_notes (sb_core_t *self, sb_agent_record_t *agent);
 void sb_decide_drop_runs (sb_core_t *self, sb_agent_record_t *agent);
 
+/* Room for the first runs of an agent, before its first delta: what is refused by a full store must be remembered too.
+ * False when there is none. Idempotent. */
+bool sb_decide_reserve_runs (sb_core_t *self, sb_agent_record_t *agent);
+
 /* The refusals remembered above `above`, without text, in scratch memory. */
 uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, uint64_t above,
                              const sb_refusal_t **refusals);

@@ -21,30 +21,34 @@ static void s_drop_oldest_run (sb_agent_record_t *agent)
     memmove (agent->refused_runs, agent->refused_runs + 1, agent->refused_count * sizeof *agent->refused_runs);
 }
 
-/* Doubles the room for runs within max_unacked, or drops the oldest half where that cannot be. False when there is no
- * room at all. */
-static bool s_make_run_room (sb_core_t *self, sb_agent_record_t *agent)
+bool sb_decide_reserve_runs (sb_core_t *self, sb_agent_record_t *agent)
+{
+    if (agent->refused_capacity)
+        return true;
+    agent->refused_runs = sb_blob_take (&self->values, RUNS_FIRST * sizeof *agent->refused_runs);
+    agent->refused_capacity = agent->refused_runs ? RUNS_FIRST : 0;
+    return agent->refused_runs != NULL;
+}
+
+/* Doubles the room for runs within max_unacked, or drops the oldest half where that cannot be. */
+static void s_make_run_room (sb_core_t *self, sb_agent_record_t *agent)
 {
     if (agent->refused_count < agent->refused_capacity)
-        return true;
-    uint32_t capacity = agent->refused_capacity ? agent->refused_capacity * 2 : RUNS_FIRST;
+        return;
+    uint32_t capacity = agent->refused_capacity * 2;
     sb_refused_run_t *runs = NULL;
     if (agent->refused_capacity < self->config.max_unacked)
         runs = sb_blob_take (&self->values, capacity * sizeof *runs);
     if (runs) {
-        if (agent->refused_count)
-            memcpy (runs, agent->refused_runs, agent->refused_count * sizeof *runs);
+        memcpy (runs, agent->refused_runs, agent->refused_count * sizeof *runs);
         sb_blob_give (&self->values, agent->refused_runs, agent->refused_capacity * sizeof *runs);
         agent->refused_runs = runs;
         agent->refused_capacity = capacity;
-        return true;
+        return;
     }
-    if (agent->refused_count == 0)
-        return false;
     uint32_t kept = agent->refused_count / 2;
     memmove (agent->refused_runs, agent->refused_runs + agent->refused_count - kept, kept * sizeof *runs);
     agent->refused_count = kept;
-    return true;
 }
 
 static void s_remember (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_reason_t reason)
@@ -58,8 +62,8 @@ static void s_remember (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequ
     }
     if (agent->refused_count && sequence - agent->refused_runs[0].last > UINT64_C (4) * self->config.max_unacked)
         s_drop_oldest_run (agent);
-    if (s_make_run_room (self, agent))
-        agent->refused_runs[agent->refused_count++] = (sb_refused_run_t){sequence, sequence, (uint16_t)reason};
+    s_make_run_room (self, agent);
+    agent->refused_runs[agent->refused_count++] = (sb_refused_run_t){sequence, sequence, (uint16_t)reason};
 }
 
 void sb_decide_drop_runs (sb_core_t *self, sb_agent_record_t *agent)

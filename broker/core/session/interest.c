@@ -203,9 +203,14 @@ bool sb_interest_adopt (sb_core_t *self, sb_agent_record_t *agent, const sb_regi
                         const sb_text_t *merged, uint32_t count)
 {
     size_t size = s_profile_size (registration, merged, count);
-    char *profile = sb_blob_take (&self->values, size);
+    /* The memory it has will do where it is as large: an agent that reconnects to a full store must not be locked out.
+     */
+    bool is_kept = agent->profile && sb_blob_footprint (size) == sb_blob_footprint (agent->profile_size);
+    char *profile = is_kept ? agent->profile : sb_blob_take (&self->values, size);
     if (!profile)
         return false;
+    if (is_kept)
+        agent->profile = NULL;
     sb_interest_release (self, agent);
     s_room_t room = {profile};
     agent->profile = profile;

@@ -106,7 +106,7 @@ static void s_take_new_instance (sb_core_t *self, sb_agent_record_t *agent, uint
         sb_core_end_session (self, agent, agent->peer == peer ? SB_REASON_NONE : SB_REASON_DISPLACED);
         sb_control_session_lost (self, agent);
     }
-    sb_decide_drop_runs (self, agent);
+    agent->refused_count = 0;
     agent->instance_id = registration->instance_id;
     agent->decided_through = registration->next_sequence - 1;
     agent->in_gap = false;
@@ -196,7 +196,7 @@ static void s_register (sb_core_t *self, uint64_t peer, const sb_registration_t 
         return;
     }
     s_keep_record (self, agent);
-    if (!sb_index_reserve (&self->peer_index, 1) ||
+    if (!sb_index_reserve (&self->peer_index, 1) || !sb_decide_reserve_runs (self, agent) ||
         !sb_interest_adopt (self, agent, registration, interests, interest_count)) {
         s_refuse_registration (self, peer, registration, SB_REASON_TOO_MANY_AGENTS);
         if (!agent->instance_id && !sb_control_is_kept (agent))

@@ -361,6 +361,42 @@ Test (deltas, full_store_changes_nothing)
     harness_stop (&h);
 }
 
+/* Else a repeat, or the Welcome after a lost ack, would say that it was accepted. */
+Test (deltas, full_store_still_remembers_what_it_refused)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.max_value_bytes = 1024 * 1024;
+    harness_start_configured (&h);
+    harness_register (&h, 1, "filler", 9);
+    harness_register (&h, 2, "a", 10);
+    static char large[60001];
+    memset (large, 'x', 60000);
+    sb_change_t change = harness_text ("t", large);
+    char subject[16];
+    uint64_t sequence = 0;
+    while (sequence < 1000 && !harness_saw (&h, "STORE_FULL")) {
+        snprintf (subject, sizeof subject, "s%" PRIu64, sequence);
+        harness_changes (&h, 1, ++sequence, "x", subject, &change, 1);
+        harness_flush (&h);
+    }
+    /* the last of the room */
+    for (change.value.text.size = 600; change.value.text.size > 30; change.value.text.size -= 30)
+        for (harness_forget (&h); sequence < 100000 && !harness_saw (&h, "STORE_FULL"); harness_flush (&h)) {
+            snprintf (subject, sizeof subject, "s%" PRIu64, sequence);
+            harness_changes (&h, 1, ++sequence, "x", subject, &change, 1);
+        }
+    change.value.text.size = 60000;
+    harness_changes (&h, 2, 1, "trades", "", &change, 1);
+    harness_flush (&h);
+    harness_expect (&h, "1=STORE_FULL");
+    harness_forget (&h);
+    harness_register (&h, 3, "a", 10);
+    harness_expect (&h, "WELCOME");
+    harness_expect (&h, "1=STORE_FULL");
+    harness_stop (&h);
+}
+
 Test (deltas, no_memory_refuses_and_goes_on)
 {
     harness_t h;

@@ -229,7 +229,8 @@ Test (control_file, a_damaged_file_stands_until_another_is_saved)
     sb_control_state_t state;
     uint64_t epoch;
     for (int start = 0; start < 2; start++) {
-        cr_assert_eq (sb_control_file_load (file, s_now_unix_ns, &state, &epoch), SB_CONTROL_CORRUPT, "start %d", start);
+        cr_assert_eq (sb_control_file_load (file, s_now_unix_ns, &state, &epoch), SB_CONTROL_CORRUPT, "start %d",
+                      start);
         cr_assert (state.stopped);
     }
     cr_assert (sb_control_file_save (file, &state, epoch));
