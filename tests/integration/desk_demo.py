@@ -100,7 +100,8 @@ def test_interrupt_leaves_nothing():
 
 
 def test_mistakes_are_usage():
-    for arguments in (["--nothing"], ["--seconds"], ["--seconds", "x"], ["a", "b"], ["--pace", "quick"], ["nofile"], ["/"]):
+    for arguments in (["--nothing"], ["--seconds"], ["--seconds", "x"], ["a", "b"], ["--pace", "quick"], ["nofile"],
+                      ["/"]):
         demo = Demo(*arguments)
         code, _, errors = demo.finish(10)
         assert code == 2, f"{arguments}: exit code {code}"
