@@ -198,9 +198,15 @@ static void s_mark_counts (sb_agent_step_t *self)
     self->processing_sum_at_welcome = self->processing_sum_ns;
 }
 
-static void s_heard_level (sb_agent_step_t *self)
+/* Any message of the broker: its answer to a beat may stand in line behind what was sent before. */
+static void s_heard (sb_agent_step_t *self)
 {
     self->silent_at_ns = self->now_ns + SB_AGENT_SILENT_INTERVALS * self->interval_ns;
+}
+
+static void s_heard_level (sb_agent_step_t *self)
+{
+    s_heard (self);
     sb_levels_heard (self);
 }
 
@@ -294,6 +300,7 @@ void sb_session_message (sb_agent_step_t *self, const sb_broker_message_t *messa
     }
     if (self->link != SB_LINK_SESSION)
         return;
+    s_heard (self);
     if (message->kind == SB_BROKER_MESSAGE_ACK)
         sb_delivery_decided (self, message->ack.decided_through, message->ack.refused, message->ack.refused_count);
     else if (message->kind == SB_BROKER_MESSAGE_HEARTBEAT_ACK)

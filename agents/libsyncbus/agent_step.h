@@ -27,7 +27,7 @@ enum {
     SB_AGENT_BACKOFF_MAX_MS = 5000,
     SB_AGENT_CONNECT_TIMEOUT_MS = 5000, /* for the connection's handshake */
     SB_AGENT_WELCOME_TIMEOUT_MS = 5000, /* for the answer to a Registration */
-    SB_AGENT_SILENT_INTERVALS = 3,      /* without HeartbeatAck: the session is given up */
+    SB_AGENT_SILENT_INTERVALS = 3,      /* without a message of the broker: the session is given up */
     SB_AGENT_REQUESTS_MAX = 64,         /* commands of this agent waiting for their reply */
     SB_AGENT_ANSWERS_MAX = 64,          /* commands for this agent, waiting for its handler or to be answered */
     SB_AGENT_TOPICS_MAX = 262144        /* topics whose sequence is watched for gaps */

@@ -233,6 +233,23 @@ Test (session, an_answer_in_time_keeps_it)
     sb_fixture_end (&f);
 }
 
+Test (session, an_ack_keeps_it_while_the_answer_to_a_beat_stands_in_line)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    sb_fixture_open (&f);
+    sb_fixture_send (&f, "market_data", "price", 1);
+    uint64_t end_ns = f.now_ns + 3000 * SB_MS;
+    s_beat_until (&f, end_ns);
+    sb_fixture_at (&f, end_ns - 1);
+    sb_fixture_ack (&f, 1);
+    sb_fixture_at (&f, end_ns);
+    cr_assert_eq (sb_fixture_status (&f), SB_AGENT_ACTIVE);
+    s_beat_until (&f, end_ns - 1 + 3000 * SB_MS);
+    sb_fixture_at (&f, end_ns - 1 + 3000 * SB_MS);
+    cr_assert_eq (sb_fixture_status (&f), SB_AGENT_CONNECTING, "three intervals after it");
+    sb_fixture_end (&f);
+}
+
 Test (session, its_own_standstill_is_not_laid_to_the_broker)
 {
     sb_fixture_t f = sb_fixture_make ();
