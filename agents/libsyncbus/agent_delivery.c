@@ -128,10 +128,15 @@ static void s_take_back (sb_agent_step_t *self, sb_slot_t *slot)
             for (uint32_t j = 0; !is_passed_on && j < other->delta.update.change_count; j++) {
                 if (!sb_text_equal (other->delta.update.changes[j].name, change->name))
                     continue;
+                is_passed_on = true;
+                /* Unless that one overwrote what was kept in between: it is what the application said last. */
+                bool is_next = change->is_delete ? other->before[j].value.kind == SB_VALUE_NONE
+                                                 : other->before[j].writer == slot->sequence;
+                if (!is_next)
+                    continue;
                 sb_own_value_clear (&other->before[j]);
                 other->before[j] = slot->before[i];
                 slot->before[i] = (sb_own_value_t){0};
-                is_passed_on = true;
             }
         }
         if (!is_passed_on)

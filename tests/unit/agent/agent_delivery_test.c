@@ -488,6 +488,23 @@ Test (refusal, for_its_content_of_what_a_whole_state_carried_sends_it_again)
     }
 }
 
+Test (refusal, for_its_content_does_not_put_back_over_what_was_kept_meanwhile)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    sb_fixture_open (&f);
+    sb_fixture_send (&f, "status", "x", 1);
+    sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN);
+    sb_fixture_update (&f, "status", "x", 2); /* without a session: only kept */
+    sb_fixture_join (&f);                     /* the whole state is 2 */
+    sb_fixture_send (&f, "status", "x", 3);
+    cr_assert_eq (f.sequence, 3);
+    sb_fixture_refuse (&f, 1, SB_REASON_TOO_MANY_FIELDS, 0);
+    sb_fixture_ack (&f, 2);
+    sb_fixture_refuse (&f, 3, SB_REASON_TOO_MANY_FIELDS, 0);
+    cr_assert_eq (sb_fixture_own (&f, "status", "x"), 2);
+    sb_fixture_end (&f);
+}
+
 Test (refusal, a_repeated_one_is_told_once)
 {
     sb_fixture_t f = sb_fixture_make ();
