@@ -20,7 +20,7 @@ typedef struct {
     sb_command_request_t request;
 } sb_request_t;
 
-struct sb_requests {
+struct sb_issued {
     sb_request_t *open[SB_AGENT_REQUESTS_MAX]; /* NULL: free */
     uint32_t open_count;
     uint64_t next_number;
@@ -28,15 +28,15 @@ struct sb_requests {
     uint32_t answer_count;
 };
 
-sb_requests_t *sb_requests_new (void)
+sb_issued_t *sb_issued_new (void)
 {
-    sb_requests_t *self = calloc (1, sizeof *self);
+    sb_issued_t *self = calloc (1, sizeof *self);
     if (self)
         self->next_number = 1;
     return self;
 }
 
-void sb_requests_destroy (sb_requests_t **self_p)
+void sb_issued_destroy (sb_issued_t **self_p)
 {
     if (!self_p || !*self_p)
         return;
@@ -162,7 +162,7 @@ static const sb_parameter_t *s_copy_parameters (sb_parameter_t *at, char **texts
 
 void sb_commands_answer (sb_agent_step_t *self, const sb_command_result_t *result)
 {
-    sb_requests_t *requests = self->requests;
+    sb_issued_t *requests = self->requests;
     self->progress++;
     if (self->commands_waiting > 0)
         self->commands_waiting--;
@@ -228,10 +228,10 @@ static sb_request_t *s_request_new (uint64_t token, const sb_command_request_t *
     return copy;
 }
 
-void sb_commands_request (sb_agent_step_t *self, uint64_t token, const sb_command_request_t *request,
-                          sb_agent_effects_t *answer)
+void sb_commands_issue (sb_agent_step_t *self, uint64_t token, const sb_command_request_t *request,
+                        sb_agent_effects_t *answer)
 {
-    sb_requests_t *requests = self->requests;
+    sb_issued_t *requests = self->requests;
     uint32_t slot = 0;
     while (slot < SB_AGENT_REQUESTS_MAX && requests->open[slot])
         slot++;
@@ -338,7 +338,7 @@ bool sb_commands_has_work (const sb_agent_step_t *self)
 
 void sb_commands_flush (sb_agent_step_t *self)
 {
-    sb_requests_t *requests = self->requests;
+    sb_issued_t *requests = self->requests;
     for (uint32_t i = 0; i < requests->answer_count; i++)
         s_send_answer (self, requests->answers[i]);
     requests->answer_count = 0;

@@ -281,7 +281,7 @@ static void s_goodbye (sb_agent_step_t *self, const sb_goodbye_t *goodbye)
     }
 }
 
-void sb_session_message (sb_agent_step_t *self, const sb_broker_message_t *message)
+void sb_session_hear (sb_agent_step_t *self, const sb_broker_message_t *message)
 {
     if (self->link != SB_LINK_REGISTERING && self->link != SB_LINK_SESSION)
         return;

@@ -164,7 +164,7 @@ sb_agent_step_t *sb_agent_step_new (const sb_agent_step_config_t *config)
     self->window = sb_window_new ();
     self->arena = sb_arena_new (SB_ARENA_BYTES_MAX);
     self->reception = sb_reception_new (config->seed);
-    self->requests = sb_requests_new ();
+    self->requests = sb_issued_new ();
     bool is_whole = self->state && self->window && self->arena && self->reception && self->requests;
     if (!is_whole || !s_keep_texts (self, config) || !s_make_prefixes (self)) {
         sb_agent_step_destroy (&self);
@@ -187,7 +187,7 @@ void sb_agent_step_destroy (sb_agent_step_t **self_p)
     sb_window_destroy (&self->window);
     sb_own_state_destroy (&self->state);
     sb_reception_destroy (&self->reception);
-    sb_requests_destroy (&self->requests);
+    sb_issued_destroy (&self->requests);
     sb_arena_destroy (&self->arena);
     free (self->effects);
     free (self->text_memory);
@@ -360,7 +360,7 @@ static void s_step_any (sb_agent_step_t *self, const sb_agent_event_t *event, sb
         sb_commands_answer (self, event->answer);
         break;
     case SB_AGENT_EVENT_REQUEST:
-        sb_commands_request (self, event->request.token, event->request.request, effects);
+        sb_commands_issue (self, event->request.token, event->request.request, effects);
         break;
     case SB_AGENT_EVENT_CANCEL:
         sb_commands_cancel (self, event->cancel_token);
@@ -387,7 +387,7 @@ static void s_step_io (sb_agent_step_t *self, const sb_agent_event_t *event)
         sb_session_lost (self, "the connection to the broker failed or was lost", (sb_text_t){NULL, 0});
         break;
     case SB_AGENT_EVENT_MESSAGE:
-        sb_session_message (self, event->message);
+        sb_session_hear (self, event->message);
         break;
     case SB_AGENT_EVENT_PUBLICATION:
         sb_reception_publication (self, event->publication);

@@ -63,8 +63,8 @@ typedef struct {
     uint64_t sequence; /* its number in the window; meaningless in NONE */
     uint32_t chunk_count;
     uint64_t read_through; /* the last one held what every number below this wrote */
-    uint32_t retry_ms;    /* last wait after a refusal; 0: none */
-    uint64_t retry_at_ns; /* not before */
+    uint32_t retry_ms;     /* last wait after a refusal; 0: none */
+    uint64_t retry_at_ns;  /* not before */
 } sb_replace_t;
 
 /* The last that was seen for one merged interest. */
@@ -78,7 +78,7 @@ typedef struct {
 } sb_position_t;
 
 typedef struct sb_reception sb_reception_t;
-typedef struct sb_requests sb_requests_t;
+typedef struct sb_issued sb_issued_t;
 
 struct sb_agent_step {
     /* what it was made with; texts are owned */
@@ -132,7 +132,7 @@ struct sb_agent_step {
     uint32_t event_category_count;
 
     sb_reception_t *reception;
-    sb_requests_t *requests;
+    sb_issued_t *requests;
 
     /* counts */
     sb_agent_counts_t counts;
@@ -186,7 +186,7 @@ uint64_t sb_step_after (uint64_t time_ns, uint64_t wait_ns);
 void sb_session_start (sb_agent_step_t *self);
 void sb_session_link_up (sb_agent_step_t *self);
 void sb_session_lost (sb_agent_step_t *self, const char *why, sb_text_t detail);
-void sb_session_message (sb_agent_step_t *self, const sb_broker_message_t *message);
+void sb_session_hear (sb_agent_step_t *self, const sb_broker_message_t *message);
 void sb_session_tick (sb_agent_step_t *self);
 void sb_session_say_goodbye (sb_agent_step_t *self);
 
@@ -244,12 +244,12 @@ void sb_reception_publication (sb_agent_step_t *self, const sb_publication_t *pu
 const sb_interest_position_t *sb_reception_seen (sb_agent_step_t *self, uint32_t *count);
 
 /* ---- agent_commands.c */
-sb_requests_t *sb_requests_new (void);
-void sb_requests_destroy (sb_requests_t **self_p);
+sb_issued_t *sb_issued_new (void);
+void sb_issued_destroy (sb_issued_t **self_p);
 void sb_commands_received (sb_agent_step_t *self, const sb_agent_command_t *command);
 void sb_commands_answer (sb_agent_step_t *self, const sb_command_result_t *result);
-void sb_commands_request (sb_agent_step_t *self, uint64_t token, const sb_command_request_t *request,
-                          sb_agent_effects_t *answer);
+void sb_commands_issue (sb_agent_step_t *self, uint64_t token, const sb_command_request_t *request,
+                        sb_agent_effects_t *answer);
 void sb_commands_cancel (sb_agent_step_t *self, uint64_t token);
 void sb_commands_reply (sb_agent_step_t *self, const sb_command_reply_t *reply);
 void sb_commands_flush (sb_agent_step_t *self);
