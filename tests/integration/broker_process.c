@@ -269,7 +269,7 @@ Test (broker_process, a_damaged_control_state_starts_stopped_and_says_what_to_do
 
 Test (broker_process, held_up_for_longer_than_agents_may_be_silent_it_declares_nobody_dead)
 {
-    enum { BEATS = 40 };
+    enum { BEATS = 40 }; /* 4 s: more than the 8 intervals after which silence is death */
     const struct timespec pause = {.tv_nsec = 100 * 1000000L};
     sb_stage_t stage = sb_stage_begin (NULL);
     sb_peer_t *beating = sb_peer_new (sb_scene_ingress (stage.scene), NULL);
@@ -278,7 +278,7 @@ Test (broker_process, held_up_for_longer_than_agents_may_be_silent_it_declares_n
                                                                   .agent_id = sb_text ("beating"),
                                                                   .instance_id = 1,
                                                                   .next_sequence = 1,
-                                                                  .heartbeat_interval_ms = 100}});
+                                                                  .heartbeat_interval_ms = 400}});
     cr_assert (sb_peer_await (beating, SB_BROKER_MESSAGE_WELCOME));
     sb_peer_send_heartbeat (beating);
     cr_assert (sb_peer_await (beating, SB_BROKER_MESSAGE_HEARTBEAT_ACK));
