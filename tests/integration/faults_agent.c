@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * An agent on libsyncbus for the fault tests: does what lines on standard input say, answers each with one line of JSON,
- * and keeps its own account of its state beside the library's, so that a test can hold the broker's picture to it.
+ * An agent on libsyncbus for the fault tests: does what lines on standard input say, answers each with one line of
+ * JSON, and keeps its own account of its state beside the library's, so that a test can hold the broker's picture to
+ * it.
  *
  *   faults_agent INGRESS AGENT_ID HEARTBEAT_MS
  *
@@ -184,12 +185,10 @@ static const struct {
     const char *word;
     void (*act) (s_puppet_t *self, long number);
 } s_lines[] = {
-    {"churn", s_do_churn},   /* COUNT changes */
-    {"pour", s_do_pour},     /* PER_SECOND changes, 0: flat out, until `hold` */
-    {"hold", s_do_hold},
-    {"settle", s_do_settle}, /* TIMEOUT_MS */
-    {"state", s_do_state},
-    {"report", s_do_report},
+    {"churn", s_do_churn},                          /* COUNT changes */
+    {"pour", s_do_pour},                            /* PER_SECOND changes, 0: flat out, until `hold` */
+    {"hold", s_do_hold},   {"settle", s_do_settle}, /* TIMEOUT_MS */
+    {"state", s_do_state}, {"report", s_do_report},
 };
 
 static void s_obey (s_puppet_t *self, const char *line)
