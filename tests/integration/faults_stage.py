@@ -300,6 +300,3 @@ def run_all(tests):
             test()
             print(f"passed {name} ({time.monotonic() - began:.1f} s)", flush=True)
     return 0
-
-
-__all__ = ["Scene", "PATIENCE_S", "as_milliseconds", "run_all", "signal", "subprocess", "sys", "threading", "time", "wait_for"]
