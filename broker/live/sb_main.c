@@ -53,12 +53,29 @@ static int s_check_config (const sb_options_t *options, FILE *problems)
     return EXIT_SUCCESS;
 }
 
+/* Says which variables may be misspelt. */
+static void s_warn_of_variables (const sb_options_t *options, sb_log_t *log)
+{
+    char *warnings = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream (&warnings, &size);
+    assert (file);
+    sb_options_unknown_variables (options, file);
+    fclose (file);
+    char *rest = warnings;
+    for (char *line = strsep (&rest, "\n"); line; line = strsep (&rest, "\n"))
+        if (line[0])
+            sb_log_say (log, SB_SEVERITY_WARNING, "UNKNOWN_VARIABLE", "%s", line);
+    free (warnings);
+}
+
 static int s_run (sb_options_t *options, sb_config_t *config)
 {
     char problem[PROBLEM_OCTETS];
     int signal_descriptor = s_block_signals ();
     sb_log_t *log = sb_log_new (config);
     assert (signal_descriptor >= 0 && log);
+    s_warn_of_variables (options, log);
     const sb_reactor_options_t reactor_options = {.config = config,
                                                   .source = sb_options_make_config,
                                                   .source_context = options,

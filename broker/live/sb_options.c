@@ -128,6 +128,41 @@ uint32_t sb_options_read (sb_options_t *self, char *const *arguments, char *cons
     return problem_count;
 }
 
+/* A variable's name, of `size` octets, that some program of SyncBus reads. */
+static bool s_is_known_variable (const char *name, size_t size)
+{
+    /* Those that are no key: of syncbusd, of the agents and the command line, of the image's build. */
+    static const char *const others[] = {"SYNCBUS_CONFIG",  "SYNCBUS_INGRESS", "SYNCBUS_PUBLISH",   "SYNCBUS_COMMAND",
+                                         "SYNCBUS_LAYOUTS", "SYNCBUS_SCHEMAS", "SYNCBUS_BASE_IMAGE"};
+    char known[NAME_MAX_OCTETS];
+    uint32_t count;
+    const sb_config_key_t *keys = sb_config_keys (&count);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strlen (others[i]) == size && memcmp (others[i], name, size) == 0)
+            return true;
+    for (uint32_t i = 0; i < count; i++) {
+        sb_config_variable_name (&keys[i], known, sizeof known);
+        if (strlen (known) == size && memcmp (known, name, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+uint32_t sb_options_unknown_variables (const sb_options_t *self, FILE *warnings)
+{
+    static const char prefix[] = "SYNCBUS_";
+    uint32_t count = 0;
+    for (char *const *entry = self->environment; entry && *entry; entry++) {
+        const size_t size = strcspn (*entry, "=");
+        if (strncmp (*entry, prefix, sizeof prefix - 1) != 0 || s_is_known_variable (*entry, size))
+            continue;
+        fprintf (warnings, "environment: %.*s is no variable of SyncBus, and is not heeded: see syncbusd --help\n",
+                 size > 200 ? 200 : (int)size, *entry);
+        count++;
+    }
+    return count;
+}
+
 sb_config_t *sb_options_make_config (void *context, FILE *problems)
 {
     const sb_options_t *self = context;

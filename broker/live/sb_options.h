@@ -28,6 +28,10 @@ typedef struct {
  * name here, for its value by sb_options_make_config. Writes problems as sb_config.h says; returns their number. */
 uint32_t sb_options_read (sb_options_t *self, char *const *arguments, char *const *environment, FILE *problems);
 
+/* Writes a line for each variable whose name begins with SYNCBUS_ and that no program of SyncBus reads: it may be
+ * misspelt. Returns their number. Nothing fails: another program's variable may bear the name. */
+uint32_t sb_options_unknown_variables (const sb_options_t *self, FILE *warnings);
+
 /* Defaults, file, environment, flags, in this order; finished. NULL after writing to `problems`. `context` is an
  * sb_options_t: this is an sb_config_source_t. */
 sb_config_t *sb_options_make_config (void *context, FILE *problems);

@@ -221,8 +221,9 @@ void sb_reactor_destroy (sb_reactor_t **self_p)
 
 /* ---------------------------------------------------------------- ready */
 
-/* Writes the ready file under another name first, so that whoever waits for it never reads half of it. */
-static void s_write_ready_file (const sb_reactor_t *self)
+/* Writes the ready file under another name first, so that whoever waits for it never reads half of it. False after
+ * saying why it cannot be written. */
+static bool s_write_ready_file (const sb_reactor_t *self)
 {
     const char *path = self->config->ready_file;
     char other[4096 + 8];
@@ -235,21 +236,30 @@ static void s_write_ready_file (const sb_reactor_t *self)
                  self->sockets.sockets[SB_SOCKET_COMMAND].endpoint, (int)getpid ());
         is_written = fclose (file) == 0 && rename (other, path) == 0;
     }
-    if (!is_written)
-        sb_log_say (self->log, SB_SEVERITY_ERROR, "READY_FILE", "%s cannot be written: %s", path, strerror (errno));
+    if (!is_written) {
+        const int error = errno;
+        sb_log_say (self->log, SB_SEVERITY_ERROR, "READY_FILE",
+                    "the ready file %s cannot be written: %s: choose another with --ready-file", path,
+                    strerror (error));
+        unlink (other);
+    }
+    return is_written;
 }
 
-static void s_announce (const sb_reactor_t *self)
+/* Tells whoever waits that the broker serves. False when the ready file cannot be written: its reader would wait for
+ * ever. */
+static bool s_announce (const sb_reactor_t *self)
 {
     const sb_socket_t *sockets = self->sockets.sockets;
+    if (self->config->ready_file[0] && !s_write_ready_file (self))
+        return false;
     printf ("syncbusd %s ready: ingress %s publish %s command %s\n", SB_VERSION, sockets[SB_SOCKET_INGRESS].endpoint,
             sockets[SB_SOCKET_PUBLISH].endpoint, sockets[SB_SOCKET_COMMAND].endpoint);
     fflush (stdout);
     sb_log_say (self->log, SB_SEVERITY_INFO, "STARTED", "syncbusd %s, epoch %lu, ingress %s, publish %s, command %s",
                 SB_VERSION, (unsigned long)self->epoch, sockets[SB_SOCKET_INGRESS].endpoint,
                 sockets[SB_SOCKET_PUBLISH].endpoint, sockets[SB_SOCKET_COMMAND].endpoint);
-    if (self->config->ready_file[0])
-        s_write_ready_file (self);
+    return true;
 }
 
 /* ---------------------------------------------------------------- signals */
@@ -471,13 +481,13 @@ int sb_reactor_run (sb_reactor_t *self)
 {
     zmq_pollitem_t items[POLL_ITEMS];
     s_make_poll_items (self, items);
-    s_announce (self);
+    const bool is_announced = s_announce (self);
     bool has_more = false;
-    while (!self->is_stopping) {
+    while (is_announced && !self->is_stopping) {
         int rc = zmq_poll (items, POLL_ITEMS, s_timeout_ms (self, has_more));
         assert (rc >= 0 || errno == EINTR);
         has_more = s_turn (self);
     }
     s_shut_down (self);
-    return 0;
+    return is_announced ? 0 : 1;
 }
