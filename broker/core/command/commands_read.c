@@ -208,11 +208,15 @@ static const char *s_operator_name (const sb_agent_record_t *agent)
 static void s_health_agent (sb_core_t *core, const sb_agent_record_t *agent, sb_row_t *row)
 {
     bool is_healthy = sb_health_is_healthy (core, agent);
+    /* Who said goodbye is neither well nor ill, and counts in no total. */
+    bool is_judged = agent->liveness.state != SB_LIVENESS_OFFLINE;
     sb_row_text (row, "record", sb_text ("agent"));
     sb_row_number (row, "health_score", sb_health_agent_score (agent));
-    sb_row_text (row, "indicator", sb_text (is_healthy ? "green" : "red"));
+    if (is_judged)
+        sb_row_text (row, "indicator", sb_text (is_healthy ? "green" : "red"));
     sb_row_text (row, "agent_id", sb_core_copy (core, sb_core_agent_id (agent)));
-    sb_row_boolean (row, "is_healthy", is_healthy);
+    if (is_judged)
+        sb_row_boolean (row, "is_healthy", is_healthy);
     sb_row_text (row, "liveness", sb_text (sb_liveness_name (agent->liveness.state)));
     sb_row_boolean (row, "mute", agent->liveness.is_mute);
     sb_row_text (row, "operator_state", sb_text (s_operator_name (agent)));

@@ -92,6 +92,10 @@ Test (core_health, silent_agents_lower_the_score_and_those_who_left_do_not)
     cr_assert_eq (control_integer (&harness, 0, "total"), 4);
     cr_assert_eq (control_integer (&harness, 0, "healthy"), 3);
     cr_assert (control_is_text (&harness, 0, "indicator", "yellow"));
+    cr_assert (control_is_text (&harness, 4, "indicator", "red"), "silent");
+    cr_assert (control_is_text (&harness, 5, "liveness", "OFFLINE"));
+    cr_assert_null (control_column (&harness, 5, "indicator"), "a clean exit is no fault");
+    cr_assert_null (control_column (&harness, 5, "is_healthy"));
 }
 
 Test (core_health, paused_is_healthy_and_cut_off_is_not)
