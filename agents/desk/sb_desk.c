@@ -490,7 +490,9 @@ static int s_run (sb_desk_t *self)
             sb_agent_wait_decided (self->agent, S_LINGER_MS);
             sb_agent_dispatch (self->agent, S_ROUND_HANDLERS);
         }
-        s_summarize (self, code);
+        /* Who never met a broker has done nothing to sum up; a program that reads JSON still gets its document. */
+        if (code != SB_EXIT_NO_BROKER || self->json)
+            s_summarize (self, code);
         sb_agent_destroy (&self->agent, has_session ? S_LINGER_MS : 0);
     } else
         sb_desk_log (self, "cannot start: %s", error);

@@ -113,7 +113,7 @@ static void s_housekeeping (run_t *run, int64_t now_ns)
         bool is_active = sb_agent_status (sb_publisher_agent (run->replay->publisher)) == SB_AGENT_ACTIVE;
         if (is_active && now_ns >= run->quality_due_ns) {
             run->quality_due_ns = now_ns + QUALITY_INTERVAL_MS * INT64_C (1000000);
-            s_set_status (run, "REPLAYING");
+            s_set_status (run, "replaying");
             s_send_quality (run);
         }
     }
@@ -279,7 +279,7 @@ static void s_finish (run_t *run)
     if (!run->replay->publisher)
         return;
     sb_publisher_settle_all (run->replay->publisher, 10000);
-    s_set_status (run, "DONE");
+    s_set_status (run, "done");
     s_send_quality (run);
     sb_publisher_settle_all (run->replay->publisher, 2000);
 }

@@ -51,8 +51,9 @@ int sb_summary_text (const sb_summary_t *self, char *text, size_t size)
            "  of the rows kept: %" PRIu64 " repeated, %" PRIu64 " suspicious, %" PRIu64
            " with a price of zero or less; %" PRIu64 " values missing\n",
            rows->repeated, rows->suspicious, rows->non_positive, rows->values_missing);
-    s_put (&writer, "  %" PRIu64 " subjects, %" PRIu64 " context series of %" PRIu64 " rows", self->subjects,
-           self->context_series, self->context_rows);
+    s_put (&writer, "  %" PRIu64 " subject%s, %" PRIu64 " context series of %" PRIu64 " row%s", self->subjects,
+           self->subjects == 1 ? "" : "s", self->context_series, self->context_rows,
+           self->context_rows == 1 ? "" : "s");
     s_put (&writer, rows->filtered ? ", %" PRIu64 " rows of other symbols passed over\n" : "\n", rows->filtered);
     if (self->derived_refused)
         s_put (&writer, "  %" PRIu64 " updates of derived fields refused\n", self->derived_refused);

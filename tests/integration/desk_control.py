@@ -98,6 +98,9 @@ def test_exit_codes():
                                 capture_output=True, text=True, check=False, timeout=20)
         assert answer.returncode == 3, f"{name}: {answer.returncode} {answer.stderr}"
         assert "is syncbusd running?" in answer.stderr and json.loads(answer.stdout)["exit_code"] == 3
+        answer = subprocess.run([path, "--ingress", "tcp://127.0.0.1:9", "--connect-timeout", "0.5"],
+                                capture_output=True, text=True, check=False, timeout=20)
+        assert answer.returncode == 3 and answer.stdout == "", f"{name}: {answer.stdout}"
     answer = subprocess.run([PATHS["scanner"], "--enter-score", "0.2", "--exit-score", "0.3"], capture_output=True,
                             check=False)
     assert answer.returncode == 2
