@@ -121,6 +121,14 @@ void sb_levels_hold (sb_agent_step_t *self, sb_reason_t reason, uint32_t retry_a
     self->levels.hold_reason = reason;
 }
 
+void sb_levels_let_go (sb_agent_step_t *self)
+{
+    self->levels.hold_until_ns = 0;
+    self->levels.hold_reason = SB_REASON_NONE;
+    self->replace.retry_at_ns = 0;
+    self->replace.retry_ms = 0;
+}
+
 void sb_levels_hold_after_probe (sb_agent_step_t *self)
 {
     if (self->levels.breaker == SB_BREAKER_HALF_OPEN)

@@ -225,6 +225,8 @@ static void s_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
     self->beat_at_ns = self->now_ns + self->interval_ns;
     s_adopt_limits (self, &welcome->limits);
     sb_reception_welcome (self, welcome);
+    if (welcome->stream_id != self->stream_id || welcome->epoch != self->epoch)
+        sb_levels_let_go (self);
     self->stream_id = welcome->stream_id;
     self->epoch = welcome->epoch;
     self->was_welcome = true;

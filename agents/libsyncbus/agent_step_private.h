@@ -201,6 +201,8 @@ void sb_levels_tick (sb_agent_step_t *self);
 uint64_t sb_levels_deadline (const sb_agent_step_t *self);
 /* Holds deltas back for a while, after a refusal of kind ADMISSION. */
 void sb_levels_hold (sb_agent_step_t *self, sb_reason_t reason, uint32_t retry_after_ms);
+/* What held deltas back was another broker's word, or the same one's before it started anew: it holds no more. */
+void sb_levels_let_go (sb_agent_step_t *self);
 /* After a probe of a half-open breaker nothing goes out until the next one is due. */
 void sb_levels_hold_after_probe (sb_agent_step_t *self);
 /* Why a delta of that category would not be accepted now; SB_REASON_NONE when it would. */

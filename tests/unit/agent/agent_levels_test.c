@@ -371,3 +371,31 @@ Test (breaker, a_released_agent_does_not_sit_out_the_wait_of_its_isolation)
     cr_assert_not_null (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0), "the first probe");
     sb_fixture_end (&f);
 }
+
+/* ------------------------------------------------------------------ another broker */
+
+/* True when the whole state goes out at once after a refusal with a long wait and a Welcome of that epoch. */
+static bool s_is_tried_again (sb_reason_t reason, uint64_t epoch)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    sb_fixture_open (&f);
+    cr_assert_eq (sb_fixture_send (&f, "risk", "x", 1), SB_REASON_NONE);
+    sb_fixture_refuse (&f, 1, reason, 86400000);
+    sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN);
+    f.welcome.epoch = epoch;
+    f.welcome.state_known = false;
+    f.welcome.decided_through = 1;
+    sb_fixture_join (&f);
+    bool is_sent = sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_END, 0) != NULL;
+    cr_assert (!is_sent || sb_fixture_status (&f) == SB_AGENT_ACTIVE);
+    sb_fixture_end (&f);
+    return is_sent;
+}
+
+Test (refusal, the_wait_of_a_broker_that_started_anew_is_over)
+{
+    cr_expect_not (s_is_tried_again (SB_REASON_PAUSED, 1));
+    cr_expect (s_is_tried_again (SB_REASON_PAUSED, 2));
+    cr_expect_not (s_is_tried_again (SB_REASON_STORE_FULL, 1));
+    cr_expect (s_is_tried_again (SB_REASON_STORE_FULL, 2));
+}
