@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Seeds of the stateful targets: short plays of what real agents, brokers and operators do, record by record. The
+ * records are those of core_targets.c and agent_target.c.
+ */
+#include "seeds.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sb_names.h"
+
+/* Records of core_targets.c. */
+enum { FRAME, TIME, FLUSH, LOST, REQUEST, SESSION, OPERATE, STORE };
+/* Records of agent_target.c that are other ones. */
+enum { MESSAGE = 0, PUBLICATION = 1, AGENT_TIME = 2, LINK = 3, UPDATE = 4, HANDLER = 5, COMMAND = 6, WELCOME = 7 };
+
+/* ------------------------------------------------------------------ what hostile sessions send */
+
+static void s_register (seed_t *seed, uint8_t peer, const char *agent_id, uint64_t instance_id)
+{
+    static const sb_text_t interests[] = {{"market_data", 11}, {"risk.a", 6}};
+    static const sb_label_t label = {{"desk", 4}, {"one", 3}};
+    sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_REGISTRATION};
+    message.registration = (sb_registration_t){.protocol = SB_PROTOCOL,
+                                               .agent_id = sb_text (agent_id),
+                                               .instance_id = instance_id,
+                                               .next_sequence = 1,
+                                               .interests = interests,
+                                               .interest_count = 2,
+                                               .publishes = interests,
+                                               .publish_count = 1,
+                                               .heartbeat_interval_ms = 1000,
+                                               .labels = &label,
+                                               .label_count = 1};
+    seed_agent_message (seed, FRAME, peer, &message);
+}
+
+/* A delta of a number, a text and a delete; category NULL: to be categorized. */
+static sb_agent_message_t s_batch (sb_delta_t *delta, uint64_t sequence, const char *category)
+{
+    static const sb_change_t changes[] = {
+        {.name = {"rsi_14", 6}, .value = {.kind = SB_VALUE_NUMBER, .number = 55.5}},
+        {.name = {"status", 6}, .value = {.kind = SB_VALUE_TEXT, .text = {"running", 7}}},
+        {.name = {"old", 3}, .is_delete = true}};
+    *delta = (sb_delta_t){.category = sb_text (category), .subject = sb_text ("s")};
+    delta->update = (sb_update_t){.sequence = sequence, .event_unix_ns = 1, .changes = changes, .change_count = 3};
+    return (sb_agent_message_t){.kind = SB_AGENT_MESSAGE_BATCH, .batch = {delta, 1}};
+}
+
+static void s_delta (seed_t *seed, uint8_t record, uint8_t how, uint64_t sequence, const char *category)
+{
+    sb_delta_t delta;
+    sb_agent_message_t message = s_batch (&delta, sequence, category);
+    seed_agent_message (seed, record, how, &message);
+}
+
+static void s_replacement (seed_t *seed, uint8_t peer, uint64_t sequence)
+{
+    sb_delta_t topic;
+    s_batch (&topic, 0, "market_data");
+    topic.update.change_count = 2; /* a whole state deletes nothing */
+    sb_agent_message_t begin = {.kind = SB_AGENT_MESSAGE_REPLACE_BEGIN, .replace_begin = {.sequence = sequence}};
+    sb_agent_message_t chunk = {.kind = SB_AGENT_MESSAGE_REPLACE_CHUNK, .replace_chunk = {sequence, &topic, 1}};
+    sb_agent_message_t end = {.kind = SB_AGENT_MESSAGE_REPLACE_END, .replace_end = {sequence, 1}};
+    seed_agent_message (seed, FRAME, peer, &begin);
+    seed_agent_message (seed, FRAME, peer, &chunk);
+    seed_agent_message (seed, FRAME, peer, &end);
+}
+
+static void s_beat (seed_t *seed, uint8_t peer)
+{
+    static const sb_interest_position_t seen = {{"market_data.", 12}, 3, 2};
+    sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
+    message.heartbeat = (sb_heartbeat_t){
+        .received = 5, .processed = 4, .failed = 1, .seen = &seen, .seen_count = 1, .queue_depth = 1, .progress = 9};
+    seed_agent_message (seed, FRAME, peer, &message);
+}
+
+static void s_time (seed_t *seed, uint8_t record, uint16_t seconds)
+{
+    seed_record (seed, record, 0);
+    seed_number (seed, (uint16_t)(seconds * 100));
+}
+
+static void s_say (seed_t *seed, uint8_t peer, const char *command, const char *agent_id)
+{
+    sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_COMMAND};
+    message.command = (sb_command_request_t){.command_id = sb_text ("c1"),
+                                             .command = sb_text (command),
+                                             .agent_id = sb_text (agent_id),
+                                             .timeout_ms = 500,
+                                             .protocol = SB_PROTOCOL};
+    seed_agent_message (seed, FRAME, peer, &message);
+}
+
+static void s_core_step (seed_t *seed)
+{
+    s_register (seed, 0, "a", 7);
+    for (uint64_t sequence = 1; sequence < 4; sequence++)
+        s_delta (seed, FRAME, 0, sequence, sequence == 2 ? "trades" : "market_data");
+    seed_record (seed, FLUSH, 0);
+    s_beat (seed, 0);
+    seed_save (seed, "core_step", "deltas");
+    s_register (seed, 0, "a", 7);
+    s_delta (seed, FRAME, 0, 1, NULL);
+    s_replacement (seed, 0, 2);
+    s_time (seed, TIME, 2);
+    seed_save (seed, "core_step", "replacement");
+    s_register (seed, 0, "a", 7);
+    for (uint64_t sequence = 5; sequence < 12; sequence++)
+        s_delta (seed, FRAME, 0, sequence * 2, "market_data");
+    s_time (seed, TIME, 40);
+    s_delta (seed, FRAME, 0, 1, "market_data");
+    seed_save (seed, "core_step", "gaps_open_the_breaker");
+    s_register (seed, 0, "a", 7);
+    s_register (seed, 1, "a", 8);
+    s_register (seed, 0, "a", 7);
+    s_register (seed, 2, "b", 1);
+    s_register (seed, 3, "c", 1);
+    seed_record (seed, LOST, 1);
+    s_time (seed, TIME, 70);
+    s_register (seed, 0, "d", 1);
+    seed_save (seed, "core_step", "displaced_lost_forgotten");
+    s_register (seed, 0, "a", 7);
+    s_say (seed, 0, "pause_agent", "good");
+    s_say (seed, 0, "list_agents", NULL);
+    sb_agent_message_t goodbye = {.kind = SB_AGENT_MESSAGE_GOODBYE};
+    seed_agent_message (seed, FRAME, 0, &goodbye);
+    seed_record_octets (seed, FRAME, 1, "\xff\x01noise", 7);
+    seed_save (seed, "core_step", "commands_goodbye_noise");
+}
+
+/* ------------------------------------------------------------------ commands */
+
+/* A valid value for a parameter of that kind. */
+typedef enum { KIND_INTEGER, KIND_NUMBER, KIND_TEXT, KIND_BOOLEAN, KIND_ANY } s_kind_t;
+
+static sb_value_t s_value (s_kind_t kind, const char *name)
+{
+    if (kind == KIND_INTEGER)
+        return (sb_value_t){.kind = SB_VALUE_INTEGER, .integer = 1};
+    if (kind == KIND_NUMBER)
+        return (sb_value_t){.kind = SB_VALUE_NUMBER, .number = 0.5};
+    if (kind == KIND_BOOLEAN)
+        return (sb_value_t){.kind = SB_VALUE_BOOLEAN, .boolean = true};
+    const char *text = strcmp (name, "cursor") == 0     ? "next"
+                       : strcmp (name, "category") == 0 ? "market_data"
+                       : strcmp (name, "agent") == 0    ? "a"
+                       : strcmp (name, "subject") == 0  ? "s"
+                                                        : "flush";
+    return (sb_value_t){.kind = SB_VALUE_TEXT, .text = sb_text (text)};
+}
+
+typedef enum { TARGET_NONE, TARGET_AGENT } s_target_t;
+
+/* Every command with its target, every parameter with its command. */
+static const struct {
+    const char *name;
+    s_target_t target;
+} s_commands[] = {
+#define SB_COMMAND(name, target, role, changes, from_agent, help) {#name, TARGET_##target},
+#define SB_PARAMETER(command, name, kind, required, help)
+#include "sb_commands.def"
+#undef SB_COMMAND
+#undef SB_PARAMETER
+};
+
+static const struct {
+    const char *command;
+    const char *name;
+    s_kind_t kind;
+    bool is_required;
+} s_parameters[] = {
+#define SB_COMMAND(name, target, role, changes, from_agent, help)
+#define SB_PARAMETER(command, name, kind, required, help) {#command, #name, KIND_##kind, required},
+#include "sb_commands.def"
+#undef SB_COMMAND
+#undef SB_PARAMETER
+};
+
+/* A request with the parameters that are required, and all (but cursor unless `continues`) when `is_full`. */
+static void s_request (seed_t *seed, uint8_t record, uint8_t how, size_t command, const char *command_id, bool is_full,
+                       bool continues)
+{
+    sb_parameter_t parameters[16];
+    uint32_t count = 0;
+    for (size_t i = 0; i < sizeof s_parameters / sizeof *s_parameters; i++) {
+        const char *name = s_parameters[i].name;
+        bool is_cursor = strcmp (name, "cursor") == 0;
+        if (strcmp (s_parameters[i].command, s_commands[command].name) != 0 ||
+            !(s_parameters[i].is_required || (is_full && !is_cursor) || (continues && is_cursor)))
+            continue;
+        parameters[count].name = sb_text (strcmp (name, "*") == 0 ? "size" : name);
+        parameters[count++].value = s_value (s_parameters[i].kind, name);
+    }
+    sb_command_request_t request = {.command_id = sb_text (command_id),
+                                    .command = sb_text (s_commands[command].name),
+                                    .agent_id = sb_text (s_commands[command].target == TARGET_AGENT ? "a" : ""),
+                                    .parameters = parameters,
+                                    .parameter_count = count,
+                                    .reason = sb_text ("why"),
+                                    .issuer = sb_text ("me"),
+                                    .timeout_ms = 500,
+                                    .protocol = SB_PROTOCOL};
+    seed_request (seed, record, how, &request);
+}
+
+/* Two agents with some state. */
+static void s_scene (seed_t *seed)
+{
+    s_register (seed, 0, "a", 7);
+    s_register (seed, 1, "b", 8);
+    s_delta (seed, FRAME, 0, 1, "market_data");
+    s_delta (seed, FRAME, 1, 1, NULL);
+    seed_record (seed, FLUSH, 0);
+}
+
+static void s_command (seed_t *seed, size_t command)
+{
+    char target[64];
+    sb_agent_message_t result = {.kind = SB_AGENT_MESSAGE_COMMAND_RESULT};
+    result.command_result = (sb_command_result_t){.command_id = sb_text ("x"), .message = sb_text ("done")};
+    snprintf (target, sizeof target, "command_%s", s_commands[command].name);
+    s_request (seed, REQUEST, 0, command, "c1", false, false);
+    seed_save (seed, target, "nobody");
+    s_scene (seed);
+    s_request (seed, REQUEST, 0, command, "c1", false, false);
+    seed_agent_message (seed, FRAME, 4, &result); /* peer 0 answers what it was told */
+    s_request (seed, REQUEST, 0, command, "c1", false, false);
+    s_request (seed, REQUEST, 0, command, "c1", true, false);
+    s_time (seed, TIME, 6);
+    seed_save (seed, target, "answered_repeated_reused");
+    s_scene (seed);
+    s_request (seed, REQUEST, 0, command, "c1", true, false);
+    s_request (seed, REQUEST, 0, command, "c2", true, true);
+    s_request (seed, SESSION, 1, command, "c1", false, false);
+    s_request (seed, SESSION, 1, command, "c1", true, false);
+    seed_record (seed, LOST, 0);
+    seed_save (seed, target, "pages_and_session");
+    s_scene (seed);
+    for (uint8_t how = 0; how < 8; how++) {
+        seed_record (seed, OPERATE, how);
+        s_request (seed, REQUEST, 1, command, "c1", false, false);
+        seed_record (seed, STORE, 1);
+    }
+    s_time (seed, TIME, 70);
+    seed_save (seed, target, "operators_no_store");
+}
+
+/* ------------------------------------------------------------------ what a broker sends */
+
+static void s_publish (seed_t *seed, uint64_t topic_sequence, uint64_t epoch)
+{
+    static const sb_change_t change = {.name = {"x", 1}, .value = {.kind = SB_VALUE_INTEGER, .integer = 3}};
+    static const sb_update_t update = {.sequence = 1, .changes = &change, .change_count = 1};
+    sb_publication_t publication = {.topic = {"market_data.b.s", 15},
+                                    .stream_id = 5,
+                                    .epoch = epoch,
+                                    .sequence = topic_sequence,
+                                    .category_sequence = topic_sequence,
+                                    .topic_sequence = topic_sequence,
+                                    .agent_id = {"b", 1},
+                                    .broker_unix_ns = 9,
+                                    .quality = SB_QUALITY_OK,
+                                    .updates = &update,
+                                    .update_count = 1};
+    seed_publication (seed, PUBLICATION, 1, &publication);
+}
+
+/* The level of a heartbeat's answer. */
+static void s_level (seed_t *seed, bool is_paused, bool is_stopped, uint32_t retry_after_ms)
+{
+    static const sb_interest_position_t head = {{"market_data.", 12}, 4, 4};
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK};
+    message.heartbeat_ack = (sb_heartbeat_ack_t){.operator_state = {.paused = is_paused, .revision = 2},
+                                                 .latch = {.stopped = is_stopped, .latch_epoch = 2},
+                                                 .breaker = {.retry_after_ms = retry_after_ms},
+                                                 .heads = &head,
+                                                 .head_count = 1};
+    message.heartbeat_ack.breaker.state = retry_after_ms ? SB_BREAKER_OPEN : SB_BREAKER_CLOSED;
+    seed_broker_message (seed, MESSAGE, 1, &message);
+}
+
+static void s_refuse (seed_t *seed, sb_reason_t reason, uint64_t sequence)
+{
+    sb_refusal_t refusal = {.reason = reason, .sequence = sequence, .expected_sequence = 1, .retry_after_ms = 200};
+    sb_broker_message_t ack = {.kind = SB_BROKER_MESSAGE_ACK, .ack = {sequence, &refusal, 1}};
+    sb_broker_message_t whole = {.kind = SB_BROKER_MESSAGE_REFUSAL, .refusal = refusal};
+    seed_broker_message (seed, MESSAGE, 0, sequence ? &ack : &whole);
+}
+
+static void s_tell (seed_t *seed, const char *command)
+{
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_COMMAND};
+    message.command = (sb_agent_command_t){
+        .command_id = {"c9", 2}, .command = sb_text (command), .operator_revision = 3, .latch_epoch = 3};
+    seed_broker_message (seed, MESSAGE, 0, &message);
+}
+
+static void s_agent_step (seed_t *seed)
+{
+    static const sb_reason_t reasons[] = {SB_REASON_PAUSED,       SB_REASON_BREAKER_OPEN,    SB_REASON_REGISTER_AGAIN,
+                                          SB_REASON_SEQUENCE_GAP, SB_REASON_REPLACE_PENDING, SB_REASON_STORE_FULL,
+                                          SB_REASON_NO_VALUE,     SB_REASON_SUPERSEDED,      SB_REASON_BROKER_STOPPING};
+    seed_octet (seed, 1);
+    s_delta (seed, UPDATE, 0, 1, "market_data");
+    s_delta (seed, UPDATE, 0, 1, "trades");
+    s_time (seed, AGENT_TIME, 3);
+    s_level (seed, false, false, 0);
+    seed_save (seed, "agent_step", "updates");
+    seed_octet (seed, 1);
+    for (uint64_t sequence = 1; sequence < 6; sequence++)
+        s_publish (seed, sequence == 4 ? 9 : sequence, 1);
+    seed_record (seed, HANDLER, 1);
+    seed_record_octets (seed, PUBLICATION, 0, "noise", 5);
+    seed_save (seed, "agent_step", "publications_with_a_gap");
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        seed_octet (seed, 1);
+        s_delta (seed, UPDATE, 0, 1, "market_data");
+        s_refuse (seed, reasons[i], i & 1 ? 2 : 0);
+        s_level (seed, i & 1, i & 2, i & 4 ? 300 : 0);
+        s_delta (seed, UPDATE, 0, 1, NULL);
+        s_time (seed, AGENT_TIME, 12);
+        seed_record (seed, LINK, 1);
+        seed_record (seed, WELCOME, 0);
+        seed_save (seed, "agent_step", "refused");
+    }
+    static const char *const commands[] = {"pause", "resume", "restart", "emergency_stop", "emergency_clear", "own"};
+    seed_octet (seed, 1);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        s_tell (seed, commands[i]);
+    seed_record (seed, HANDLER, 0);
+    s_request (seed, COMMAND, 0, 0, "", false, false);
+    seed_record_octets (seed, COMMAND, 1, "", 0);
+    seed_save (seed, "agent_step", "commands");
+    seed_octet (seed, 8);
+    seed_record (seed, LINK, 1);
+    seed_record (seed, WELCOME, 0);
+    s_delta (seed, UPDATE, 0, 1, "market_data");
+    seed_record (seed, LINK, 0);
+    s_time (seed, AGENT_TIME, 1);
+    seed_save (seed, "agent_step", "leaves");
+}
+
+void seeds_play (seed_t *seed)
+{
+    s_core_step (seed);
+    s_agent_step (seed);
+    for (size_t command = 0; command < sizeof s_commands / sizeof *s_commands; command++)
+        s_command (seed, command);
+}
