@@ -436,3 +436,75 @@ Test (config, endpoints_are_read)
         cr_assert_eq (endpoint.port, rows[i].port, "%s", rows[i].text);
     }
 }
+
+/* ---------------------------------------------------------------- the narrowest configuration */
+
+static void *s_allocate (void *context, size_t size)
+{
+    (void)context;
+    return aligned_alloc (16, (size + 15) & ~(size_t)15);
+}
+
+static void s_release (void *context, void *memory, size_t size)
+{
+    (void)context;
+    (void)size;
+    free (memory);
+}
+
+static void s_message (sb_core_t *core, const sb_agent_message_t *message, sb_effects_t *effects)
+{
+    sb_event_t event = {.kind = SB_EVENT_MESSAGE};
+    event.message.peer = 9;
+    event.message.message = message;
+    event.message.size = 100;
+    sb_core_step (core, &event, effects);
+}
+
+static bool s_is_welcome (const sb_effect_t *effect)
+{
+    return effect->kind == SB_EFFECT_SEND && effect->send.message->kind == SB_BROKER_MESSAGE_WELCOME;
+}
+
+Test (config, with_every_bound_at_its_lowest_an_agent_still_publishes)
+{
+    uint32_t count;
+    const sb_config_key_t *keys = sb_config_keys (&count);
+    sb_config_t *config = sb_config_new ();
+    for (uint32_t i = 0; i < count; i++) {
+        char value[32], problem[256];
+        bool is_bound = strncmp (keys[i].path, "limits/", 7) == 0 || strncmp (keys[i].path, "history/", 8) == 0;
+        if (!is_bound || keys[i].type == SB_CONFIG_LIST)
+            continue;
+        snprintf (value, sizeof value, "%lu", (unsigned long)keys[i].low);
+        cr_assert (sb_config_set (config, &keys[i], value, problem, sizeof problem), "%s", problem);
+    }
+    cr_assert_eq (s_finish (config), 0, "%s", s_problems);
+
+    sb_core_identity_t identity = {.stream_id = 1, .epoch = 1, .session_seed = 1};
+    sb_allocator_t allocator = {s_allocate, s_release, NULL};
+    sb_core_t *core = sb_core_new (&config->core, &identity, &allocator, 0, 1);
+    cr_assert_not_null (core);
+    sb_effects_t effects;
+    sb_agent_message_t registration = {.kind = SB_AGENT_MESSAGE_REGISTRATION};
+    registration.registration =
+        (sb_registration_t){.protocol = SB_PROTOCOL, .agent_id = sb_text ("a"), .instance_id = 1, .next_sequence = 1};
+    s_message (core, &registration, &effects);
+    bool is_welcome = false;
+    for (uint32_t i = 0; i < effects.count; i++)
+        is_welcome |= s_is_welcome (&effects.items[i]);
+    cr_assert (is_welcome);
+
+    sb_change_t change = {.name = sb_text ("x"), .value = {.kind = SB_VALUE_TEXT, .text = sb_text ("a text")}};
+    sb_delta_t delta = {.category = sb_text ("risk")};
+    delta.update = (sb_update_t){.sequence = 1, .changes = &change, .change_count = 1};
+    sb_agent_message_t batch = {.kind = SB_AGENT_MESSAGE_BATCH, .batch = {&delta, 1}};
+    s_message (core, &batch, &effects);
+    bool is_published = false;
+    for (uint32_t i = 0; i < effects.count; i++)
+        is_published |= effects.items[i].kind == SB_EFFECT_PUBLISH &&
+                        sb_text_equal (effects.items[i].publish->topic, sb_text ("risk.a."));
+    cr_assert (is_published);
+    sb_core_destroy (&core);
+    sb_config_destroy (&config);
+}
