@@ -126,8 +126,7 @@ static bool s_lock_control_file (sb_reactor_t *self, char *problem, size_t size)
 static void s_load_control_file (sb_reactor_t *self, sb_control_state_t *state)
 {
     uint64_t epoch;
-    sb_control_outcome_t outcome =
-        sb_control_file_load (self->control_file, s_unix_ns (), state, &epoch);
+    sb_control_outcome_t outcome = sb_control_file_load (self->control_file, s_unix_ns (), state, &epoch);
     self->epoch = epoch + 1;
     if (outcome == SB_CONTROL_CORRUPT)
         sb_log_say (

@@ -120,11 +120,16 @@ Test (broker_process, an_address_that_is_not_ours_is_one_sentence)
 Test (broker_process, a_ready_file_that_cannot_be_written_is_the_end)
 {
     sb_scene_t *scene = sb_scene_new ();
-    const char *const arguments[] = {"--ingress",    "tcp://127.0.0.1:*",
-                                     "--publish",    "tcp://127.0.0.1:*",
-                                     "--command",    "tcp://127.0.0.1:*",
-                                     "--state-dir",  sb_scene_path (scene, "state"),
-                                     "--ready-file", sb_scene_path (scene, "missing/ready"),
+    const char *const arguments[] = {"--ingress",
+                                     "tcp://127.0.0.1:*",
+                                     "--publish",
+                                     "tcp://127.0.0.1:*",
+                                     "--command",
+                                     "tcp://127.0.0.1:*",
+                                     "--state-dir",
+                                     sb_scene_path (scene, "state"),
+                                     "--ready-file",
+                                     sb_scene_path (scene, "missing/ready"),
                                      NULL};
     char *output;
     cr_assert_eq (s_run (scene, arguments, &output), 1, "%s", output);

@@ -314,15 +314,21 @@ Test (config, flags_win_over_environment_over_file_over_defaults)
 Test (config, misspelt_variables_are_named_and_only_that)
 {
     const char *none[] = {NULL};
-    const char *environment[] = {"SYNCBUS_LOG_LVEL=debug",          "SYNCBUS_LOG_LEVEL=debug", "SYNCBUS_CONFIG=/dev/null",
-                                 "SYNCBUS_INGRESS=tcp://[::1]:5570", "SYNCBUS_",                "MYSYNCBUS_X=1",
-                                 "SYNCBUS_PUBLISH=x",               "SYNCBUS_COMMAND=x",       NULL};
+    const char *environment[] = {"SYNCBUS_LOG_LVEL=debug",
+                                 "SYNCBUS_LOG_LEVEL=debug",
+                                 "SYNCBUS_CONFIG=/dev/null",
+                                 "SYNCBUS_INGRESS=tcp://[::1]:5570",
+                                 "SYNCBUS_",
+                                 "MYSYNCBUS_X=1",
+                                 "SYNCBUS_PUBLISH=x",
+                                 "SYNCBUS_COMMAND=x",
+                                 NULL};
     char *warnings = NULL;
     size_t size = 0;
     FILE *file = open_memstream (&warnings, &size);
     sb_options_t options;
-    cr_assert_eq (sb_options_read (&options, (char *const *)(uintptr_t)none, (char *const *)(uintptr_t)environment, file),
-                  0);
+    cr_assert_eq (
+        sb_options_read (&options, (char *const *)(uintptr_t)none, (char *const *)(uintptr_t)environment, file), 0);
     cr_assert_eq (sb_options_unknown_variables (&options, file), 2);
     fclose (file);
     cr_assert_str_eq (warnings, "environment: SYNCBUS_LOG_LVEL is no variable of SyncBus, and is not heeded: see "
