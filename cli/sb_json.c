@@ -184,6 +184,9 @@ void sb_json_number (sb_json_t *self, double number)
         if (strtod (text, NULL) == number)
             break;
     }
+    /* A reader that tells integers from fractions sees one kind, whatever the value. */
+    if (!strpbrk (text, ".e"))
+        strcat (text, ".0");
     s_begin (self);
     s_append (self, text, strlen (text));
 }
@@ -201,6 +204,14 @@ void sb_json_unsigned (sb_json_t *self, uint64_t integer)
 {
     char text[32];
     snprintf (text, sizeof (text), integer <= SB_NUMBER_MAX ? "%" PRIu64 : "\"%" PRIu64 "\"", integer);
+    s_begin (self);
+    s_append (self, text, strlen (text));
+}
+
+void sb_json_time (sb_json_t *self, int64_t unix_ns)
+{
+    char text[32];
+    snprintf (text, sizeof (text), "\"%" PRId64 "\"", unix_ns);
     s_begin (self);
     s_append (self, text, strlen (text));
 }
@@ -259,6 +270,17 @@ void sb_json_value (sb_json_t *self, const sb_value_t *value)
     sb_json_null (self);
 }
 
+void sb_json_named_value (sb_json_t *self, sb_text_t name, const sb_value_t *value)
+{
+    static const char ending[] = "unix_ns";
+    const uint32_t size = sizeof (ending) - 1;
+    bool is_time = name.size >= size && memcmp (name.data + name.size - size, ending, size) == 0;
+    if (is_time && value->kind == SB_VALUE_INTEGER)
+        sb_json_time (self, value->integer);
+    else
+        sb_json_value (self, value);
+}
+
 void sb_json_member_string (sb_json_t *self, const char *key, sb_text_t text)
 {
     sb_json_key (self, sb_text (key));
@@ -271,6 +293,12 @@ void sb_json_member_integer (sb_json_t *self, const char *key, int64_t integer)
     sb_json_integer (self, integer);
 }
 
+void sb_json_member_time (sb_json_t *self, const char *key, int64_t unix_ns)
+{
+    sb_json_key (self, sb_text (key));
+    sb_json_time (self, unix_ns);
+}
+
 void sb_json_member_unsigned (sb_json_t *self, const char *key, uint64_t integer)
 {
     sb_json_key (self, sb_text (key));
@@ -281,8 +309,8 @@ static void s_update (sb_json_t *self, const sb_update_t *update)
 {
     sb_json_open_object (self);
     sb_json_member_unsigned (self, "sequence", update->sequence);
-    sb_json_member_integer (self, "event_unix_ns", update->event_unix_ns);
-    sb_json_member_integer (self, "origin_unix_ns", update->origin_unix_ns);
+    sb_json_member_time (self, "event_unix_ns", update->event_unix_ns);
+    sb_json_member_time (self, "origin_unix_ns", update->origin_unix_ns);
     sb_json_key (self, sb_text ("changes"));
     sb_json_open_object (self);
     for (uint32_t i = 0; i < update->change_count; i++) {
@@ -290,7 +318,7 @@ static void s_update (sb_json_t *self, const sb_update_t *update)
         if (update->changes[i].is_delete)
             sb_json_null (self);
         else
-            sb_json_value (self, &update->changes[i].value);
+            sb_json_named_value (self, update->changes[i].name, &update->changes[i].value);
     }
     sb_json_close_object (self);
     sb_json_close_object (self);
@@ -312,7 +340,7 @@ void sb_json_publication (sb_json_t *self, const sb_publication_t *publication)
     sb_json_member_unsigned (self, "sequence", publication->sequence);
     sb_json_member_unsigned (self, "category_sequence", publication->category_sequence);
     sb_json_member_unsigned (self, "topic_sequence", publication->topic_sequence);
-    sb_json_member_integer (self, "broker_unix_ns", publication->broker_unix_ns);
+    sb_json_member_time (self, "broker_unix_ns", publication->broker_unix_ns);
     sb_json_member_string (self, "quality", sb_text (sb_quality_name (publication->quality)));
     sb_json_member_string (self, "cause", sb_text (sb_cause_name (publication->cause)));
     sb_json_key (self, sb_text ("updates"));

@@ -3,9 +3,10 @@
  * A JSON writer (RFC 8259) into a buffer that grows. Commas come by themselves; what is opened must be
  * closed, which sb_json_text asserts.
  *
- * How values of the bus look: numbers in the fewest digits that read back the same, never NaN or infinity
- * (null instead); integers as numbers up to 2^53-1, beyond as texts; decimals as texts with their exact
- * digits; octets as {"base64": "..."}; a delete as null. Octets that are no UTF-8 become U+FFFD.
+ * How values of the bus look: numbers in the fewest digits that read back the same, always with a point or an exponent
+ * (1.0), never NaN or infinity (null instead); times, whose name ends in unix_ns, always as texts; other integers as
+ * numbers up to 2^53-1, beyond as texts; decimals as texts with their exact digits; octets as {"base64": "..."}; a
+ * delete as null. Octets that are no UTF-8 become U+FFFD.
  */
 #ifndef SB_JSON_H
 #define SB_JSON_H
@@ -38,11 +39,16 @@ void sb_json_integer (sb_json_t *self, int64_t integer);
 void sb_json_unsigned (sb_json_t *self, uint64_t integer);
 void sb_json_boolean (sb_json_t *self, bool boolean);
 void sb_json_null (sb_json_t *self);
+void sb_json_time (sb_json_t *self, int64_t unix_ns);
 void sb_json_value (sb_json_t *self, const sb_value_t *value);
+
+/* The value of what bears that name: an integer whose name ends in unix_ns is a time. */
+void sb_json_named_value (sb_json_t *self, sb_text_t name, const sb_value_t *value);
 
 /* A key with its value. */
 void sb_json_member_string (sb_json_t *self, const char *key, sb_text_t text);
 void sb_json_member_integer (sb_json_t *self, const char *key, int64_t integer);
+void sb_json_member_time (sb_json_t *self, const char *key, int64_t unix_ns);
 void sb_json_member_unsigned (sb_json_t *self, const char *key, uint64_t integer);
 
 /* A publication as an object: topic, its three parts, numbers, quality, cause, updates. */

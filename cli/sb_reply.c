@@ -178,7 +178,8 @@ static void s_print_fields (const sb_pages_t *pages, FILE *stream, bool has_colo
             sb_table_row (table);
             sb_table_cell (table, sb_display_text (field->topic, text), SB_MARK_PLAIN);
             sb_table_cell (table, sb_display_text (field->name, text), SB_MARK_PLAIN);
-            sb_table_cell (table, sb_display_value (&field->value, "", text), SB_MARK_TITLE);
+            sb_table_cell (table, sb_display_value (&field->value, s_unit ("get_state", field->name), text),
+                           SB_MARK_TITLE);
             sb_table_cell (table, quality, sb_display_mark (sb_text (quality)));
             sb_table_cell (table, sb_display_time (field->changed_unix_ns, text), SB_MARK_DIM);
         }
@@ -198,7 +199,7 @@ static void s_print_changes (const sb_publication_t *publication, FILE *stream)
         for (uint32_t j = 0; j < update->change_count; j++) {
             const sb_change_t *change = &update->changes[j];
             fprintf (stream, " %s=%s", sb_display_text (change->name, name),
-                     change->is_delete ? "null" : sb_display_value (&change->value, "", text));
+                     change->is_delete ? "null" : sb_display_value (&change->value, s_unit ("", change->name), text));
         }
     }
 }
@@ -280,9 +281,9 @@ static void s_json_field (const sb_state_field_t *field, sb_json_t *json)
     sb_json_member_string (json, "subject", subject);
     sb_json_member_string (json, "name", field->name);
     sb_json_key (json, sb_text ("value"));
-    sb_json_value (json, &field->value);
+    sb_json_named_value (json, field->name, &field->value);
     sb_json_member_unsigned (json, "sequence", field->sequence);
-    sb_json_member_integer (json, "changed_unix_ns", field->changed_unix_ns);
+    sb_json_member_time (json, "changed_unix_ns", field->changed_unix_ns);
     sb_json_member_string (json, "quality", sb_text (sb_quality_name (field->quality)));
     sb_json_close_object (json);
 }
@@ -292,7 +293,7 @@ static void s_json_record (const sb_record_t *record, sb_json_t *json)
     sb_json_open_object (json);
     for (uint32_t i = 0; i < record->column_count; i++) {
         sb_json_key (json, record->columns[i].name);
-        sb_json_value (json, &record->columns[i].value);
+        sb_json_named_value (json, record->columns[i].name, &record->columns[i].value);
     }
     sb_json_close_object (json);
 }

@@ -49,6 +49,10 @@ Test (json, numbers_read_back_the_same_and_are_never_infinite)
         cr_expect (strtod (s_value (&value), NULL) == numbers[i], "%s", s_value (&value));
     }
     cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_NUMBER, .number = 0.1}), "0.1");
+    /* One type for a reader, whatever the value. */
+    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_NUMBER, .number = 1}), "1.0");
+    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_NUMBER, .number = -0.0}), "-0.0");
+    cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_NUMBER, .number = 1e300}), "1e+300");
     cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_NUMBER, .number = NAN}), "null");
     cr_expect_str_eq (s_value (&(sb_value_t){.kind = SB_VALUE_NUMBER, .number = -INFINITY}), "null");
 }
@@ -93,12 +97,13 @@ Test (json, a_publication_has_all_its_members)
                                     .update_count = 1};
     sb_json_t *json = sb_json_new ();
     sb_json_publication (json, &publication);
-    cr_expect_str_eq (sb_json_text (json),
-                      "{\"topic\":\"market_data.feed.spot:BTC\",\"category\":\"market_data\",\"agent_id\":\"feed\","
-                      "\"subject\":\"spot:BTC\",\"stream_id\":1,\"epoch\":2,\"sequence\":3,\"category_sequence\":4,"
-                      "\"topic_sequence\":5,\"broker_unix_ns\":0,\"quality\":\"OK\",\"cause\":\"NONE\",\"updates\":["
-                      "{\"sequence\":7,\"event_unix_ns\":\"1700000000000000000\",\"origin_unix_ns\":0,"
-                      "\"changes\":{\"price\":1.5,\"old\":null}}]}");
+    cr_expect_str_eq (
+        sb_json_text (json),
+        "{\"topic\":\"market_data.feed.spot:BTC\",\"category\":\"market_data\",\"agent_id\":\"feed\","
+        "\"subject\":\"spot:BTC\",\"stream_id\":1,\"epoch\":2,\"sequence\":3,\"category_sequence\":4,"
+        "\"topic_sequence\":5,\"broker_unix_ns\":\"0\",\"quality\":\"OK\",\"cause\":\"NONE\",\"updates\":["
+        "{\"sequence\":7,\"event_unix_ns\":\"1700000000000000000\",\"origin_unix_ns\":\"0\","
+        "\"changes\":{\"price\":1.5,\"old\":null}}]}");
     sb_json_destroy (&json);
     cr_expect_null (json);
 }
