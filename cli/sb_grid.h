@@ -84,9 +84,11 @@ typedef struct {
     char typed[8];                   /* in SB_GRID_TYPE_STOP */
     char message[SB_GRID_LINE_SIZE]; /* bottom line; "": the keys */
     bool message_is_bad;
-    char trouble[SB_GRID_LINE_SIZE]; /* the broker is away: shown instead of the rates; "": it is there */
+    char trouble[SB_GRID_LINE_SIZE];     /* the broker is away: shown instead of the rates; "": it is there */
+    char stale_since[SB_GRID_TEXT_SIZE]; /* time of the last reading, with trouble; "": nothing was read */
     bool has_header;
     bool has_footer;
+    bool hides_rate; /* one reading only: no rate can be taken */
 } sb_grid_view_t;
 
 /* Keys that are no characters. */

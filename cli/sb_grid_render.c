@@ -3,8 +3,9 @@
  * The picture of the grid.
  *
  * Every column has a least width, in which any value can be told in short, and a rank. Columns are left out from the
- * lowest rank up until the rest fits (all thirteen do at 80 cells); what room is left goes to those whose values are
- * longer. Numbers are never cut: they are written shorter.
+ * lowest rank up until the rest fits (all thirteen do at 80 cells). Where a status would be cut, some columns more make
+ * room for it. What room is left goes to those whose values are longer. Numbers are never cut: they are written
+ * shorter.
  */
 #include "sb_grid.h"
 
@@ -173,10 +174,12 @@ static uint32_t s_layout_width (const layout_t *layout)
 }
 
 /* Leaves out what does not fit; the agent stays whatever happens. */
-static void s_drop_columns (layout_t *layout, uint32_t width)
+static void s_drop_columns (const sb_grid_view_t *view, layout_t *layout, uint32_t width)
 {
     for (int i = 0; i < COLUMN_COUNT; i++)
         layout->widths[i] = s_columns[i].least;
+    if (view->hides_rate)
+        layout->widths[COLUMN_RATE] = 0;
     for (uint32_t rank = 1; rank < COLUMN_COUNT && s_layout_width (layout) > width; rank++)
         for (int i = 0; i < COLUMN_COUNT; i++)
             if (s_columns[i].rank == rank)
@@ -194,6 +197,31 @@ static uint32_t s_wanted (const sb_grid_t *self, column_t column, uint32_t first
         wanted = width > wanted ? width : wanted;
     }
     return wanted > info->most ? info->most : wanted < info->least ? info->least : wanted;
+}
+
+static bool s_has_drops (const sb_grid_t *self)
+{
+    bool has_drops = false;
+    for (uint32_t i = 0; i < self->row_count; i++)
+        has_drops = has_drops || self->rows[i].drops > 0;
+    return has_drops;
+}
+
+/* Leaves out what a whole status is worth more than, and gives it the room. Drops that there are stay: they are what
+ * one looks for. */
+static void s_make_room (const sb_grid_t *self, layout_t *layout, uint32_t width, uint32_t first, uint32_t end)
+{
+    static const column_t dispensable[] = {COLUMN_QUEUE, COLUMN_DROPS, COLUMN_BACKLOG};
+    uint32_t has = layout->widths[COLUMN_STATUS];
+    uint32_t wanted = has ? s_wanted (self, COLUMN_STATUS, first, end) : 0;
+    for (size_t i = 0; i < sizeof (dispensable) / sizeof (dispensable[0]); i++)
+        if (wanted > has && s_layout_width (layout) + wanted - has > width &&
+            !(dispensable[i] == COLUMN_DROPS && s_has_drops (self)))
+            layout->widths[dispensable[i]] = 0;
+    uint32_t used = s_layout_width (layout);
+    uint32_t room = used < width ? width - used : 0;
+    if (wanted > has)
+        layout->widths[COLUMN_STATUS] += wanted - has < room ? wanted - has : room;
 }
 
 /* Gives what room is left to the columns that want more, a cell each in turn. */
@@ -216,7 +244,7 @@ static void s_widen (const sb_grid_t *self, layout_t *layout, uint32_t width, ui
 }
 
 static void s_draw_row (const layout_t *layout, uint32_t line, const sb_grid_row_t *row, bool is_selected,
-                        sb_canvas_t *canvas)
+                        bool is_stale, sb_canvas_t *canvas)
 {
     char text[SB_DISPLAY_SIZE];
     uint32_t at = 0;
@@ -229,7 +257,7 @@ static void s_draw_row (const layout_t *layout, uint32_t line, const sb_grid_row
         const char *cell = s_cell (row, i, false, text);
         if (sb_display_width (cell) > width)
             cell = s_cell (row, i, true, text);
-        sb_mark_t mark = is_selected ? SB_MARK_SELECTED : s_cell_mark (row, i);
+        sb_mark_t mark = is_selected ? SB_MARK_SELECTED : is_stale ? SB_MARK_DIM : s_cell_mark (row, i);
         if (s_columns[i].is_number)
             sb_canvas_text_right (canvas, line, at, width, cell, mark);
         else
@@ -274,33 +302,43 @@ static void s_put (pen_t *pen, const char *text, sb_mark_t mark)
     pen->at += pen->at + 2 < sb_canvas_width (pen->canvas) ? 2 : sb_canvas_width (pen->canvas) - pen->at;
 }
 
-static void s_draw_broker (const sb_grid_t *self, uint32_t line, sb_canvas_t *canvas)
+/* What was read from a broker that does not answer any more is dim, and says from when it is. */
+static void s_draw_broker (const sb_grid_t *self, const sb_grid_view_t *view, uint32_t line, sb_canvas_t *canvas)
 {
+    bool is_stale = view->trouble[0];
     char text[SB_GRID_LINE_SIZE * 2];
     char part[SB_DISPLAY_SIZE];
     char other[SB_DISPLAY_SIZE];
     pen_t pen = {canvas, line, 0};
     snprintf (text, sizeof (text), "SyncBus %s", self->endpoint);
     s_put (&pen, text, SB_MARK_TITLE);
+    if (is_stale && view->stale_since[0]) {
+        snprintf (text, sizeof (text), "stale since %s", view->stale_since);
+        s_put (&pen, text, SB_MARK_BAD);
+    }
+    if (!self->read_ms)
+        return;
+    sb_mark_t plain = is_stale ? SB_MARK_DIM : SB_MARK_PLAIN;
     snprintf (text, sizeof (text), "up %s", sb_display_duration_ns (self->uptime_ns, part));
-    s_put (&pen, text, SB_MARK_PLAIN);
-    sb_mark_t mark = sb_display_mark ((sb_text_t){self->indicator, (uint32_t)strlen (self->indicator)});
+    s_put (&pen, text, plain);
+    sb_mark_t mark =
+        is_stale ? SB_MARK_DIM : sb_display_mark ((sb_text_t){self->indicator, (uint32_t)strlen (self->indicator)});
     snprintf (text, sizeof (text), "health %.2f %s", self->health_score, self->indicator);
     s_put (&pen, isnan (self->health_score) ? "health -" : text, mark);
     snprintf (text, sizeof (text), "healthy %s/%s", sb_display_short (self->healthy, part),
               sb_display_short (self->total, other));
-    s_put (&pen, text, SB_MARK_PLAIN);
+    s_put (&pen, text, plain);
     snprintf (text, sizeof (text), "version %s", self->version);
     s_put (&pen, text, SB_MARK_DIM);
 }
 
-static void s_draw_latch (const sb_grid_t *self, uint32_t line, sb_canvas_t *canvas)
+static void s_draw_latch (const sb_grid_t *self, const sb_grid_view_t *view, uint32_t line, sb_canvas_t *canvas)
 {
     char text[SB_GRID_LINE_SIZE * 2];
     char part[SB_DISPLAY_SIZE];
     pen_t pen = {canvas, line, 0};
     if (!self->is_stopped) {
-        s_put (&pen, self->read_ms ? "running" : "", SB_MARK_GOOD);
+        s_put (&pen, self->read_ms ? "running" : "", view->trouble[0] ? SB_MARK_DIM : SB_MARK_GOOD);
         return;
     }
     snprintf (text, sizeof (text), "EMERGENCY STOP epoch %llu", (unsigned long long)self->latch_epoch);
@@ -329,7 +367,8 @@ static void s_draw_rates (const sb_grid_t *self, const sb_grid_view_t *view, uin
     snprintf (text, sizeof (text), "p99 merge %s end to end %s", sb_display_duration_ns (self->merge_p99_ns, part),
               sb_display_duration_ns (self->end_to_end_p99_ns, other));
     s_put (&pen, text, SB_MARK_PLAIN);
-    snprintf (text, sizeof (text), "%u agents by %s", self->row_count, s_orders[view->order]);
+    snprintf (text, sizeof (text), "%u agent%s by %s", self->row_count, self->row_count == 1 ? "" : "s",
+              s_orders[view->order]);
     s_put (&pen, text, SB_MARK_DIM);
 }
 
@@ -349,8 +388,11 @@ static void s_draw_footer (const sb_grid_view_t *view, uint32_t line, sb_canvas_
         mark = SB_MARK_BAD;
         break;
     default:
-        snprintf (text, sizeof (text), "%s",
-                  view->message[0] ? view->message : "q quit  s sort  p pause  r resume  E emergency stop  h help");
+        if (view->message[0])
+            snprintf (text, sizeof (text), "%s", view->message);
+        else
+            snprintf (text, sizeof (text), "q quit  s sort (by %s)  p pause  r resume  E emergency stop  h help",
+                      s_orders[view->order]);
         mark = view->message_is_bad ? SB_MARK_BAD : view->message[0] ? SB_MARK_GOOD : SB_MARK_DIM;
     }
     sb_canvas_text (canvas, line, 0, sb_canvas_width (canvas), text, mark);
@@ -382,11 +424,11 @@ static void s_draw_header (const sb_grid_t *self, const sb_grid_view_t *view, ui
     if (lines == 1 && view->trouble[0])
         s_draw_rates (self, view, 0, canvas);
     else if (lines == 1 && self->is_stopped)
-        s_draw_latch (self, 0, canvas);
+        s_draw_latch (self, view, 0, canvas);
     else if (lines > 0)
-        s_draw_broker (self, 0, canvas);
+        s_draw_broker (self, view, 0, canvas);
     if (lines > 1) {
-        s_draw_latch (self, 1, canvas);
+        s_draw_latch (self, view, 1, canvas);
         s_draw_rates (self, view, 2, canvas);
     }
 }
@@ -430,7 +472,8 @@ void sb_grid_render (const sb_grid_t *self, sb_grid_view_t *view, sb_canvas_t *c
     view->page = height > header + 1 + footer ? height - header - 1 - footer : 0;
     uint32_t selected = s_scroll (self, view);
     uint32_t end = view->first + view->page < self->row_count ? view->first + view->page : self->row_count;
-    s_drop_columns (&layout, width);
+    s_drop_columns (view, &layout, width);
+    s_make_room (self, &layout, width, view->first, end);
     s_widen (self, &layout, width, view->first, end);
     s_draw_titles (&layout, header, canvas);
     if (view->mode == SB_GRID_HELP)
@@ -438,7 +481,7 @@ void sb_grid_render (const sb_grid_t *self, sb_grid_view_t *view, sb_canvas_t *c
     else
         for (uint32_t i = view->first; i < end; i++)
             s_draw_row (&layout, header + 1 + i - view->first, &self->rows[i], view->has_footer && i == selected,
-                        canvas);
+                        view->trouble[0], canvas);
     if (self->row_count == 0 && view->mode != SB_GRID_HELP && view->page)
         sb_canvas_text (canvas, header + 1, 0, width, self->read_ms ? "no agents yet" : "", SB_MARK_DIM);
     if (footer)

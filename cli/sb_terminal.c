@@ -25,6 +25,7 @@ typedef struct {
     sb_grid_t grid;
     sb_grid_view_t view;
     int64_t next_ms;               /* when to read next */
+    int64_t read_unix_ns;          /* when the grid was read last; 0: never */
     int64_t lost_ms;               /* since when the broker is away; 0: it is there */
     int64_t order_ms;              /* until when an order's answer is awaited; 0: none is */
     char order[SB_GRID_LINE_SIZE]; /* in words */
@@ -86,6 +87,11 @@ static void s_draw (terminal_t *self)
         sb_display_duration_ns ((double)((zclock_mono () - self->lost_ms) / 1000) * 1e9, since);
         snprintf (self->view.trouble, sizeof (self->view.trouble), "%.340s (for %.20s)",
                   sb_poller_problem (self->poller, &code), since);
+        /* 2024-08-09 12:00:01.123Z: the time of day is enough. */
+        sb_display_time (self->read_unix_ns, since);
+        bool was_read = self->read_unix_ns > 0;
+        snprintf (self->view.stale_since, sizeof (self->view.stale_since), "%.8s%s", was_read ? since + 11 : "",
+                  was_read ? "Z" : "");
     } else
         self->view.trouble[0] = 0;
     sb_canvas_t *canvas = sb_canvas_new ((uint32_t)width, (uint32_t)height);
@@ -207,6 +213,7 @@ static void s_read_grid (terminal_t *self, uint32_t interval_ms)
         state = sb_poller_turn (self->poller, 0, &self->grid);
         if (state == SB_POLLER_DONE) {
             self->lost_ms = 0;
+            self->read_unix_ns = sb_client_unix_ns ();
             sb_grid_sort (&self->grid, self->view.order);
         } else if (state == SB_POLLER_FAILED && !self->lost_ms)
             self->lost_ms = now_ms;

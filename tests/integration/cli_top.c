@@ -119,6 +119,7 @@ Test (top, draws_resizes_obeys_and_survives_the_broker, .timeout = 90)
     sb_process_signal (sb_scene_broker (scene), SIGKILL);
     sb_process_wait (sb_scene_broker (scene), SB_PATIENCE_MS);
     cr_expect (s_sees (&stage, "is syncbusd running?"));
+    cr_expect (s_sees (&stage, "stale since "));
     s_forget (&stage);
     sb_scene_restart_broker (scene, NULL);
     cr_expect (s_sees (&stage, "publications"), "the rates are back");

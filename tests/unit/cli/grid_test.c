@@ -83,21 +83,77 @@ static void s_expect_line (const sb_canvas_t *canvas, uint32_t i, const char *ex
     free (line);
 }
 
+Test (grid, a_status_is_worth_more_than_the_queue_and_drops_that_there_are_not)
+{
+    sb_grid_t grid = s_grid (2);
+    sb_grid_view_t view = {.has_header = true, .has_footer = true};
+    snprintf (s_rows[1].status, sizeof (s_rows[1].status), "rebalancing");
+    sb_canvas_t *canvas = s_render (&grid, &view, 80, 24);
+    s_expect_line (canvas, 3, "AGENT      STATUS      CONF SIGNAL     PNL H BREAKR LIVE  RATE   RESP BACKL DROP");
+    s_expect_line (canvas, 5, "agent-01   rebalancing 0.87 BUY      -1234 + CLOSED LIVE 1,234 12.3us 12.3k    0");
+    sb_canvas_destroy (&canvas);
+    snprintf (s_rows[1].status, sizeof (s_rows[1].status), "waiting for trades");
+    canvas = s_render (&grid, &view, 80, 24);
+    cr_expect (s_shows (canvas, "waiting for trades"));
+    cr_expect_not (s_shows (canvas, "DROP"));
+    sb_canvas_destroy (&canvas);
+    s_rows[0].drops = 1;
+    canvas = s_render (&grid, &view, 80, 24);
+    cr_expect (s_shows (canvas, "waiting for trades"));
+    cr_expect (s_shows (canvas, "DROP"));
+    cr_expect_not (s_shows (canvas, "BACK"));
+    sb_canvas_destroy (&canvas);
+}
+
+Test (grid, rate_is_left_out_where_there_is_none)
+{
+    sb_grid_t grid = s_grid (2);
+    sb_grid_view_t view = {.hides_rate = true};
+    sb_canvas_t *canvas = s_render (&grid, &view, 120, 3);
+    cr_expect_not (s_shows (canvas, "RATE"));
+    cr_expect (s_shows (canvas, "RESPONSE"));
+    sb_canvas_destroy (&canvas);
+}
+
+Test (grid, what_is_stale_is_dim_and_says_since_when)
+{
+    sb_grid_t grid = s_grid (2);
+    sb_grid_view_t view = {.has_header = true, .has_footer = true, .stale_since = "12:00:01Z"};
+    snprintf (view.selected, sizeof (view.selected), "agent-01");
+    sb_canvas_t *canvas = s_render (&grid, &view, 120, 24);
+    cr_expect_not (s_shows (canvas, "stale"));
+    sb_canvas_destroy (&canvas);
+    snprintf (view.trouble, sizeof (view.trouble), "no broker");
+    canvas = s_render (&grid, &view, 120, 24);
+    s_expect_line (canvas, 0,
+                   "SyncBus tcp://127.0.0.1:5572  stale since 12:00:01Z  up 3m04s  health 0.92 green  healthy 11/12  "
+                   "version 0.1.0");
+    for (uint32_t column = 53; column < 90; column++)
+        if (sb_canvas_mark_at (canvas, 0, column) != SB_MARK_PLAIN)
+            cr_expect_eq (sb_canvas_mark_at (canvas, 0, column), SB_MARK_DIM, "column %u", column);
+    cr_expect_eq (sb_canvas_mark_at (canvas, 1, 0), SB_MARK_DIM, "running");
+    for (uint32_t column = 0; column < 100; column++)
+        cr_expect_neq (sb_canvas_mark_at (canvas, 4, column), SB_MARK_GOOD, "a row");
+    sb_canvas_destroy (&canvas);
+    grid.read_ms = 0;
+    canvas = s_render (&grid, &view, 120, 24);
+    cr_expect_not (s_shows (canvas, "health"), "nothing was ever read");
+    sb_canvas_destroy (&canvas);
+}
+
 Test (grid, at_80x24_all_thirteen_columns_stand)
 {
     sb_grid_t grid = s_grid (30);
     sb_grid_view_t view = {.has_header = true, .has_footer = true};
     s_rows[1] = s_row ("slow", "SUSPECT", "HALF_OPEN");
-    snprintf (s_rows[1].status, sizeof (s_rows[1].status), "rebalancing");
     sb_canvas_t *canvas = s_render (&grid, &view, 80, 24);
     s_expect_line (canvas, 0, "SyncBus tcp://127.0.0.1:5572  up 3m04s  health 0.92 green  healthy 11/12");
     s_expect_line (canvas, 1, "running");
     s_expect_line (canvas, 2, "deltas 1234/s  publications 1200/s  p99 merge 34us end to end 1.20ms");
     s_expect_line (canvas, 3, "AGENT      STATUS  CONF SIGNL     PNL H BREAKR LIVE  RATE   RESP QUEU BACKL DROP");
     s_expect_line (canvas, 4, "agent-00   trading 0.87 BUY     -1234 + CLOSED LIVE 1,234 12.3us    0 12.3k    0");
-    s_expect_line (canvas, 5,
-                   "slow       rebala\xe2\x80\xa6 0.87 BUY     -1234 x HALF   SUSP 1,234 12.3us    0 12.3k    0");
-    s_expect_line (canvas, 23, "q quit  s sort  p pause  r resume  E emergency stop  h help");
+    s_expect_line (canvas, 5, "slow       trading 0.87 BUY     -1234 x HALF   SUSP 1,234 12.3us    0 12.3k    0");
+    s_expect_line (canvas, 23, "q quit  s sort (by agent)  p pause  r resume  E emergency stop  h help");
     cr_expect_eq (view.page, 19);
     sb_canvas_destroy (&canvas);
 }
