@@ -57,6 +57,11 @@ static const pair_t s_aliases[] = {
 #include "sb_local.def"
 };
 
+static const pair_t s_option_aliases[] = {
+#define SB_OPTION_ALIAS(name, option) {name, option},
+#include "sb_local.def"
+};
+
 static const pair_t s_positionals[] = {
 #define SB_POSITIONAL(command, parameter) {#command, #parameter},
 #include "sb_local.def"
@@ -182,8 +187,19 @@ const sb_catalog_option_t *sb_catalog_options (uint32_t *count)
     return s_options;
 }
 
+const char *sb_catalog_option_alias_at (uint32_t i, const char **option)
+{
+    if (i >= COUNT (s_option_aliases))
+        return NULL;
+    *option = s_option_aliases[i].second;
+    return s_option_aliases[i].first;
+}
+
 const sb_catalog_option_t *sb_catalog_option (const sb_catalog_command_t *command, const char *name)
 {
+    for (uint32_t i = 0; i < COUNT (s_option_aliases) && !(command && sb_catalog_takes_any (command)); i++)
+        if (s_same (name, s_option_aliases[i].first))
+            name = s_option_aliases[i].second;
     for (uint32_t i = 0; i < COUNT (s_options); i++) {
         const char *scope = s_options[i].scope;
         bool in_scope = !*scope || (command && strcmp (scope, command->name) == 0);

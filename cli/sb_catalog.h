@@ -84,8 +84,12 @@ const sb_catalog_parameter_t *sb_catalog_positional (const sb_catalog_command_t 
 /* All options; *count gets their number. A row's place is its number in sb_arguments_t. */
 const sb_catalog_option_t *sb_catalog_options (uint32_t *count);
 
-/* The option of that name that `command` (may be NULL) takes; NULL when there is none. */
+/* The option of that name, aliases included, that `command` (may be NULL) takes; NULL when there is none. A command
+ * that takes parameters of any name knows no aliases: they are words of the agent's. */
 const sb_catalog_option_t *sb_catalog_option (const sb_catalog_command_t *command, const char *name);
+
+/* The i-th other name of an option, the option's own in *option; NULL after the last. */
+const char *sb_catalog_option_alias_at (uint32_t i, const char **option);
 
 /* The column of a command's records, NULL when the table does not have it. */
 const sb_catalog_column_t *sb_catalog_column (const char *command, sb_text_t name);

@@ -7,8 +7,10 @@
 
 #include <assert.h>
 #include <czmq.h>
+#include <pwd.h>
 
 #include "sb_names.h"
+#include "sb_probe.h"
 
 enum {
     SEND_WAIT_STEP_MS = 20, /* between attempts while no connection stands */
@@ -19,6 +21,7 @@ struct sb_client {
     zsock_t *dealer;
     char *endpoint;
     char command_id[SB_CLIENT_COMMAND_ID_SIZE]; /* of the last request */
+    sb_probe_t probe;                           /* off after the first request */
     char problem[256];
 };
 
@@ -47,6 +50,16 @@ void sb_client_destroy (sb_client_t **self_p)
     *self_p = NULL;
 }
 
+void sb_client_set_impatient (sb_client_t *self)
+{
+    self->probe = sb_probe_begin (self->endpoint, true);
+}
+
+bool sb_client_is_refused (sb_client_t *self)
+{
+    return sb_probe_is_refused (&self->probe);
+}
+
 const char *sb_client_endpoint (const sb_client_t *self)
 {
     return self->endpoint;
@@ -67,11 +80,16 @@ int64_t sb_client_unix_ns (void)
 const char *sb_client_default_issuer (char *issuer)
 {
     char host[HOST_NAME_MAX + 1] = "";
+    char number[24];
     const char *user = getenv ("USER");
+    const struct passwd *entry = user && *user ? NULL : getpwuid (geteuid ());
+    snprintf (number, sizeof (number), "%lu", (unsigned long)geteuid ());
+    if (!user || !*user)
+        user = entry && entry->pw_name && *entry->pw_name ? entry->pw_name : number;
     gethostname (host, sizeof (host) - 1);
-    snprintf (issuer, SB_CLIENT_ISSUER_SIZE, "%.31s@%.32s", user && *user ? user : "unknown", host);
+    snprintf (issuer, SB_CLIENT_ISSUER_SIZE, "%.31s@%.32s", user, host);
     if (!sb_text_is_utf8 (sb_text (issuer)))
-        snprintf (issuer, SB_CLIENT_ISSUER_SIZE, "unknown");
+        snprintf (issuer, SB_CLIENT_ISSUER_SIZE, "%s", number);
     return issuer;
 }
 
@@ -94,8 +112,10 @@ sb_client_outcome_t sb_client_send (sb_client_t *self, sb_command_request_t *req
     assert (result == 0);
     sb_encoding_write (encoding, zmq_msg_data (&frame));
     /* Once the empty frame is taken, the rest of the message is too. */
-    if (zmq_send (socket, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT) == 0 && zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) >= 0)
+    if (zmq_send (socket, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT) == 0 && zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) >= 0) {
+        self->probe.is_on = false;
         return SB_CLIENT_ANSWERED;
+    }
     zmq_msg_close (&frame);
     return SB_CLIENT_NO_BROKER;
 }
@@ -147,7 +167,7 @@ sb_client_outcome_t sb_client_ask (sb_client_t *self, sb_command_request_t *requ
     zmq_pollitem_t item = {.socket = zsock_resolve (self->dealer), .events = ZMQ_POLLOUT};
     while ((outcome = sb_client_send (self, request, arena)) == SB_CLIENT_NO_BROKER) {
         int64_t left_ms = deadline_ms - zclock_mono ();
-        if (left_ms <= 0)
+        if (left_ms <= 0 || sb_client_is_refused (self))
             return outcome;
         zmq_poll (&item, 1, left_ms < SEND_WAIT_STEP_MS ? (long)left_ms : SEND_WAIT_STEP_MS);
         if (zsys_interrupted)

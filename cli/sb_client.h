@@ -32,6 +32,13 @@ typedef enum {
 /* Starts connecting. NULL when the endpoint makes no sense. */
 sb_client_t *sb_client_new (const char *endpoint);
 
+/* From now on who waits for a connection gives up soon when nobody listens there, see sb_probe.h, until the first
+ * request was sent. Without it the whole time is waited. */
+void sb_client_set_impatient (sb_client_t *self);
+
+/* True when no request could be sent so far, and it is told to be impatient, and nobody listens there. */
+bool sb_client_is_refused (sb_client_t *self);
+
 /* Harmless on NULL and on *self_p == NULL. What was not answered is forgotten. */
 void sb_client_destroy (sb_client_t **self_p);
 
@@ -54,7 +61,8 @@ sb_client_outcome_t sb_client_receive (sb_client_t *self, int wait_ms, sb_arena_
 /* A sentence for people about an outcome other than ANSWERED, that names the fix. Static until the next call. */
 const char *sb_client_problem (const sb_client_t *self, sb_client_outcome_t outcome);
 
-/* "user@host", cut to what an issuer may be. `issuer` has SB_CLIENT_ISSUER_SIZE octets. Returns it. */
+/* "user@host": $USER, else the name or the number of the effective user; cut to what an issuer may be. `issuer` has
+ * SB_CLIENT_ISSUER_SIZE octets. Returns it. */
 const char *sb_client_default_issuer (char *issuer);
 
 /* Nanoseconds since 1970, UTC. */

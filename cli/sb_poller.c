@@ -173,7 +173,7 @@ sb_poller_state_t sb_poller_turn (sb_poller_t *self, int wait_ms, sb_grid_t *gri
         return s_receive (self, wait_ms, grid);
     sb_client_outcome_t outcome = s_ask (self);
     self->is_sent = outcome == SB_CLIENT_ANSWERED;
-    if (!self->is_sent && zclock_mono () >= self->deadline_ms)
+    if (!self->is_sent && (zclock_mono () >= self->deadline_ms || sb_client_is_refused (self->client)))
         return s_fail (self, SB_EXIT_NO_ANSWER, sb_client_problem (self->client, outcome));
     return SB_POLLER_BUSY;
 }

@@ -24,6 +24,7 @@ typedef struct {
 
 static const runner_t s_runners[] = {
     {"emergency_stop", sb_run_stop},
+    {"emergency_clear", sb_run_clear},
     {"list_agents", sb_run_agents},
     {"events", sb_run_events},
     {"sub", sb_run_sub},
@@ -69,7 +70,42 @@ sb_client_t *sb_run_client (const sb_run_t *self)
     sb_client_t *client = sb_client_new (endpoint);
     if (!client)
         sb_run_complain (SB_EXIT_USAGE, "\"%s\" is no endpoint: write one as tcp://HOST:PORT", endpoint);
+    else if (self->is_impatient)
+        sb_client_set_impatient (client);
     return client;
+}
+
+void sb_run_print_more (const sb_command_reply_t *reply)
+{
+    char text[SB_DISPLAY_SIZE];
+    if (!reply || !reply->next_cursor.size)
+        return;
+    fflush (stdout);
+    fprintf (stderr, "there is more: add --cursor %s\n", sb_display_text (reply->next_cursor, text));
+}
+
+/* True when get_state was answered with nothing, which is said on standard error: nothing is no failure, and no data.
+ */
+static bool s_is_nothing_held (const sb_run_t *self, const sb_pages_t *pages)
+{
+    static const char *const names[] = {"category", "agent", "subject"};
+    char text[SB_DISPLAY_SIZE];
+    char where[SB_DISPLAY_SIZE * 3] = "";
+    size_t size = 0;
+    bool is_asked = strcmp (self->arguments.command->name, "get_state") == 0;
+    if (!is_asked || sb_pages_last (pages)->code != SB_REASON_NONE || sb_pages_record_count (pages) > 0)
+        return false;
+    for (uint32_t i = 0; i < pages->count; i++)
+        if (pages->items[i].reply.field_count > 0)
+            return false;
+    for (size_t i = 0; i < sizeof (names) / sizeof (names[0]); i++) {
+        const sb_parameter_t *parameter = sb_arguments_parameter (&self->arguments, names[i]);
+        if (parameter)
+            size += (size_t)snprintf (where + size, sizeof (where) - size, "%s %s %.200s", size ? "," : " in", names[i],
+                                      sb_display_text (parameter->value.text, text));
+    }
+    sb_run_complain (0, "nothing held%s", where);
+    return true;
 }
 
 /* Prints what was answered. Returns what the program ends with. */
@@ -79,19 +115,18 @@ static int s_print (const sb_run_t *self, const sb_pages_t *pages)
     const sb_command_reply_t *last = sb_pages_last (pages);
     char text[SB_DISPLAY_SIZE];
     bool is_json = sb_arguments_flag (&self->arguments, "json");
+    bool is_nothing = s_is_nothing_held (self, pages);
     if (is_json) {
         sb_json_t *json = sb_json_new ();
         sb_reply_json (command, pages, json);
         puts (sb_json_text (json));
         sb_json_destroy (&json);
-    } else if (last->code == SB_REASON_NONE || pages->count > 1)
+    } else if (!is_nothing && (last->code == SB_REASON_NONE || pages->count > 1))
         sb_reply_print (command, pages, stdout, sb_display_has_colour (stdout));
     if (last->code != SB_REASON_NONE)
         return sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (last->code, last->message, text));
-    if (!is_json && last->next_cursor.size) {
-        fflush (stdout);
-        fprintf (stderr, "there is more: add --cursor %s\n", sb_display_text (last->next_cursor, text));
-    }
+    if (!is_json)
+        sb_run_print_more (last);
     return SB_EXIT_DONE;
 }
 
@@ -120,6 +155,7 @@ static bool s_prepare (sb_run_t *self)
     if (!sb_arguments_number (&self->arguments, "timeout", 0.001, 600, 5, &seconds))
         return false;
     self->timeout_ms = (uint32_t)(seconds * 1000);
+    self->is_impatient = !sb_arguments_option (&self->arguments, "timeout");
     const char *issuer = sb_arguments_option (&self->arguments, "issuer");
     self->issuer = issuer ? issuer : sb_client_default_issuer (self->default_issuer);
     const char *reason = sb_arguments_option (&self->arguments, "reason");

@@ -23,6 +23,7 @@ typedef struct {
     sb_arguments_t arguments;
     sb_arena_t *arena;   /* for what the arguments point to */
     uint32_t timeout_ms; /* --timeout */
+    bool is_impatient;   /* no --timeout is given: a closed port is not waited for */
     const char *issuer;  /* --issuer or the default */
     char default_issuer[SB_CLIENT_ISSUER_SIZE];
 } sb_run_t;
@@ -45,9 +46,13 @@ sb_command_request_t sb_run_request (const sb_run_t *self, const char *command);
 /* A client of the command endpoint; NULL after complaining. */
 sb_client_t *sb_run_client (const sb_run_t *self);
 
+/* Says on standard error how to go on, when the reply has a next page. */
+void sb_run_print_more (const sb_command_reply_t *reply);
+
 /* The commands. Each returns what the program ends with. */
 int sb_run_ask (sb_run_t *self);    /* any of the broker's that needs nothing more than this */
 int sb_run_stop (sb_run_t *self);   /* emergency_stop */
+int sb_run_clear (sb_run_t *self);  /* emergency_clear */
 int sb_run_agents (sb_run_t *self); /* list_agents */
 int sb_run_events (sb_run_t *self);
 int sb_run_sub (sb_run_t *self);

@@ -2,6 +2,7 @@
  *
  * `syncbus help`: all of it printed from the tables.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,6 +86,12 @@ static void s_print_overview (void)
         snprintf (text, sizeof (text), "the same as %s", target);
         s_print_wrapped (text, 28, (uint32_t)at);
     }
+    for (uint32_t i = 0; (alias = sb_catalog_option_alias_at (i, &target)) != NULL; i++) {
+        char text[SB_DISPLAY_SIZE];
+        int at = printf ("  --%s", alias);
+        snprintf (text, sizeof (text), "the same as --%s", target);
+        s_print_wrapped (text, 28, (uint32_t)at);
+    }
     s_print_heading ("Options");
     s_print_options ("");
     s_print_heading ("Exit codes");
@@ -93,7 +100,17 @@ static void s_print_overview (void)
     puts ("\nNames may be written with hyphens: pause-agent. More: syncbus help COMMAND");
 }
 
-/* "send_command AGENT command=TEXT [NAME=VALUE...]" */
+/* Prints an operand's name as all operands are written: CATEGORY, [AGENT]. */
+static void s_print_operand (const sb_catalog_parameter_t *row)
+{
+    char name[SB_DISPLAY_SIZE];
+    snprintf (name, sizeof (name), "%s", row->name);
+    for (char *letter = name; *letter; letter++)
+        *letter = (char)toupper ((unsigned char)*letter);
+    printf (row->is_required ? " %s" : " [%s]", name);
+}
+
+/* "send_command AGENT COMMAND [NAME=VALUE...]" */
 static void s_print_synopsis (const sb_catalog_command_t *command)
 {
     const sb_catalog_parameter_t *row;
@@ -101,7 +118,7 @@ static void s_print_synopsis (const sb_catalog_command_t *command)
     if (*command->synopsis)
         printf (" %s", command->synopsis);
     for (uint32_t i = 0; (row = sb_catalog_positional (command, i)) != NULL; i++)
-        printf (row->is_required ? " %s" : " [%s]", row->name);
+        s_print_operand (row);
     for (uint32_t i = 0; (row = sb_catalog_parameter_at (command, i)) != NULL; i++) {
         bool is_positional = false;
         const sb_catalog_parameter_t *other;
@@ -122,8 +139,10 @@ static void s_print_columns (const char *command)
     for (uint32_t i = 0; (column = sb_catalog_column_at (command, i)) != NULL; i++) {
         char text[SB_DISPLAY_SIZE];
         int at = printf ("  %s", column->name);
-        snprintf (text, sizeof (text), *column->unit ? "%s; %s, %s" : "%s; %s", column->help,
-                  sb_parameter_kind_name (column->kind), column->unit);
+        /* "1" says that a number has no unit. */
+        bool has_unit = *column->unit && strcmp (column->unit, "1") != 0;
+        snprintf (text, sizeof (text), "%s; %s%s%s", column->help, sb_parameter_kind_name (column->kind),
+                  has_unit ? ", " : "", has_unit ? column->unit : "");
         s_print_wrapped (text, 28, (uint32_t)at);
     }
 }

@@ -12,6 +12,7 @@
 #include "sb_names.h"
 #include "sb_reasons.h"
 #include "sb_reply.h"
+#include "sb_probe.h"
 #include "sb_run.h"
 #include "sb_session.h"
 
@@ -185,6 +186,7 @@ static bool s_wait (publisher_t *self, bool wants_input)
 static int s_publish (publisher_t *self, sb_delta_t *delta)
 {
     const char *endpoint = sb_arguments_option (&self->run->arguments, "ingress-endpoint");
+    sb_probe_t probe = sb_probe_begin (endpoint, self->run->is_impatient);
     self->is_at_end = delta != NULL;
     for (;;) {
         const char *text;
@@ -193,6 +195,7 @@ static int s_publish (publisher_t *self, sb_delta_t *delta)
             return sb_run_complain (SB_EXIT_REFUSED, "%s: %s", sb_reason_info (reason)->name, text);
         }
         bool is_registered = sb_session_is_registered (self->session);
+        probe.is_on = probe.is_on && !is_registered;
         if (is_registered && delta) {
             sb_session_push (self->session, delta, 0);
             delta = NULL;
@@ -202,9 +205,10 @@ static int s_publish (publisher_t *self, sb_delta_t *delta)
         bool is_done = self->is_at_end && !delta && self->size == 0 && sb_session_undecided (self->session) == 0;
         if (is_done && is_registered)
             return self->refused ? SB_EXIT_REFUSED : SB_EXIT_DONE;
-        if (!is_registered && sb_session_idle_ms (self->session) > self->run->timeout_ms)
+        bool is_over = sb_session_idle_ms (self->session) > self->run->timeout_ms || sb_probe_is_refused (&probe);
+        if (!is_registered && is_over)
             return sb_run_complain (SB_EXIT_NO_ANSWER, "no broker at %s: is syncbusd running?", endpoint);
-        if (sb_session_undecided (self->session) && sb_session_idle_ms (self->session) > self->run->timeout_ms)
+        if (sb_session_undecided (self->session) && is_over)
             return sb_run_complain (SB_EXIT_NO_ANSWER,
                                     "the broker at %s did not decide in time: try a longer --timeout", endpoint);
         bool wants_input = is_registered && !self->is_at_end && !s_has_line (self);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * `syncbus emergency_stop`: the stop, whether it would survive a restart, and who has confirmed.
+ * `syncbus emergency_stop`: the stop, whether it would survive a restart, and who has confirmed; and what lifts it.
  *
  * The reply says that the stop is in force; from then on nothing is accepted, confirmed or not. Receipts are asked
  * for with `status` until none is on its way, then each agent is named from `list_agents`. A missing
@@ -199,5 +199,49 @@ int sb_run_stop (sb_run_t *run)
     sb_pages_clear (&self.stop);
     sb_pages_clear (&self.agents);
     sb_client_destroy (&self.client);
+    return code;
+}
+
+/* What the lifting of the stop comes to, in sentences. */
+static void s_print_clear (const sb_record_t *record)
+{
+    bool has_colour = sb_display_has_colour (stdout);
+    bool is_durable = sb_record_boolean (record, "durable");
+    char told[SB_DISPLAY_SIZE];
+    printf ("%semergency stop LIFTED%s, epoch %" PRIu64 "; %s agents told\n",
+            has_colour ? sb_display_colour (SB_MARK_GOOD) : "", has_colour ? SB_DISPLAY_RESET : "",
+            (uint64_t)sb_record_number (record, "latch_epoch", 0),
+            sb_display_integer ((int64_t)sb_record_number (record, "told", 0), told));
+    puts (is_durable ? "durable: a restart of the broker does not bring it back" : "NOT DURABLE");
+    puts ("paused agents stay paused: see syncbus list-agents");
+    if (!is_durable)
+        sb_run_complain (0, "WARNING: that it is lifted could not be written to disk: after a restart the broker would "
+                            "be stopped again; free space or repair the state folder");
+}
+
+int sb_run_clear (sb_run_t *run)
+{
+    sb_pages_t pages = {0};
+    if (sb_arguments_flag (&run->arguments, "json"))
+        return sb_run_ask (run);
+    sb_client_t *client = sb_run_client (run);
+    if (!client)
+        return SB_EXIT_USAGE;
+    char text[SB_DISPLAY_SIZE];
+    int code = SB_EXIT_DONE;
+    sb_command_request_t request = sb_run_request (run, "emergency_clear");
+    request.parameters = run->arguments.parameters;
+    request.parameter_count = run->arguments.parameter_count;
+    sb_client_outcome_t outcome = sb_pages_fetch (&pages, client, &request, false);
+    const sb_command_reply_t *reply = sb_pages_last (&pages);
+    const sb_record_t *record = sb_pages_record (&pages, 0);
+    if (outcome != SB_CLIENT_ANSWERED)
+        code = sb_run_no_answer (client, outcome);
+    else if (reply->code != SB_REASON_NONE)
+        code = sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (reply->code, reply->message, text));
+    else if (record)
+        s_print_clear (record);
+    sb_pages_clear (&pages);
+    sb_client_destroy (&client);
     return code;
 }

@@ -8,6 +8,7 @@
 
 #include "sb_json.h"
 #include "sb_names.h"
+#include "sb_probe.h"
 #include "sb_run.h"
 #include "sb_stream.h"
 
@@ -29,6 +30,7 @@ typedef struct {
     uint64_t count_most; /* 0: any number */
     int64_t end_ms;      /* on czmq's monotonic clock; 0: never */
     uint64_t lost;
+    sb_probe_t probe; /* on while nothing ever connected */
     bool was_connected;
 } subscriber_t;
 
@@ -71,13 +73,15 @@ static int s_wait_ms (const subscriber_t *self, int64_t connect_end_ms)
     if (!self->was_connected && (end_ms == 0 || connect_end_ms < end_ms))
         end_ms = connect_end_ms;
     int64_t left_ms = end_ms ? end_ms - zclock_mono () : -1;
-    return end_ms && left_ms < 0 ? 0 : left_ms > 3600000 ? 3600000 : (int)left_ms;
+    int64_t most_ms = self->probe.is_on ? SB_PROBE_INTERVAL_MS : 3600000;
+    return end_ms && left_ms < 0 ? 0 : left_ms > most_ms ? (int)most_ms : (int)left_ms;
 }
 
 static int s_read (subscriber_t *self)
 {
     const char *endpoint = sb_arguments_option (&self->run->arguments, "publish-endpoint");
     int64_t connect_end_ms = zclock_mono () + self->run->timeout_ms;
+    self->probe = sb_probe_begin (endpoint, self->run->is_impatient);
     sb_publication_t publication;
     while (self->count_most == 0 || self->count < self->count_most) {
         if (self->end_ms && zclock_mono () >= self->end_ms)
@@ -96,6 +100,7 @@ static int s_read (subscriber_t *self)
             if (self->was_connected)
                 sb_run_complain (0, "the broker at %s is back", endpoint);
             self->was_connected = true;
+            self->probe.is_on = false;
             break;
         case SB_STREAM_LOST:
             sb_run_complain (0, "the broker at %s is gone: waiting for it to come back", endpoint);
@@ -104,7 +109,7 @@ static int s_read (subscriber_t *self)
             sb_run_complain (0, "a frame from %s is no publication: check --publish-endpoint", endpoint);
             break;
         case SB_STREAM_QUIET:
-            if (!self->was_connected && zclock_mono () >= connect_end_ms)
+            if (!self->was_connected && (zclock_mono () >= connect_end_ms || sb_probe_is_refused (&self->probe)))
                 return sb_run_complain (SB_EXIT_NO_ANSWER, "no broker at %s: is syncbusd running?", endpoint);
             break;
         case SB_STREAM_INTERRUPTED:

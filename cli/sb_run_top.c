@@ -25,10 +25,10 @@ static uint32_t s_width (void)
     return width < WIDTH_MIN || width > WIDTH_MAX ? PRINTED_WIDTH : (uint32_t)width;
 }
 
-/* All of the grid, however many lines that takes. */
+/* All of the grid, however many lines that takes. Without a header it is the only one. */
 static void s_print (const sb_grid_t *grid, bool has_header)
 {
-    sb_grid_view_t view = {.has_header = has_header};
+    sb_grid_view_t view = {.has_header = has_header, .hides_rate = !has_header};
     uint32_t height = sb_grid_height (grid, &view);
     sb_canvas_t *canvas = sb_canvas_new (s_width (), height > HEIGHT_MAX ? HEIGHT_MAX : height);
     sb_grid_render (grid, &view, canvas);
@@ -38,18 +38,57 @@ static void s_print (const sb_grid_t *grid, bool has_header)
     sb_canvas_destroy (&canvas);
 }
 
+/* Says that nothing is accepted just now, which no row of the grid does; nothing where `status` is not answered. */
+static void s_print_stop (const sb_run_t *run, sb_client_t *client, sb_grid_t *grid)
+{
+    sb_pages_t pages = {0};
+    sb_command_request_t request = sb_run_request (run, "status");
+    bool has_colour = sb_display_has_colour (stdout);
+    if (sb_pages_fetch (&pages, client, &request, false) == SB_CLIENT_ANSWERED && sb_pages_record_count (&pages))
+        sb_grid_set_status (grid, sb_pages_record (&pages, 0));
+    sb_pages_clear (&pages);
+    if (grid->is_stopped)
+        printf ("%sEMERGENCY STOP in force%s, epoch %" PRIu64 ", %s\n",
+                has_colour ? sb_display_colour (SB_MARK_BAD) : "", has_colour ? SB_DISPLAY_RESET : "",
+                grid->latch_epoch, grid->latch_text);
+}
+
+/* What the letters of column H mean, for people at a terminal. */
+static void s_print_legend (void)
+{
+    bool has_colour = sb_display_has_colour (stdout);
+    if (isatty (STDOUT_FILENO))
+        printf ("%s%s%s\n", has_colour ? sb_display_colour (SB_MARK_DIM) : "",
+                "H: + healthy  P paused  S paused by itself  M mute  x unhealthy  - offline",
+                has_colour ? SB_DISPLAY_RESET : "");
+}
+
+/* The grid, once, and whether there is more of it. */
+static void s_print_agents (const sb_run_t *run, sb_client_t *client, const sb_pages_t *pages)
+{
+    sb_grid_t grid = {.read_ms = 0};
+    s_print_stop (run, client, &grid);
+    sb_grid_set_agents (&grid, pages, zclock_mono ());
+    sb_grid_sort (&grid, SB_GRID_BY_AGENT);
+    s_print (&grid, false);
+    s_print_legend ();
+    sb_run_print_more (sb_pages_last (pages));
+    sb_grid_clear (&grid);
+}
+
 int sb_run_agents (sb_run_t *run)
 {
     sb_pages_t pages = {0};
-    sb_grid_t grid = {.read_ms = 0};
-    if (sb_arguments_flag (&run->arguments, "json") || sb_arguments_parameter (&run->arguments, "limit") ||
-        sb_arguments_parameter (&run->arguments, "cursor"))
+    if (sb_arguments_flag (&run->arguments, "json"))
         return sb_run_ask (run);
     sb_client_t *client = sb_run_client (run);
     if (!client)
         return SB_EXIT_USAGE;
     sb_command_request_t request = sb_run_request (run, "list_agents");
-    sb_client_outcome_t outcome = sb_pages_fetch (&pages, client, &request, true);
+    request.parameters = run->arguments.parameters;
+    request.parameter_count = run->arguments.parameter_count;
+    bool all = !sb_arguments_parameter (&run->arguments, "limit");
+    sb_client_outcome_t outcome = sb_pages_fetch (&pages, client, &request, all);
     const sb_command_reply_t *last = sb_pages_last (&pages);
     char text[SB_DISPLAY_SIZE];
     int code = SB_EXIT_DONE;
@@ -57,12 +96,8 @@ int sb_run_agents (sb_run_t *run)
         code = sb_run_no_answer (client, outcome);
     else if (last->code != SB_REASON_NONE)
         code = sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (last->code, last->message, text));
-    else {
-        sb_grid_set_agents (&grid, &pages, zclock_mono ());
-        sb_grid_sort (&grid, SB_GRID_BY_AGENT);
-        s_print (&grid, false);
-    }
-    sb_grid_clear (&grid);
+    else
+        s_print_agents (run, client, &pages);
     sb_pages_clear (&pages);
     sb_client_destroy (&client);
     return code;

@@ -137,6 +137,16 @@ Test (arguments, option_wins_over_environment_wins_over_default)
     cr_expect_str_eq (sb_arguments_option (&s_arguments, "endpoint"), "tcp://127.0.0.1:5572");
 }
 
+Test (arguments, the_agents_words_for_endpoints_are_understood)
+{
+    s_parse ((const char *[]){"--command", "a", "sub", "--publish", "b", "--ingress=c", NULL});
+    cr_expect_str_eq (sb_arguments_option (&s_arguments, "endpoint"), "a");
+    cr_expect_str_eq (sb_arguments_option (&s_arguments, "publish-endpoint"), "b");
+    cr_expect_str_eq (sb_arguments_option (&s_arguments, "ingress-endpoint"), "c");
+    s_parse ((const char *[]){"send_command", "me", "go", "--ingress", "c", NULL});
+    cr_expect_eq (s_arguments.parameter_count, 2, "it is the agent's");
+}
+
 Test (arguments, numbers_keep_their_range)
 {
     double number;

@@ -98,6 +98,14 @@ Test (run, done_is_0_and_the_request_is_whole)
     cr_expect_str_eq (stage.parameters, "command:5 n:2 w:1 t:5 ");
     RUN (fake_broker_endpoint (broker), "status");
     cr_expect_not_null (strchr (stage.issuer, '@'), "user@host by default, not %s", stage.issuer);
+    unsetenv ("USER");
+    RUN (fake_broker_endpoint (broker), "status");
+    cr_expect_neq (strncmp (stage.issuer, "unknown", 7), 0, "%s", stage.issuer);
+    cr_expect_not_null (strchr (stage.issuer, '@'), "%s", stage.issuer);
+    cr_expect_neq (stage.issuer[0], '@', "%s", stage.issuer);
+    setenv ("USER", "bob", 1);
+    RUN (fake_broker_endpoint (broker), "status");
+    cr_expect_eq (strncmp (stage.issuer, "bob@", 4), 0, "%s", stage.issuer);
     fake_broker_destroy (&broker);
 }
 
@@ -143,6 +151,30 @@ Test (run, no_broker_is_3_and_names_the_endpoint)
         RUN ("x", "pub", "--agent", "me", "a", "b=1", "--ingress-endpoint", "tcp://127.0.0.1:1", "--timeout", "0.1"),
         3);
     cr_expect_str_eq (s_complaints, sentence);
+}
+
+Test (run, a_closed_port_is_not_waited_for_unless_timeout_says_so)
+{
+    static const char *const rows[][10] = {
+        {"status"},
+        {"list_agents"},
+        {"top", "--plain"},
+        {"events", "--follow"},
+        {"sub", "--publish", "tcp://127.0.0.1:1"},
+        {"pub", "--agent", "me", "a", "b=1", "--ingress", "tcp://127.0.0.1:1"},
+    };
+    for (size_t i = 0; i < sizeof (rows) / sizeof (rows[0]); i++) {
+        int64_t begin_ms = zclock_mono ();
+        cr_expect_eq (s_run ("tcp://127.0.0.1:1", rows[i]), 3, "%s", rows[i][0]);
+        cr_expect_str_eq (s_complaints, "syncbus: no broker at tcp://127.0.0.1:1: is syncbusd running?\n");
+        cr_expect_lt (zclock_mono () - begin_ms, 3000, "%s", rows[i][0]);
+    }
+    int64_t begin_ms = zclock_mono ();
+    cr_expect_eq (RUN ("ipc:///nowhere/at/all", "status"), 3);
+    cr_expect_lt (zclock_mono () - begin_ms, 3000);
+    begin_ms = zclock_mono ();
+    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "status", "--timeout", "1.5"), 3);
+    cr_expect_geq (zclock_mono () - begin_ms, 1500);
 }
 
 Test (run, silence_is_3_and_is_told_from_no_broker)
@@ -224,8 +256,53 @@ Test (run, json_is_one_stable_document)
         s_output,
         "{\"command\":\"get_state\",\"code\":\"NONE\",\"message\":\"\",\"command_id\":\"\",\"sequence\":0,"
         "\"stream_id\":0,\"epoch\":0,\"records\":[],\"fields\":[{\"topic\":\"notes.me.\",\"category\":\"notes\","
-        "\"agent_id\":\"me\",\"subject\":\"\",\"name\":\"c\",\"value\":2,\"sequence\":0,\"changed_unix_ns\":0,"
+        "\"agent_id\":\"me\",\"subject\":\"\",\"name\":\"c\",\"value\":2,\"sequence\":0,\"changed_unix_ns\":\"0\","
         "\"quality\":\"OK\"}],\"publications\":[],\"next_cursor\":\"\"}\n");
+    fake_broker_destroy (&broker);
+}
+
+/* Answers with nothing, or with a time and a number. */
+static void s_answer_times (void *context, const sb_command_request_t *request, uint32_t number,
+                            sb_command_reply_t *reply)
+{
+    static sb_state_field_t fields[2];
+    (void)number;
+    (void)request;
+    fields[0] = (sb_state_field_t){.topic = sb_text ("notes.me."),
+                                   .name = sb_text ("feed_unix_ns"),
+                                   .value = {.kind = SB_VALUE_INTEGER, .integer = INT64_C (1700000000000000000)},
+                                   .quality = SB_QUALITY_OK};
+    fields[1] = (sb_state_field_t){.topic = sb_text ("notes.me."),
+                                   .name = sb_text ("price"),
+                                   .value = {.kind = SB_VALUE_NUMBER, .number = 1},
+                                   .quality = SB_QUALITY_OK};
+    reply->fields = fields;
+    reply->field_count = *(bool *)context ? 2 : 0;
+    reply->message = sb_text ("done");
+}
+
+Test (run, a_field_that_is_a_time_is_shown_as_one)
+{
+    bool has_fields = true;
+    fake_broker_t *broker = fake_broker_new (s_answer_times, &has_fields);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "notes"), 0);
+    cr_expect_not_null (strstr (s_output, " 2023-11-14 22:13:20.000Z "), "%s", s_output);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "notes", "--json"), 0);
+    cr_expect_not_null (strstr (s_output, "\"value\":\"1700000000000000000\""), "%s", s_output);
+    cr_expect_not_null (strstr (s_output, "\"value\":1.0,"), "%s", s_output);
+    fake_broker_destroy (&broker);
+}
+
+Test (run, nothing_held_is_said_and_is_no_failure)
+{
+    bool has_fields = false;
+    fake_broker_t *broker = fake_broker_new (s_answer_times, &has_fields);
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "nocat"), 0);
+    cr_expect_str_eq (s_output, "");
+    cr_expect_str_eq (s_complaints, "syncbus: nothing held in category nocat\n");
+    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "nocat", "me", "--json"), 0);
+    cr_expect_eq (s_output[0], '{');
+    cr_expect_str_eq (s_complaints, "syncbus: nothing held in category nocat, agent me\n");
     fake_broker_destroy (&broker);
 }
 
@@ -263,6 +340,11 @@ static void s_answer_stop (void *context, const sb_command_request_t *request, u
     uint32_t count = 1;
     if (sb_text_equal (request->command, sb_text ("emergency_stop"))) {
         columns[0][0] = s_count ("latch_epoch", 3);
+        columns[0][1] = s_flag ("durable", stage->is_durable);
+        columns[0][2] = s_count ("told", 2);
+        columns[0][3] = s_flag ("changed", true);
+    } else if (sb_text_equal (request->command, sb_text ("emergency_clear"))) {
+        columns[0][0] = s_count ("latch_epoch", 4);
         columns[0][1] = s_flag ("durable", stage->is_durable);
         columns[0][2] = s_count ("told", 2);
         columns[0][3] = s_flag ("changed", true);
@@ -434,6 +516,51 @@ Test (events, followed_have_no_hole_and_no_repeat, .timeout = 20)
     pthread_join (publisher, NULL);
     zsock_destroy (&stage.publisher);
     fake_broker_destroy (&broker);
+}
+
+Test (stop, that_is_lifted_is_told_in_sentences)
+{
+    stop_stage_t stage = {.is_durable = true};
+    fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
+    const char *endpoint = fake_broker_endpoint (broker);
+    cr_expect_eq (RUN (endpoint, "emergency-clear", "--latch-epoch", "3", "--reason", "mended"), 0);
+    cr_expect_str_eq (s_output, "emergency stop LIFTED, epoch 4; 2 agents told\n"
+                                "durable: a restart of the broker does not bring it back\n"
+                                "paused agents stay paused: see syncbus list-agents\n");
+    cr_expect_str_eq (s_complaints, "");
+    stage.is_durable = false;
+    cr_expect_eq (RUN (endpoint, "emergency-clear", "--latch-epoch", "3", "--reason", "mended"), 0);
+    cr_expect_not_null (strstr (s_complaints, "WARNING"));
+    cr_expect_eq (RUN (endpoint, "emergency-clear", "--latch-epoch", "3", "--reason", "mended", "--json"), 0);
+    cr_expect_eq (s_output[0], '{');
+    fake_broker_destroy (&broker);
+}
+
+Test (run, list_agents_is_a_grid_however_it_is_asked_and_names_the_stop)
+{
+    stop_stage_t stage = {.is_durable = true};
+    fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
+    const char *endpoint = fake_broker_endpoint (broker);
+    for (int is_limited = 0; is_limited < 2; is_limited++) {
+        cr_expect_eq (is_limited ? RUN (endpoint, "list-agents", "--limit", "3") : RUN (endpoint, "list-agents"), 0);
+        cr_expect_eq (strncmp (s_output, "EMERGENCY STOP in force, epoch 3, by ", 37), 0, "%s", s_output);
+        cr_expect_not_null (strstr (s_output, "\nAGENT "), "%s", s_output);
+        cr_expect_null (strstr (s_output, "RATE"), "%s", s_output);
+    }
+    stage.is_lifted = true;
+    cr_expect_eq (RUN (endpoint, "list-agents"), 0);
+    cr_expect_eq (strncmp (s_output, "AGENT ", 6), 0, "%s", s_output);
+    fake_broker_destroy (&broker);
+}
+
+Test (help, operands_are_written_alike_and_a_number_without_unit_has_none)
+{
+    RUN ("x", "help", "history");
+    cr_expect_not_null (strstr (s_output, "syncbus history CATEGORY ["), "%s", s_output);
+    RUN ("x", "help", "get");
+    cr_expect_not_null (strstr (s_output, "syncbus get_state [CATEGORY] [AGENT] [SUBJECT]"), "%s", s_output);
+    RUN ("x", "help", "status");
+    cr_expect_null (strstr (s_output, ", 1\n"), "%s", s_output);
 }
 
 Test (help, every_command_has_its_page)
