@@ -20,6 +20,14 @@ export PKG_CONFIG_PATH
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir syncbus)
 export LD_LIBRARY_PATH
 
+# A shared library brings what it needs along: nobody needs the .pc files, headers or folders of its own parts.
+flags=$(PKG_CONFIG_LIBDIR=$PKG_CONFIG_PATH pkg-config --cflags syncbus)
+include=$(pkg-config --variable=includedir syncbus)
+if [ "$(echo $flags)" != "-I$include" ]; then
+    echo "pkg-config --cflags says more than -I$include: $flags"
+    exit 1
+fi
+
 cat > "$tree/user.c" <<'PROGRAM'
 #include <syncbus.h>
 #include <stdio.h>
