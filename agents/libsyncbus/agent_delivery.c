@@ -170,7 +170,10 @@ static void s_refused (sb_agent_step_t *self, sb_slot_t *slot, const sb_refusal_
         self->dirty = true;
         if (kind == SB_REASON_KIND_ADMISSION)
             return; /* nobody's update: it goes out again when it may */
-        sb_replacement_retry_later (self, refusal->retry_after_ms);
+        if (kind == SB_REASON_KIND_CONTENT)
+            sb_replacement_refused_content (self);
+        else
+            sb_replacement_retry_later (self, refusal->retry_after_ms);
         s_tell_refused (self, slot, refusal, true);
         return;
     }
@@ -193,6 +196,7 @@ static void s_accepted (sb_agent_step_t *self, const sb_slot_t *slot)
     }
     self->replace.phase = SB_REPLACE_NONE;
     self->replace.retry_ms = 0;
+    self->replace.same_until_ns = 0;
     self->state_known = true;
     self->counts.replacements++;
 }
@@ -216,6 +220,7 @@ void sb_delivery_decided (sb_agent_step_t *self, uint64_t decided_through, const
                           uint32_t refused_count)
 {
     uint32_t at = 0;
+    uint64_t through = 0;
     while (at + 1 < refused_count && refused[at].sequence < sb_window_first (self->window))
         at++;
     while (sb_window_count (self->window) > 0 && sb_window_first (self->window) <= decided_through) {
@@ -227,8 +232,11 @@ void sb_delivery_decided (sb_agent_step_t *self, uint64_t decided_through, const
             s_refused (self, slot, refusal);
         else
             s_accepted (self, slot);
+        through = slot->sequence;
         sb_slot_destroy (&slot);
     }
+    if (through)
+        sb_step_effect (self, SB_AGENT_EFFECT_DECIDED)->decided_through = through;
     if (sb_window_count (self->window) == 0 && decided_through >= sb_window_next (self->window) &&
         decided_through < SB_NUMBER_MAX)
         sb_window_restart (self->window, decided_through + 1);

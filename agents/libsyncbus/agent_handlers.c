@@ -18,6 +18,8 @@ bool sb_handlers_want (const sb_agent_t *self, const sb_agent_effect_t *effect)
         return self->handlers.on_status != NULL;
     case SB_AGENT_EFFECT_REFUSED:
         return self->handlers.on_refused != NULL;
+    case SB_AGENT_EFFECT_DECIDED:
+        return self->handlers.on_decided != NULL;
     case SB_AGENT_EFFECT_GAP:
         return self->handlers.on_gap != NULL;
     case SB_AGENT_EFFECT_LOG:
@@ -90,6 +92,9 @@ void sb_handlers_run (sb_agent_t *self, const sb_inbox_item_t *item)
         break;
     case SB_INBOX_REFUSED:
         self->handlers.on_refused (self, &item->refused, self->context);
+        break;
+    case SB_INBOX_DECIDED:
+        self->handlers.on_decided (self, item->decided_through, self->context);
         break;
     case SB_INBOX_GAP:
         self->handlers.on_gap (self, &item->gap, self->context);

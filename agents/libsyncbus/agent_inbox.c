@@ -23,7 +23,8 @@ struct sb_inbox {
     pthread_mutex_t mutex;
     pthread_cond_t filled;
     sb_inbox_item_t *first, *last;
-    uint32_t notice_count;
+    sb_inbox_item_t *decided; /* the DECIDED that waits, with no REFUSED after it; may be NULL */
+    uint32_t notice_count;    /* of those that are bounded here */
     bool is_closed;
     int descriptor;
     sb_kept_publication_t **memory; /* a ring of memory_updates */
@@ -169,6 +170,10 @@ static sb_inbox_item_t *s_notice_item (const sb_agent_effect_t *effect)
                                                  .field = s_copy (&at, effect->refused.field).data,
                                                  .retry_after_ms = effect->refused.retry_after_ms,
                                                  .kept = effect->refused.kept};
+    } else if (effect->kind == SB_AGENT_EFFECT_DECIDED) {
+        item = s_item_new (SB_INBOX_DECIDED, 0, &at);
+        if (item)
+            item->decided_through = effect->decided_through;
     } else if (effect->kind == SB_AGENT_EFFECT_GAP) {
         item = s_item_new (SB_INBOX_GAP, effect->gap.topic.size + 1, &at);
         if (item)
@@ -291,20 +296,52 @@ static bool s_put_publication (sb_inbox_t *self, const sb_agent_effect_t *effect
     return kept && (item || !is_delivered);
 }
 
+/* What is bounded here: open commands are bounded by the step, refusals by the broker's patience, and they must not be
+ * lost, since a later DECIDED would say that they were accepted. Of these there is one at most between two refusals. */
+static bool s_is_bounded (const sb_inbox_item_t *item)
+{
+    switch (item->kind) {
+    case SB_INBOX_COMMAND:
+        return !item->command.is_open;
+    case SB_INBOX_STATUS:
+    case SB_INBOX_GAP:
+    case SB_INBOX_LOG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Raises the DECIDED that waits; false when there is none. */
+static bool s_raise_decided (sb_inbox_t *self, const sb_agent_effect_t *effect)
+{
+    if (effect->kind != SB_AGENT_EFFECT_DECIDED)
+        return false;
+    pthread_mutex_lock (&self->mutex);
+    bool is_waiting = self->decided != NULL;
+    if (is_waiting)
+        self->decided->decided_through = effect->decided_through;
+    pthread_mutex_unlock (&self->mutex);
+    return is_waiting;
+}
+
 bool sb_inbox_put (sb_inbox_t *self, const sb_agent_effect_t *effect)
 {
     if (effect->kind == SB_AGENT_EFFECT_DELIVER || effect->kind == SB_AGENT_EFFECT_REMEMBER)
         return s_put_publication (self, effect);
+    if (s_raise_decided (self, effect))
+        return true;
     bool is_command = effect->kind == SB_AGENT_EFFECT_COMMAND;
     sb_inbox_item_t *item = is_command ? s_command_item (effect) : s_notice_item (effect);
     if (!item)
         return false;
     pthread_mutex_lock (&self->mutex);
-    /* Open commands are bounded by the step, all else here. */
-    bool is_bounded = !is_command || !effect->command.is_open;
+    bool is_bounded = s_is_bounded (item);
     bool fits = !is_bounded || self->notice_count < SB_INBOX_NOTICES_MAX;
     if (fits) {
         self->notice_count += is_bounded;
+        if (item->kind == SB_INBOX_DECIDED || item->kind == SB_INBOX_REFUSED)
+            self->decided = item->kind == SB_INBOX_DECIDED ? item : NULL;
         s_append (self, item);
     }
     pthread_mutex_unlock (&self->mutex);
@@ -315,11 +352,6 @@ bool sb_inbox_put (sb_inbox_t *self, const sb_agent_effect_t *effect)
 
 /* ------------------------------------------------------------------ emptying */
 
-static bool s_is_notice (const sb_inbox_item_t *item)
-{
-    return item->kind == SB_INBOX_COMMAND ? !item->command.is_open : item->kind != SB_INBOX_PUBLICATION;
-}
-
 sb_inbox_item_t *sb_inbox_take (sb_inbox_t *self, bool wait)
 {
     pthread_mutex_lock (&self->mutex);
@@ -328,7 +360,9 @@ sb_inbox_item_t *sb_inbox_take (sb_inbox_t *self, bool wait)
     sb_inbox_item_t *item = self->is_closed ? NULL : self->first;
     if (item) {
         self->first = item->next;
-        self->notice_count -= s_is_notice (item);
+        self->notice_count -= s_is_bounded (item);
+        if (self->decided == item)
+            self->decided = NULL;
         if (!self->first && self->descriptor >= 0) {
             uint64_t count;
             (void)!read (self->descriptor, &count, sizeof count);

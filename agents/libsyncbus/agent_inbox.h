@@ -11,7 +11,7 @@
 
 typedef struct sb_inbox sb_inbox_t;
 
-enum { SB_INBOX_NOTICES_MAX = 16384 }; /* statuses, refusals, gaps and log lines; beyond: dropped, counted */
+enum { SB_INBOX_NOTICES_MAX = 16384 }; /* statuses, gaps and log lines; beyond: dropped, counted */
 
 typedef struct sb_kept_publication sb_kept_publication_t;
 
@@ -20,6 +20,7 @@ typedef enum {
     SB_INBOX_COMMAND,
     SB_INBOX_STATUS,
     SB_INBOX_REFUSED,
+    SB_INBOX_DECIDED,
     SB_INBOX_GAP,
     SB_INBOX_LOG
 } sb_inbox_kind_t;
@@ -43,6 +44,7 @@ typedef struct sb_inbox_item {
             sb_reason_t reason;
         } status;
         sb_agent_refusal_t refused;
+        uint64_t decided_through;
         sb_agent_gap_t gap;
         struct {
             int severity;
@@ -58,8 +60,9 @@ sb_inbox_t *sb_inbox_new (uint32_t memory_updates, uint64_t memory_bytes, bool h
 /* Nobody waits in it any more. */
 void sb_inbox_destroy (sb_inbox_t **self_p);
 
-/* Copies what an effect of kind DELIVER, REMEMBER, COMMAND, STATUS, REFUSED, GAP or LOG says into memory and queue.
- * False when it was dropped: no memory, or too many notices. */
+/* Copies what an effect of kind DELIVER, REMEMBER, COMMAND, STATUS, REFUSED, DECIDED, GAP or LOG says into memory and
+ * queue. A DECIDED that waits is raised where it stands, unless a REFUSED came after it. False when it was dropped: no
+ * memory, or too many notices. */
 bool sb_inbox_put (sb_inbox_t *self, const sb_agent_effect_t *effect);
 
 /* The oldest item; with `wait`, as soon as there is one; NULL when there is none, or the inbox was closed. */

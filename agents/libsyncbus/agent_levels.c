@@ -115,7 +115,9 @@ void sb_levels_hold (sb_agent_step_t *self, sb_reason_t reason, uint32_t retry_a
     if (wait_ns == 0)
         wait_ns = self->interval_ns; /* by then the level has said how it is */
     uint64_t until_ns = sb_step_after (self->now_ns, wait_ns);
-    if (until_ns < self->levels.hold_until_ns && self->levels.hold_reason != SB_REASON_NONE)
+    /* A wait that is longer stands; but what an operator did is the better reason. */
+    if (until_ns < self->levels.hold_until_ns && self->levels.hold_reason != SB_REASON_NONE &&
+        reason != SB_REASON_ISOLATED)
         return;
     self->levels.hold_until_ns = until_ns;
     self->levels.hold_reason = reason;
@@ -126,6 +128,7 @@ void sb_levels_let_go (sb_agent_step_t *self)
     self->levels.hold_until_ns = 0;
     self->levels.hold_reason = SB_REASON_NONE;
     self->replace.retry_at_ns = 0;
+    self->replace.same_until_ns = 0;
     self->replace.retry_ms = 0;
 }
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * The agent's own state: two chained hash tables, buckets doubled at load 1. Fields hang on their topic
- * in order of first write, topics in one list; an empty topic is forgotten. Numbers live in the
- * field itself; texts and bytes in a block of their own, so that overwriting a number costs no memory.
+ * in order of first write, topics in one list; an empty topic is forgotten. A second list through all fields
+ * has the last written first. Numbers live in the field itself; texts and bytes in a block of their own, so that
+ * overwriting a number costs no memory.
+ *
+ * A walk goes from the last written field to the oldest. A field that is written meanwhile moves to the front, behind
+ * the cursor; so each remembers the walk that has passed it, and the cursor starts anew while some are left out.
  */
 #include "agent_state.h"
 
@@ -36,6 +40,9 @@ struct sb_own_topic {
 struct sb_own_field {
     sb_own_field_t *chained;
     sb_own_field_t *next, *previous; /* within the topic */
+    sb_own_field_t *older, *newer;   /* by last write */
+    uint64_t walk;                   /* the last that has passed it */
+    bool is_noted;                   /* see sb_own_state_note */
     sb_own_topic_t *topic;
     uint64_t hash;
     sb_own_value_t own;
@@ -55,8 +62,11 @@ struct sb_own_state {
     uint32_t field_buckets;
     sb_own_category_t *categories;
     sb_own_topic_t *first, *last;
-    sb_own_topic_t *cursor_topic; /* NULL: at the end */
-    sb_own_field_t *cursor_field; /* NULL: after the topic's last field */
+    sb_own_field_t *newest, *oldest;
+    sb_own_field_t *cursor; /* NULL: at the end of the list */
+    uint64_t walk;          /* the present one */
+    uint32_t passed_count;  /* fields that it has passed */
+    uint64_t version;       /* see sb_own_state_version */
 };
 
 enum { SB_BUCKETS_MIN = 64 };
@@ -77,6 +87,7 @@ sb_own_state_t *sb_own_state_new (uint32_t max_fields, uint64_t seed)
     self->seed = seed;
     self->max_fields = max_fields;
     self->category_limit = UINT32_MAX;
+    self->walk = 1; /* which has passed nothing */
     self->topic_buckets = self->field_buckets = SB_BUCKETS_MIN;
     self->topics = calloc (self->topic_buckets, sizeof *self->topics);
     self->fields = calloc (self->field_buckets, sizeof *self->fields);
@@ -236,6 +247,23 @@ static sb_own_topic_t *s_add_topic (sb_own_state_t *self, uint64_t hash, sb_text
     return topic;
 }
 
+/* The field becomes the one last written. */
+static void s_link_newest (sb_own_state_t *self, sb_own_field_t *field)
+{
+    field->newer = NULL;
+    field->older = self->newest;
+    *(self->newest ? &self->newest->newer : &self->oldest) = field;
+    self->newest = field;
+}
+
+static void s_unlink_by_age (sb_own_state_t *self, sb_own_field_t *field)
+{
+    if (self->cursor == field)
+        self->cursor = field->older;
+    *(field->newer ? &field->newer->older : &self->newest) = field->older;
+    *(field->older ? &field->older->newer : &self->oldest) = field->newer;
+}
+
 static sb_own_field_t *s_add_field (sb_own_state_t *self, sb_own_topic_t *topic, uint64_t hash, sb_text_t name)
 {
     sb_own_field_t *field = calloc (1, sizeof *field + name.size);
@@ -251,6 +279,7 @@ static sb_own_field_t *s_add_field (sb_own_state_t *self, sb_own_topic_t *topic,
     field->previous = topic->last;
     *(topic->last ? &topic->last->next : &topic->first) = field;
     topic->last = field;
+    s_link_newest (self, field);
     topic->category->field_count++;
     if (++self->field_count > self->field_buckets)
         s_grow_fields (self);
@@ -268,10 +297,6 @@ static void s_remove_topic (sb_own_state_t *self, sb_own_topic_t *topic)
     *(topic->previous ? &topic->previous->next : &self->first) = topic->next;
     *(topic->next ? &topic->next->previous : &self->last) = topic->previous;
     self->topic_count--;
-    if (self->cursor_topic == topic) {
-        self->cursor_topic = topic->next;
-        self->cursor_field = topic->next ? topic->next->first : NULL;
-    }
     free (topic);
 }
 
@@ -284,8 +309,9 @@ static void s_remove_field (sb_own_state_t *self, sb_own_field_t *field)
     *link = field->chained;
     *(field->previous ? &field->previous->next : &topic->first) = field->next;
     *(field->next ? &field->next->previous : &topic->last) = field->previous;
-    if (self->cursor_field == field)
-        self->cursor_field = field->next;
+    s_unlink_by_age (self, field);
+    self->passed_count -= field->walk == self->walk;
+    self->version++;
     topic->category->field_count--;
     self->field_count--;
     sb_own_value_clear (&field->own);
@@ -342,6 +368,10 @@ static bool s_write (sb_own_state_t *self, sb_own_topic_t **topic, const sb_delt
         sb_own_value_clear (&field->own);
     }
     field->own = after;
+    field->is_noted = false;
+    self->version++;
+    s_unlink_by_age (self, field);
+    s_link_newest (self, field);
     if (change->is_delete) {
         s_remove_field (self, field);
         *topic = NULL; /* may be gone with its last field */
@@ -381,6 +411,8 @@ bool sb_own_state_restore (sb_own_state_t *self, const sb_delta_t *delta, const 
     } else {
         sb_own_value_clear (&field->own);
         field->own = *before;
+        field->is_noted = false;
+        self->version++;
     }
     *before = (sb_own_value_t){0};
     return true;
@@ -457,22 +489,20 @@ sb_reason_t sb_own_state_check (const sb_own_state_t *self, const sb_delta_t *de
 
 void sb_own_state_rewind (sb_own_state_t *self)
 {
-    self->cursor_topic = self->first;
-    self->cursor_field = self->first ? self->first->first : NULL;
+    self->walk++;
+    self->passed_count = 0;
+    self->cursor = self->newest;
 }
 
 bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_t *subject, sb_text_t *name,
                              const sb_value_t **value)
 {
-    while (self->cursor_topic && !self->cursor_field) {
-        self->cursor_topic = self->cursor_topic->next;
-        self->cursor_field = self->cursor_topic ? self->cursor_topic->first : NULL;
-    }
-    if (!self->cursor_topic)
+    if (self->passed_count == self->field_count)
         return false;
-    sb_own_topic_t *topic = self->cursor_topic;
-    sb_own_field_t *field = self->cursor_field;
-    assert (field->topic == topic);
+    while (!self->cursor || self->cursor->walk == self->walk)
+        self->cursor = self->cursor ? self->cursor->older : self->newest;
+    const sb_own_field_t *field = self->cursor;
+    const sb_own_topic_t *topic = field->topic;
     *category = (sb_text_t){topic->category->name, topic->category->size};
     *subject = (sb_text_t){topic->subject, topic->subject_size};
     *name = (sb_text_t){field->name, field->name_size};
@@ -482,8 +512,23 @@ bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_
 
 void sb_own_state_advance (sb_own_state_t *self)
 {
-    assert (self->cursor_field);
-    self->cursor_field = self->cursor_field->next;
+    assert (self->cursor && self->cursor->walk != self->walk);
+    self->cursor->walk = self->walk;
+    self->passed_count++;
+    self->cursor = self->cursor->older;
+}
+
+bool sb_own_state_note (sb_own_state_t *self)
+{
+    assert (self->cursor);
+    bool is_new = !self->cursor->is_noted;
+    self->cursor->is_noted = true;
+    return is_new;
+}
+
+uint64_t sb_own_state_version (const sb_own_state_t *self)
+{
+    return self->version;
 }
 
 void sb_own_state_visit (const sb_own_state_t *self,

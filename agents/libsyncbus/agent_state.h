@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * The agent's own state: fields by category, subject and name, kept whole, so that it can be
- * delivered whole. Two chained hash tables (topics, fields) over doubly linked lists in order of first
- * write: a write costs two lookups; nothing depends on hash order. A cursor walks it in pieces while
- * writes go on; what changes behind or before the cursor meanwhile also goes out as a delta.
+ * delivered whole. Two chained hash tables (topics, fields) over doubly linked lists: a write costs two
+ * lookups; nothing depends on hash order. A cursor walks it in pieces while writes go on; what changes
+ * meanwhile also goes out as a delta. It goes from the last written field back: a field written once without
+ * category and once with the one the broker's rules give it is two here and one there, where the first counts.
  */
 #ifndef SB_AGENT_STATE_H
 #define SB_AGENT_STATE_H
@@ -46,17 +47,23 @@ void sb_own_state_forget_category (sb_own_state_t *self, sb_text_t category);
 
 uint32_t sb_own_state_count (const sb_own_state_t *self);
 
-/* Sets the cursor to the first field. */
+/* Sets the cursor to the field last written: a walk begins, which passes each field once. */
 void sb_own_state_rewind (sb_own_state_t *self);
 
-/* The field at the cursor; false at the end. All texts borrow until the next write. */
+/* The field at the cursor; false when all were passed. All texts borrow until the next write. */
 bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_t *subject, sb_text_t *name,
                              const sb_value_t **value);
 
 /* Moves the cursor on; sb_own_state_at_cursor was true, with no write since. */
 void sb_own_state_advance (sb_own_state_t *self);
 
-/* Calls `visit` for each field in order; the cursor stays where it is. */
+/* Remembers that something was said of the field at the cursor, until it is written again. True the first time. */
+bool sb_own_state_note (sb_own_state_t *self);
+
+/* Differs whenever something was written, taken back or forgotten. */
+uint64_t sb_own_state_version (const sb_own_state_t *self);
+
+/* Calls `visit` for each field, topics and their fields in order of first write; the cursor stays where it is. */
 void sb_own_state_visit (const sb_own_state_t *self,
                          void (*visit) (void *context, sb_text_t category, sb_text_t subject, sb_text_t name,
                                         const sb_value_t *value),

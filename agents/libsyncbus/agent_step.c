@@ -61,7 +61,8 @@ void sb_step_log (sb_agent_step_t *self, sb_severity_t severity, const char *tex
     sb_agent_effect_t *effect = sb_step_effect (self, SB_AGENT_EFFECT_LOG);
     effect->log.severity = severity;
     effect->log.text = text;
-    effect->log.detail = detail;
+    /* A broker of the same version says the same sentence. */
+    effect->log.detail = sb_text_equal (detail, sb_text (text)) ? (sb_text_t){NULL, 0} : detail;
 }
 
 uint64_t sb_step_after (uint64_t time_ns, uint64_t wait_ns)
@@ -238,7 +239,7 @@ bool sb_agent_step_is_settled (const sb_agent_step_t *self)
 
 bool sb_agent_step_is_drained (const sb_agent_step_t *self)
 {
-    if (self->link == SB_LINK_FINISHED)
+    if (self->link == SB_LINK_FINISHED || (self->closing && self->link != SB_LINK_SESSION))
         return true;
     if (sb_window_count (self->window) > 0)
         return false;
@@ -305,11 +306,17 @@ static uint64_t s_timers (const sb_agent_step_t *self)
     return s_earlier (deadline, sb_replacement_deadline (self));
 }
 
+/* True when nothing is left but to say goodbye. */
+static bool s_is_leaving (const sb_agent_step_t *self)
+{
+    return (self->leaving || (self->closing && self->link != SB_LINK_SESSION)) && !self->goodbye_said;
+}
+
 static bool s_has_work (const sb_agent_step_t *self)
 {
     if (self->link == SB_LINK_FINISHED || self->link == SB_LINK_IDLE)
         return false;
-    return sb_delivery_has_work (self) || sb_commands_has_work (self) || (self->leaving && !self->goodbye_said);
+    return sb_delivery_has_work (self) || sb_commands_has_work (self) || s_is_leaving (self);
 }
 
 uint64_t sb_agent_step_deadline (const sb_agent_step_t *self)
@@ -365,7 +372,11 @@ static void s_step_any (sb_agent_step_t *self, const sb_agent_event_t *event, sb
     case SB_AGENT_EVENT_CANCEL:
         sb_commands_cancel (self, event->cancel_token);
         break;
+    case SB_AGENT_EVENT_CLOSE:
+        self->closing = true;
+        break;
     case SB_AGENT_EVENT_LEAVE:
+        self->closing = true;
         self->leaving = true;
         break;
     default:
@@ -416,12 +427,14 @@ void sb_agent_step (sb_agent_step_t *self, const sb_agent_event_t *event, sb_age
     }
     sb_arena_reset (self->arena);
     self->effect_count = 0;
-    s_step_io (self, event);
+    /* What comes of a session that is not yet there is no longer heard. */
+    if (!self->closing || self->link == SB_LINK_SESSION)
+        s_step_io (self, event);
     if (self->link == SB_LINK_SESSION) {
         sb_delivery_flush (self);
         sb_commands_flush (self);
     }
-    if (self->leaving && !self->goodbye_said)
+    if (s_is_leaving (self))
         sb_session_say_goodbye (self);
     s_tell_status (self);
     effects->items = self->effects;

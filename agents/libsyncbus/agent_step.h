@@ -67,6 +67,7 @@ typedef enum {
     SB_AGENT_EVENT_ANSWER,  /* a handler has finished a command */
     SB_AGENT_EVENT_REQUEST, /* the application issues a command */
     SB_AGENT_EVENT_CANCEL,  /* it waits for that reply no more */
+    SB_AGENT_EVENT_CLOSE,   /* it is about to leave: no new session; without one it leaves at once */
     SB_AGENT_EVENT_LEAVE    /* the application is done: say goodbye */
 } sb_agent_event_kind_t;
 
@@ -107,6 +108,7 @@ typedef enum {
     SB_AGENT_EFFECT_REPLY,       /* to a REQUEST */
     SB_AGENT_EFFECT_STATUS,
     SB_AGENT_EFFECT_REFUSED,
+    SB_AGENT_EFFECT_DECIDED, /* after the REFUSED of what it covers */
     SB_AGENT_EFFECT_GAP,
     SB_AGENT_EFFECT_LOG
 } sb_agent_effect_kind_t;
@@ -139,6 +141,7 @@ typedef struct {
             uint32_t retry_after_ms;
             bool kept;
         } refused;
+        uint64_t decided_through;
         sb_agent_gap_t gap;
         struct {
             sb_severity_t severity;
@@ -174,7 +177,7 @@ sb_agent_status_t sb_agent_step_status (const sb_agent_step_t *self, sb_reason_t
 /* True when every update is decided and no whole state waits to be sent. */
 bool sb_agent_step_is_settled (const sb_agent_step_t *self);
 
-/* True when nothing more can be brought out now: settled, finished, or not admitted. */
+/* True when nothing more can be brought out now: settled, finished, not admitted, or closing without a session. */
 bool sb_agent_step_is_drained (const sb_agent_step_t *self);
 
 /* Octets that one message may have. */

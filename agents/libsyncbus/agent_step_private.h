@@ -27,7 +27,8 @@ enum {
     SB_MESSAGE_OVERHEAD_BYTES = 256, /* kept free in a message of deltas */
     SB_REPLACE_CHUNKS_PER_STEP = 8,  /* of the whole state, so that a step stays short */
     SB_REPLACE_RETRY_MIN_MS = 1000,  /* after a whole state was refused for its content or a full broker */
-    SB_REPLACE_RETRY_MAX_MS = 30000
+    SB_REPLACE_RETRY_MAX_MS = 30000,
+    SB_REPLACE_SAME_RETRY_MS = 60000 /* when its content was refused and has not changed */
 };
 
 typedef enum {
@@ -62,9 +63,11 @@ typedef struct {
     sb_replace_phase_t phase;
     uint64_t sequence; /* its number in the window; meaningless in NONE */
     uint32_t chunk_count;
-    uint64_t read_through; /* the last one held what every number below this wrote */
-    uint32_t retry_ms;     /* last wait after a refusal; 0: none */
-    uint64_t retry_at_ns;  /* not before */
+    uint64_t read_through;  /* the last one held what every number below this wrote */
+    uint32_t retry_ms;      /* last wait after a refusal; 0: none */
+    uint64_t retry_at_ns;   /* not before */
+    uint64_t same_until_ns; /* nor, unchanged, before this */
+    uint64_t version;       /* of the own state as the last one began */
 } sb_replace_t;
 
 /* The last that was seen for one merged interest. */
@@ -99,6 +102,7 @@ struct sb_agent_step {
     uint64_t link_deadline_ns; /* of the wait that `link` names */
     uint32_t backoff_attempts; /* since the last Welcome */
     bool was_welcome;          /* ever */
+    bool closing;              /* no new session any more */
     bool leaving;
     bool goodbye_said;
     sb_reason_t final_reason;
@@ -235,6 +239,8 @@ void sb_replacement_begin (sb_agent_step_t *self);
 void sb_replacement_send (sb_agent_step_t *self);
 /* It was refused and no level will say when it may go out again. */
 void sb_replacement_retry_later (sb_agent_step_t *self, uint32_t retry_after_ms);
+/* The same, for its content: unchanged it waits far longer. */
+void sb_replacement_refused_content (sb_agent_step_t *self);
 uint64_t sb_replacement_deadline (const sb_agent_step_t *self);
 
 /* ---- agent_reception.c */

@@ -102,7 +102,7 @@ typedef struct {
 } sb_agent_gap_t;
 
 /* Handlers; any may be NULL. `context` is sb_agent_options_t.context. What they are given is borrowed until they
- * return, texts in it are NUL-terminated. on_update and on_command run one at a time, in order. */
+ * return, texts in it are NUL-terminated. They run one at a time, in order. */
 typedef struct {
     /* A publication of somebody's topic. Return 0, or -1 when it could not be handled: counted and told to
      * the broker as this agent's failure. */
@@ -119,6 +119,9 @@ typedef struct {
     void (*on_gap) (sb_agent_t *agent, const sb_agent_gap_t *gap, void *context);
     /* A line for the agent's log. severity: 0 debug, 1 info, 2 warning, 3 error. */
     void (*on_log) (sb_agent_t *agent, int severity, const char *text, void *context);
+    /* Every update up to `through` is decided: accepted, unless on_refused named it before. Several decisions may be
+     * told as one. What is decided during sb_agent_destroy may go untold. */
+    void (*on_decided) (sb_agent_t *agent, uint64_t through, void *context);
 } sb_agent_handlers_t;
 
 /* ------------------------------------------------------------------ an agent's life */
@@ -148,7 +151,8 @@ typedef struct {
 sb_agent_t *sb_agent_new (const sb_agent_options_t *options, char *error, size_t error_size);
 
 /* Sends what is still unsent, waits at most `linger_ms` for its decision, says goodbye, stops the threads, sets *self_p
- * to NULL. Harmless on NULL and on *self_p == NULL. */
+ * to NULL. It makes no new session: without one, or once it is lost, this ends at once and what is unsent is gone; use
+ * sb_agent_wait_active before when that matters. Harmless on NULL and on *self_p == NULL. */
 void sb_agent_destroy (sb_agent_t **self_p, uint32_t linger_ms);
 
 /* Waits until the agent is SB_AGENT_ACTIVE. False after timeout_ms, or when it is FINISHED. */

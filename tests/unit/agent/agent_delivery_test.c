@@ -385,6 +385,148 @@ Test (replacement, refused_by_a_full_broker_it_is_tried_again_ever_more_slowly)
     sb_fixture_end (&f);
 }
 
+/* What a delivery refused for its content waits for. */
+static void s_levels_until (sb_fixture_t *f, uint64_t until_ns)
+{
+    sb_heartbeat_ack_t level = sb_fixture_level (f);
+    level.state_known = false;
+    while (sb_agent_step_deadline (f->step) < until_ns) {
+        sb_fixture_at (f, sb_agent_step_deadline (f->step));
+        cr_assert_null (sb_fixture_sent (f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0));
+        sb_fixture_heartbeat_ack (f, &level);
+        cr_assert_null (sb_fixture_sent (f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0));
+    }
+    sb_fixture_at (f, until_ns - 1);
+    cr_assert_null (sb_fixture_sent (f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0));
+}
+
+Test (replacement, refused_for_its_content_and_unchanged_it_waits_a_minute)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    f.welcome.state_known = false;
+    sb_fixture_open (&f);
+    for (uint64_t i = 1; i <= 3; i++) {
+        sb_fixture_refuse (&f, i, SB_REASON_TOO_MANY_FIELDS, 0);
+        cr_assert_eq (sb_fixture_effect (&f, SB_AGENT_EFFECT_REFUSED, 0)->refused.reason, SB_REASON_TOO_MANY_FIELDS);
+        uint64_t due_ns = f.now_ns + 60000 * SB_MS;
+        s_levels_until (&f, due_ns);
+        sb_fixture_at (&f, due_ns);
+        cr_assert_eq (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0)->replace_begin.sequence, i + 1);
+    }
+    sb_fixture_end (&f);
+}
+
+Test (replacement, refused_for_its_content_and_changed_it_goes_out_again)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    f.welcome.state_known = false;
+    sb_fixture_open (&f);
+    sb_fixture_refuse (&f, 1, SB_REASON_TOO_MANY_FIELDS, 0);
+    s_levels_until (&f, f.now_ns + 5000 * SB_MS);
+    sb_fixture_send (&f, "status", "x", 1);
+    cr_assert (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_BEGIN, 0));
+    sb_fixture_end (&f);
+}
+
+static void s_update_text (sb_fixture_t *f, const char *name, const char *text)
+{
+    sb_change_t change = sb_string (name, text);
+    sb_delta_t delta = {.category = sb_text ("status"), .update = {.changes = &change, .change_count = 1}};
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE, .monotonic_ns = f->now_ns};
+    event.update.deltas = &delta;
+    event.update.delta_count = 1;
+    sb_agent_effects_t answer;
+    sb_agent_step (f->step, &event, &answer);
+    cr_assert_eq (answer.reason, SB_REASON_NONE);
+}
+
+Test (replacement, a_field_larger_than_the_brokers_messages_is_left_out_and_told_once)
+{
+    char large[6000];
+    memset (large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = 0;
+    sb_fixture_t f = sb_fixture_make ();
+    f.welcome.state_known = false;
+    f.welcome.limits.max_message_bytes = 4096;
+    sb_fixture_start (&f);
+    sb_fixture_update (&f, "status", "before", 1);
+    s_update_text (&f, "large", large);
+    sb_fixture_update (&f, "status", "after", 2);
+    sb_fixture_join (&f);
+    const sb_agent_effect_t *refused = sb_fixture_effect (&f, SB_AGENT_EFFECT_REFUSED, 0);
+    cr_assert_not_null (refused);
+    cr_assert_eq (refused->refused.reason, SB_REASON_TOO_LARGE);
+    cr_assert (refused->refused.kept && sb_text_equal (refused->refused.field, sb_text ("large")));
+    cr_assert (sb_text_equal (sb_fixture_effect (&f, SB_AGENT_EFFECT_LOG, 0)->log.detail, sb_text ("large")));
+    cr_assert_eq (s_chunk_fields (&f, 0), 2);
+    cr_assert_eq (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_END, 0)->replace_end.chunk_count, 1);
+    sb_fixture_ack (&f, 1);
+    sb_heartbeat_ack_t level = sb_fixture_level (&f);
+    level.state_known = false;
+    level.decided_through = 1;
+    sb_fixture_heartbeat_ack (&f, &level);
+    cr_assert_eq (s_chunk_fields (&f, 0), 2);
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_REFUSED, 0), "it was told");
+    sb_fixture_ack (&f, 2);
+    cr_assert (sb_agent_step_is_settled (f.step));
+    s_update_text (&f, "large", "no more");
+    level.decided_through = 2;
+    sb_fixture_heartbeat_ack (&f, &level);
+    cr_assert_eq (s_batch (&f, 0)->delta_count, 1);
+    cr_assert_eq (s_chunk_fields (&f, 0), 3);
+    sb_fixture_end (&f);
+}
+
+/* The broker takes the first of two entries for one field: that of the last write has to come first. */
+Test (replacement, a_field_written_with_and_without_category_comes_by_its_last_write_first)
+{
+    for (int last = 0; last < 2; last++) {
+        const char *categories[] = {"technical", ""};
+        sb_fixture_t f = sb_fixture_make ();
+        f.welcome.state_known = false;
+        sb_fixture_start (&f);
+        sb_fixture_update (&f, categories[last], "rsi", 1);
+        sb_fixture_update (&f, categories[!last], "rsi", 2);
+        sb_fixture_update (&f, categories[!last], "sma", 2);
+        sb_fixture_update (&f, categories[last], "rsi", 3);
+        sb_fixture_join (&f);
+        const sb_delta_t *topics = sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_CHUNK, 0)->replace_chunk.topics;
+        cr_assert (sb_text_equal (topics[0].category, sb_text (categories[last])));
+        cr_assert_eq (topics[0].update.changes[0].value.number, 3);
+        cr_assert (sb_text_equal (topics[1].category, sb_text (categories[!last])));
+        sb_fixture_end (&f);
+    }
+}
+
+/* ------------------------------------------------------------------ decisions */
+
+static uint32_t s_index (const sb_fixture_t *f, const sb_agent_effect_t *effect)
+{
+    cr_assert_not_null (effect);
+    return (uint32_t)(effect - f->effects.items);
+}
+
+Test (decision, is_told_once_after_the_refusals_that_it_covers)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    sb_fixture_open (&f);
+    for (int i = 1; i <= 4; i++)
+        sb_fixture_send (&f, "status", "x", i);
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_DECIDED, 0));
+    sb_fixture_refuse (&f, 3, SB_REASON_TOO_MANY_FIELDS, 0);
+    const sb_agent_effect_t *decided = sb_fixture_effect (&f, SB_AGENT_EFFECT_DECIDED, 0);
+    cr_assert_eq (decided->decided_through, 3);
+    cr_assert_lt (s_index (&f, sb_fixture_effect (&f, SB_AGENT_EFFECT_REFUSED, 0)), s_index (&f, decided));
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_DECIDED, 1));
+    sb_fixture_ack (&f, 3);
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_DECIDED, 0), "nothing new");
+    sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN);
+    f.welcome.decided_through = 4;
+    sb_fixture_join (&f);
+    cr_assert_eq (sb_fixture_effect (&f, SB_AGENT_EFFECT_DECIDED, 0)->decided_through, 4, "by a Welcome too");
+    sb_fixture_end (&f);
+}
+
 /* ------------------------------------------------------------------ refusals */
 
 Test (refusal, for_the_moment_is_kept_and_goes_out_with_the_whole_state)

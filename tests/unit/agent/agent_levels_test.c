@@ -372,6 +372,19 @@ Test (breaker, a_released_agent_does_not_sit_out_the_wait_of_its_isolation)
     sb_fixture_end (&f);
 }
 
+/* The breaker's wait is the longer one, and no reason any more. */
+Test (breaker, isolation_is_the_reason_even_within_a_wait_of_the_breaker)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    sb_fixture_open (&f);
+    sb_fixture_send (&f, "status", "x", 1);
+    sb_fixture_send (&f, "status", "x", 2);
+    sb_fixture_refuse (&f, 1, SB_REASON_BREAKER_OPEN, 60000);
+    sb_fixture_refuse (&f, 2, SB_REASON_ISOLATED, 0);
+    cr_assert_eq (sb_fixture_status_reason (&f), SB_REASON_ISOLATED);
+    sb_fixture_end (&f);
+}
+
 /* ------------------------------------------------------------------ another broker */
 
 /* True when the whole state goes out at once after a refusal with a long wait and a Welcome of that epoch. */

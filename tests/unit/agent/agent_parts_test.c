@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent_check.h"
+#include "agent_inbox.h"
 #include "agent_window.h"
 #include "sb_names.h"
 #include "syncbus.h"
@@ -52,8 +53,8 @@ Test (own_state, cursor_survives_the_removal_of_what_it_points_at)
     sb_own_state_t *state = sb_own_state_new (100, 1);
     sb_change_t changes[] = {sb_number ("a", 1), sb_number ("b", 2), sb_number ("c", 3)};
     sb_delta_t one = s_delta ("x", "", changes, 3), two = s_delta ("y", "", changes, 1);
-    sb_own_state_apply (state, &one, 0, NULL);
     sb_own_state_apply (state, &two, 0, NULL);
+    sb_own_state_apply (state, &one, 0, NULL);
     sb_own_state_rewind (state);
     sb_text_t category, subject, name;
     const sb_value_t *value;
@@ -67,6 +68,98 @@ Test (own_state, cursor_survives_the_removal_of_what_it_points_at)
     sb_own_state_advance (state);
     cr_assert_not (sb_own_state_at_cursor (state, &category, &subject, &name, &value));
     sb_own_state_destroy (&state);
+}
+
+/* The next name of the walk, 0 at its end. */
+static char s_next (sb_own_state_t *state)
+{
+    sb_text_t category, subject, name;
+    const sb_value_t *value;
+    if (!sb_own_state_at_cursor (state, &category, &subject, &name, &value))
+        return 0;
+    char first = name.data[0];
+    sb_own_state_advance (state);
+    return first;
+}
+
+static void s_write (sb_own_state_t *state, const char *category, const char *name)
+{
+    sb_change_t change = sb_number (name, 1);
+    sb_delta_t delta = s_delta (category, "", &change, 1);
+    cr_assert (sb_own_state_apply (state, &delta, 0, NULL));
+}
+
+Test (own_state, a_walk_passes_each_field_once_the_last_written_first_whatever_is_written_meanwhile)
+{
+    sb_own_state_t *state = sb_own_state_new (100, 1);
+    s_write (state, "x", "a");
+    s_write (state, "y", "b");
+    s_write (state, "x", "c");
+    s_write (state, "y", "d");
+    s_write (state, "y", "b");
+    sb_own_state_rewind (state);
+    cr_assert_eq (s_next (state), 'b');
+    cr_assert_eq (s_next (state), 'd');
+    s_write (state, "x", "a"); /* not passed yet: moves behind the cursor */
+    s_write (state, "y", "d"); /* passed */
+    s_write (state, "z", "e"); /* new */
+    cr_assert_eq (s_next (state), 'c');
+    cr_assert_eq (s_next (state), 'e');
+    s_write (state, "x", "a");
+    cr_assert_eq (s_next (state), 'a');
+    cr_assert_eq (s_next (state), 0);
+    cr_assert_eq (s_next (state), 0);
+    sb_own_state_rewind (state);
+    const char order[] = {'a', 'e', 'd', 'b', 'c', 0};
+    for (size_t i = 0; i < sizeof order; i++)
+        cr_assert_eq (s_next (state), order[i], "at %zu", i);
+    sb_own_state_destroy (&state);
+}
+
+static void s_put_decision (sb_inbox_t *inbox, sb_agent_effect_kind_t kind, uint64_t number)
+{
+    sb_agent_effect_t effect = {.kind = kind};
+    if (kind == SB_AGENT_EFFECT_DECIDED)
+        effect.decided_through = number;
+    else
+        effect.refused.sequence = number;
+    cr_assert (sb_inbox_put (inbox, &effect));
+}
+
+Test (inbox, decisions_that_wait_are_told_as_one_and_never_before_a_refusal)
+{
+    sb_inbox_t *inbox = sb_inbox_new (1, 1, false);
+    s_put_decision (inbox, SB_AGENT_EFFECT_DECIDED, 1);
+    s_put_decision (inbox, SB_AGENT_EFFECT_DECIDED, 3);
+    s_put_decision (inbox, SB_AGENT_EFFECT_REFUSED, 4);
+    s_put_decision (inbox, SB_AGENT_EFFECT_DECIDED, 5);
+    s_put_decision (inbox, SB_AGENT_EFFECT_DECIDED, 6);
+    const uint64_t told[] = {3, 4, 6};
+    for (size_t i = 0; i < 3; i++) {
+        sb_inbox_item_t *item = sb_inbox_take (inbox, false);
+        cr_assert_eq (item->kind, i == 1 ? SB_INBOX_REFUSED : SB_INBOX_DECIDED);
+        cr_assert_eq (i == 1 ? item->refused.sequence : item->decided_through, told[i]);
+        sb_inbox_item_destroy (&item);
+    }
+    cr_assert_null (sb_inbox_take (inbox, false));
+    s_put_decision (inbox, SB_AGENT_EFFECT_DECIDED, 7);
+    sb_inbox_item_t *item = sb_inbox_take (inbox, false);
+    cr_assert_eq (item->decided_through, 7, "one that was taken is not raised any more");
+    sb_inbox_item_destroy (&item);
+    sb_inbox_destroy (&inbox);
+}
+
+/* A refusal lost for want of room would be taken for an acceptance. */
+Test (inbox, refusals_have_room_when_notices_have_none)
+{
+    sb_inbox_t *inbox = sb_inbox_new (1, 1, false);
+    sb_agent_effect_t status = {.kind = SB_AGENT_EFFECT_STATUS};
+    for (int i = 0; i < SB_INBOX_NOTICES_MAX; i++)
+        cr_assert (sb_inbox_put (inbox, &status));
+    cr_assert_not (sb_inbox_put (inbox, &status));
+    s_put_decision (inbox, SB_AGENT_EFFECT_REFUSED, 1);
+    s_put_decision (inbox, SB_AGENT_EFFECT_DECIDED, 1);
+    sb_inbox_destroy (&inbox);
 }
 
 Test (own_state, texts_are_copied_and_restored)
