@@ -175,12 +175,13 @@ sb_agent_t *sb_agent_new (const sb_agent_options_t *options, char *error, size_t
         return s_fail (NULL, error, error_size, "no memory or no descriptors for another agent", strerror (errno));
     /* The first step runs here, so that an endpoint that cannot be is seen by the caller. */
     sb_agent_event_t start = {.kind = SB_AGENT_EVENT_START};
-    int failed = sb_shell_step_io (self, &start);
-    if (failed)
-        return s_fail (self, error, error_size, self->ingress_endpoint, zmq_strerror (failed));
-    if (s_endpoint (options->publish_endpoint, "SYNCBUS_PUBLISH", NULL) && !self->sockets.sub)
-        return s_fail (self, error, error_size, "bad publish endpoint",
-                       s_endpoint (options->publish_endpoint, "SYNCBUS_PUBLISH", ""));
+    if (sb_shell_step_io (self, &start) != 0)
+        return s_fail (self, error, error_size, "the ingress endpoint should look like tcp://HOST:PORT, and is",
+                       s_endpoint (options->ingress_endpoint, "SYNCBUS_INGRESS", ""));
+    const char *publish = s_endpoint (options->publish_endpoint, "SYNCBUS_PUBLISH", NULL);
+    if (publish && !self->sockets.sub)
+        return s_fail (self, error, error_size, "the publish endpoint should look like tcp://HOST:PORT, and is",
+                       publish);
     s_start_threads (self);
     if (!self->has_io_thread || (!self->dispatch_by_caller && !self->has_handler_thread))
         return s_fail (self, error, error_size, "no thread for another agent", "");
@@ -199,7 +200,10 @@ static void s_leave (sb_agent_t *self, uint32_t linger_ms)
     sb_agent_event_t leave = {.kind = SB_AGENT_EVENT_LEAVE};
     sb_agent_effects_t answer;
     bool must_wake;
+    /* Whoever takes this agent's place meanwhile must not be displaced by a session made in passing. */
+    sb_agent_event_t close = {.kind = SB_AGENT_EVENT_CLOSE};
     pthread_mutex_lock (&self->lock);
+    sb_shell_step_locked (self, &close, &answer, &must_wake);
     while (linger_ms && !sb_agent_step_is_drained (self->step) && sb_shell_wait (self, deadline_ns))
         continue;
     self->linger_ms = linger_ms > 1000  ? 1000

@@ -93,7 +93,8 @@ static void s_finish (sb_agent_step_t *self, sb_reason_t reason)
 void sb_session_say_goodbye (sb_agent_step_t *self)
 {
     self->goodbye_said = true;
-    if (self->link == SB_LINK_SESSION)
+    /* A Registration that is under way makes a session, which this ends: it is heard after it. */
+    if (self->link == SB_LINK_SESSION || self->link == SB_LINK_REGISTERING)
         sb_step_send (self, SB_AGENT_MESSAGE_GOODBYE)->goodbye.text = sb_text ("the agent has ended");
     if (self->link != SB_LINK_FINISHED)
         s_finish (self, SB_REASON_NONE);

@@ -31,13 +31,14 @@ static uint64_t s_now_ms (void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static bool s_await (bool (*condition) (void *context), void *context)
+/* Looks again whenever the broker has handled a message: every agent beats. */
+static bool s_await (sb_fake_broker_t *broker, bool (*condition) (void *context), void *context)
 {
     uint64_t end_ms = s_now_ms () + PATIENCE_MS;
     while (!condition (context)) {
         if (s_now_ms () > end_ms)
             return false;
-        nanosleep (&(struct timespec){.tv_nsec = 2000000}, NULL);
+        sb_fake_broker_wait_message (broker, PATIENCE_MS);
     }
     return true;
 }
@@ -140,14 +141,14 @@ const char *sb_body_many_threads_update_and_one_reads (void)
                                               .handlers.on_update = s_count_update});
     MUST (agents[0] && agents[1]);
     MUST (sb_agent_wait_active (agents[0], PATIENCE_MS) && sb_agent_wait_active (agents[1], PATIENCE_MS));
-    MUST (s_await (s_has_subscribed, agents));
+    MUST (s_await (broker, s_has_subscribed, agents));
     MUST (s_write_from_all (agents[0]) == 0);
     MUST (sb_agent_wait_decided (agents[0], PATIENCE_MS));
     sb_agent_counts_t counts;
     sb_agent_counts (agents[0], &counts);
     MUST (counts.updates_sent >= THREADS * UPDATES);
     MUST (counts.updates_accepted == counts.updates_sent && counts.undecided == 0);
-    MUST (s_await (s_has_processed_all, &agents[1]));
+    MUST (s_await (broker, s_has_processed_all, &agents[1]));
     sb_agent_counts (agents[1], &counts);
     MUST (counts.dropped == 0 && counts.delivery_count > 0);
     MUST (atomic_load (&updates) >= THREADS * UPDATES);
@@ -195,14 +196,14 @@ const char *sb_body_dispatch_by_caller (void)
                                                           .dispatch_by_caller = true,
                                                           .handlers.on_update = s_count_update});
     MUST (agents[0] && sb_agent_descriptor (agents[0]) >= 0);
-    MUST (sb_agent_wait_active (agents[0], PATIENCE_MS) && s_await (s_has_subscribed, agents));
+    MUST (sb_agent_wait_active (agents[0], PATIENCE_MS) && s_await (broker, s_has_subscribed, agents));
     MUST (atomic_load (&updates) == 0);
     s_dispatcher_t dispatcher = {.agent = agents[0]};
     pthread_t threads[2];
     for (int i = 0; i < 2; i++)
         pthread_create (&threads[i], NULL, s_dispatch, &dispatcher);
     MUST (s_write_from_all (agents[0]) == 0);
-    MUST (s_await (s_has_processed_all, &agents[0]));
+    MUST (s_await (broker, s_has_processed_all, &agents[0]));
     atomic_store (&dispatcher.is_over, true);
     for (int i = 0; i < 2; i++)
         pthread_join (threads[i], NULL);
@@ -216,19 +217,28 @@ const char *sb_body_dispatch_by_caller (void)
 
 /* ------------------------------------------------------------------ a forgetful broker */
 
-static void *s_forget (void *argument)
-{
-    for (int i = 0; i < 5; i++) {
-        nanosleep (&(struct timespec){.tv_nsec = 50000000}, NULL);
-        sb_fake_broker_forget (argument);
-    }
-    return NULL;
-}
-
 typedef struct {
     sb_fake_broker_t *broker;
     sb_agent_t *agent;
+    uint64_t replacement_count; /* to wait for */
 } s_pair_t;
+
+static bool s_is_whole_again (void *context)
+{
+    s_pair_t *pair = context;
+    return sb_fake_broker_replacement_count (pair->broker) >= pair->replacement_count;
+}
+
+static void *s_forget (void *argument)
+{
+    s_pair_t pair = {.broker = argument};
+    for (int i = 0; i < 5; i++) {
+        pair.replacement_count++;
+        s_await (pair.broker, s_is_whole_again, &pair);
+        sb_fake_broker_forget (pair.broker);
+    }
+    return NULL;
+}
 
 static bool s_pictures_are_equal (void *context)
 {
@@ -255,12 +265,48 @@ const char *sb_body_broker_forgets_while_updates_pour_in (void)
     unsigned failed = s_write_from_all (agent);
     pthread_join (thread, NULL);
     MUST (failed == 0);
-    s_pair_t pair = {broker, agent};
-    MUST (s_await (s_pictures_are_equal, &pair));
+    s_pair_t pair = {.broker = broker, .agent = agent};
+    MUST (s_await (broker, s_pictures_are_equal, &pair));
     sb_agent_counts_t counts;
     sb_agent_counts (agent, &counts);
     MUST (counts.registrations >= 2 && counts.replacements >= 2);
     sb_agent_destroy (&agent, 1000);
+    sb_fake_broker_destroy (&broker);
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ decisions */
+
+static void s_on_decided (sb_agent_t *agent, uint64_t through, void *context)
+{
+    (void)agent;
+    atomic_uint_fast64_t *told = context;
+    /* Each is told once, in order. */
+    atomic_store (told, through > atomic_load (told) ? through : UINT64_MAX);
+}
+
+static bool s_is_told (void *context)
+{
+    return atomic_load ((atomic_uint_fast64_t *)context) >= UPDATES;
+}
+
+const char *sb_body_acks_are_given_to_the_application (void)
+{
+    sb_fake_broker_t *broker = sb_fake_broker_new ();
+    atomic_uint_fast64_t told = 0;
+    sb_agent_t *agent =
+        s_agent (broker, "writer", (sb_agent_options_t){.context = &told, .handlers.on_decided = s_on_decided});
+    MUST (agent && sb_agent_wait_active (agent, PATIENCE_MS));
+    uint64_t last = 0;
+    for (int i = 0; i < UPDATES; i++) {
+        sb_change_t change = sb_number ("x", i);
+        sb_agent_update_t update = {.category = "status", .changes = &change, .change_count = 1};
+        MUST (sb_agent_update (agent, &update, PATIENCE_MS, &last) == SB_REASON_NONE);
+    }
+    MUST (s_await (broker, s_is_told, &told));
+    MUST (sb_agent_wait_decided (agent, PATIENCE_MS));
+    sb_agent_destroy (&agent, 1000);
+    MUST (atomic_load (&told) >= UPDATES && atomic_load (&told) <= last + 1);
     sb_fake_broker_destroy (&broker);
     return NULL;
 }
@@ -335,7 +381,7 @@ const char *sb_body_destroy_while_connecting (void)
         MUST (!sb_agent_wait_active (agent, 20));
         MUST (sb_agent_command (agent, "status", NULL, NULL, 0, NULL, 10, NULL, 0) == SB_REASON_TIMEOUT);
         uint64_t begin_ms = s_now_ms ();
-        sb_agent_destroy (&agent, 10);
+        sb_agent_destroy (&agent, PATIENCE_MS); /* nobody is there to wait for */
         MUST (s_now_ms () - begin_ms < 2000);
     }
     sb_agent_t *none = NULL;
@@ -368,10 +414,10 @@ const char *sb_body_memory_is_bounded (void)
     sb_agent_t *agents[2];
     agents[0] = agents[1] = s_agent (
         broker, "both", (sb_agent_options_t){.interests = interests, .interest_count = 1, .memory_updates = 10});
-    MUST (agents[0] && sb_agent_wait_active (agents[0], PATIENCE_MS) && s_await (s_has_subscribed, agents));
+    MUST (agents[0] && sb_agent_wait_active (agents[0], PATIENCE_MS) && s_await (broker, s_has_subscribed, agents));
     for (int i = 1; i <= 300; i++)
         MUST (s_set (agents[0], "x", i, PATIENCE_MS) == SB_REASON_NONE);
-    MUST (s_await (s_has_received_300, &agents[0]));
+    MUST (s_await (broker, s_has_received_300, &agents[0]));
     double last = 0;
     MUST (sb_agent_memory (agents[0], s_visit, &last) == 10);
     MUST (last > 290);
@@ -399,6 +445,7 @@ const char *sb_body_bad_options_are_refused (void)
         char error[200] = "";
         MUST (sb_agent_new (&rows[i], error, sizeof error) == NULL);
         MUST (error[0] != 0);
+        MUST (i < 6 || strstr (error, "tcp://HOST:PORT"));
     }
     return NULL;
 }

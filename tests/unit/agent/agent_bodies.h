@@ -10,6 +10,7 @@
 const char *sb_body_many_threads_update_and_one_reads (void);
 const char *sb_body_dispatch_by_caller (void);
 const char *sb_body_broker_forgets_while_updates_pour_in (void);
+const char *sb_body_acks_are_given_to_the_application (void);
 const char *sb_body_commands_from_many_threads (void);
 const char *sb_body_full_window_waits_then_says_so (void);
 const char *sb_body_destroy_while_connecting (void);
@@ -21,6 +22,7 @@ const char *sb_body_bad_options_are_refused (void);
     SB_BODY (many_threads_update_and_one_reads)                                                                        \
     SB_BODY (dispatch_by_caller)                                                                                       \
     SB_BODY (broker_forgets_while_updates_pour_in)                                                                     \
+    SB_BODY (acks_are_given_to_the_application)                                                                        \
     SB_BODY (commands_from_many_threads)                                                                               \
     SB_BODY (full_window_waits_then_says_so)                                                                           \
     SB_BODY (destroy_while_connecting)                                                                                 \

@@ -345,6 +345,70 @@ Test (session, leaving_sends_what_is_left_then_goodbye)
     sb_fixture_end (&f);
 }
 
+/* No session is made any more: a process that lingers must not displace its successor. */
+Test (session, closing_without_one_ends_at_once)
+{
+    for (int stage = 0; stage < 4; stage++) {
+        sb_fixture_t f = sb_fixture_make ();
+        sb_fixture_start (&f);
+        sb_fixture_update (&f, "status", "x", 1);
+        if (stage == 1)
+            sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN); /* waits for the end of its backoff */
+        if (stage == 2)
+            sb_fixture_event (&f, SB_AGENT_EVENT_LINK_UP); /* has sent its Registration */
+        if (stage == 3) {
+            sb_fixture_join (&f);
+            sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN);
+        }
+        cr_assert_not (sb_agent_step_is_drained (f.step));
+        sb_agent_effects_t answer;
+        sb_agent_event_t close = {.kind = SB_AGENT_EVENT_CLOSE, .monotonic_ns = f.now_ns};
+        sb_agent_step (f.step, &close, &answer);
+        cr_assert (answer.wake && sb_agent_step_is_drained (f.step), "stage %d", stage);
+        sb_fixture_event (&f, stage == 0 ? SB_AGENT_EVENT_LINK_UP : SB_AGENT_EVENT_TICK);
+        cr_assert_null (sb_fixture_sent (&f, SB_AGENT_MESSAGE_REGISTRATION, 0));
+        cr_assert_eq (sb_fixture_sent (&f, SB_AGENT_MESSAGE_GOODBYE, 0) != NULL, stage == 2, "stage %d", stage);
+        cr_assert_eq (sb_fixture_status (&f), SB_AGENT_FINISHED);
+        cr_assert_eq (sb_agent_step_deadline (f.step), UINT64_MAX);
+        sb_fixture_end (&f);
+    }
+}
+
+Test (session, one_that_is_lost_while_closing_is_not_made_anew)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    sb_fixture_open (&f);
+    sb_fixture_send (&f, "status", "x", 1);
+    sb_agent_effects_t answer;
+    sb_agent_event_t close = {.kind = SB_AGENT_EVENT_CLOSE, .monotonic_ns = f.now_ns};
+    sb_agent_step (f.step, &close, &answer);
+    sb_fixture_event (&f, SB_AGENT_EVENT_WAKE);
+    cr_assert_eq (sb_fixture_status (&f), SB_AGENT_ACTIVE, "what was sent is still to be decided");
+    cr_assert_not (sb_agent_step_is_drained (f.step));
+    sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN);
+    cr_assert_eq (sb_fixture_status (&f), SB_AGENT_FINISHED);
+    cr_assert (sb_agent_step_is_drained (f.step));
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_CONNECT, 0));
+    sb_fixture_end (&f);
+}
+
+Test (session, a_sentence_of_the_broker_that_is_the_reasons_own_is_logged_once)
+{
+    const char *own = sb_reason_text (SB_REASON_DISPLACED);
+    const char *texts[] = {own, "by pid 7"};
+    for (int i = 0; i < 2; i++) {
+        sb_fixture_t f = sb_fixture_make ();
+        sb_fixture_open (&f);
+        sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_GOODBYE};
+        message.goodbye = (sb_goodbye_t){.reason = SB_REASON_DISPLACED, .text = sb_text (texts[i])};
+        sb_fixture_message (&f, &message);
+        const sb_agent_effect_t *log = sb_fixture_effect (&f, SB_AGENT_EFFECT_LOG, 0);
+        cr_assert_str_eq (log->log.text, own);
+        cr_assert_eq (log->log.detail.size, i ? strlen (texts[1]) : 0);
+        sb_fixture_end (&f);
+    }
+}
+
 Test (session, messages_without_a_session_are_ignored)
 {
     sb_fixture_t f = sb_fixture_make ();

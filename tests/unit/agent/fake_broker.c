@@ -40,7 +40,10 @@ struct sb_fake_broker {
     atomic_bool is_ending;
     atomic_bool is_forgetting;
     atomic_bool is_holding;
-    pthread_mutex_t lock; /* of fields */
+    pthread_mutex_t lock;   /* of fields and counts */
+    pthread_cond_t handled; /* another message; on the monotonic clock */
+    uint64_t message_count;
+    uint64_t replacement_count;
     s_field_t fields[FIELDS];
     uint32_t field_count;
     s_session_t sessions[SESSIONS];
@@ -200,6 +203,9 @@ static void s_message (sb_fake_broker_t *self, const uint8_t *routing_id, const 
     case SB_AGENT_MESSAGE_REPLACE_END:
         session->decided_through = message->replace_end.sequence;
         session->is_known = true;
+        pthread_mutex_lock (&self->lock);
+        self->replacement_count++;
+        pthread_mutex_unlock (&self->lock);
         s_ack (self, session);
         break;
     case SB_AGENT_MESSAGE_HEARTBEAT:
@@ -239,6 +245,10 @@ static void s_read (sb_fake_broker_t *self)
             pthread_mutex_unlock (&self->lock);
         }
         s_message (self, routing_id, &message);
+        pthread_mutex_lock (&self->lock);
+        self->message_count++;
+        pthread_cond_broadcast (&self->handled);
+        pthread_mutex_unlock (&self->lock);
     }
 }
 
@@ -277,6 +287,11 @@ sb_fake_broker_t *sb_fake_broker_new (void)
     self->pub = s_bind (self, ZMQ_PUB, self->publish, sizeof self->publish);
     self->decode_arena = sb_arena_new (64 << 20);
     self->encode_arena = sb_arena_new (64 << 20);
+    pthread_condattr_t attributes;
+    pthread_condattr_init (&attributes);
+    pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init (&self->handled, &attributes);
+    pthread_condattr_destroy (&attributes);
     pthread_mutex_init (&self->lock, NULL);
     pthread_create (&self->thread, NULL, s_main, self);
     return self;
@@ -292,6 +307,7 @@ void sb_fake_broker_destroy (sb_fake_broker_t **self_p)
     zmq_ctx_term (self->context);
     sb_arena_destroy (&self->decode_arena);
     sb_arena_destroy (&self->encode_arena);
+    pthread_cond_destroy (&self->handled);
     pthread_mutex_destroy (&self->lock);
     free (self);
     *self_p = NULL;
@@ -310,4 +326,28 @@ void sb_fake_broker_forget (sb_fake_broker_t *self)
 void sb_fake_broker_hold (sb_fake_broker_t *self, bool hold)
 {
     atomic_store (&self->is_holding, hold);
+}
+
+uint64_t sb_fake_broker_replacement_count (sb_fake_broker_t *self)
+{
+    pthread_mutex_lock (&self->lock);
+    uint64_t count = self->replacement_count;
+    pthread_mutex_unlock (&self->lock);
+    return count;
+}
+
+void sb_fake_broker_wait_message (sb_fake_broker_t *self, uint32_t timeout_ms)
+{
+    struct timespec until;
+    clock_gettime (CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock (&self->lock);
+    uint64_t seen = self->message_count;
+    int error = 0;
+    while (self->message_count == seen && error == 0)
+        error = pthread_cond_timedwait (&self->handled, &self->lock, &until);
+    pthread_mutex_unlock (&self->lock);
 }

@@ -28,4 +28,10 @@ void sb_fake_broker_hold (sb_fake_broker_t *self, bool hold);
 /* The number last accepted for "name" of any topic; `otherwise` when there is none. */
 double sb_fake_broker_field (sb_fake_broker_t *self, const char *name, double otherwise);
 
+/* Whole states that it has taken since it was made. */
+uint64_t sb_fake_broker_replacement_count (sb_fake_broker_t *self);
+
+/* Waits until it has handled another message, `timeout_ms` at most. */
+void sb_fake_broker_wait_message (sb_fake_broker_t *self, uint32_t timeout_ms);
+
 #endif
