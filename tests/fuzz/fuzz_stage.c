@@ -5,6 +5,7 @@
 #include "fuzz_stage.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,35 @@ static void s_perform_send (fuzz_stage_t *self, uint64_t peer, const sb_broker_m
     }
 }
 
+/* What subscribers and operators are shown is text that they can read. */
+static void s_check_value (const sb_value_t *value)
+{
+    if (value->kind == SB_VALUE_TEXT)
+        FUZZ_CLAIM (sb_text_is_utf8 (value->text));
+    if (value->kind == SB_VALUE_NUMBER)
+        FUZZ_CLAIM (isfinite (value->number));
+}
+
+static void s_check_updates (const sb_update_t *updates, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < updates[i].change_count; j++) {
+            FUZZ_CLAIM (sb_name_is_field (updates[i].changes[j].name));
+            s_check_value (&updates[i].changes[j].value);
+        }
+    }
+}
+
+static void s_check_reply (const sb_command_reply_t *reply)
+{
+    for (uint32_t i = 0; i < reply->record_count; i++) {
+        for (uint32_t j = 0; j < reply->records[i].column_count; j++)
+            s_check_value (&reply->records[i].columns[j].value);
+    }
+    for (uint32_t i = 0; i < reply->field_count; i++)
+        s_check_value (&reply->fields[i].value);
+}
+
 static void s_perform_publish (fuzz_stage_t *self, const sb_publication_t *publication)
 {
     sb_encoding_t *encoding;
@@ -102,6 +132,7 @@ static void s_perform_publish (fuzz_stage_t *self, const sb_publication_t *publi
     FUZZ_CLAIM (sb_decode_publication (self->work, octets, size, ARENA_BYTES, &read).reason == SB_REASON_NONE);
     free (octets);
     FUZZ_CLAIM (sb_topic_split (read.topic, &category, &agent_id, &subject));
+    s_check_updates (read.updates, read.update_count);
     if (read.sequence != 0) {
         FUZZ_CLAIM (self->sequence == 0 || read.sequence == self->sequence + 1);
         self->sequence = read.sequence;
@@ -124,6 +155,7 @@ static void s_perform_reply (fuzz_stage_t *self, uint64_t token, const sb_comman
     FUZZ_CLAIM (sb_decode_command_reply (self->work, octets, size, ARENA_BYTES, &read).reason == SB_REASON_NONE);
     free (octets);
     FUZZ_CLAIM (token < self->next_token && self->is_open[token]);
+    s_check_reply (&read);
     self->is_open[token] = false;
     self->reply_code = read.code;
     if (read.next_cursor.size > 0 && read.next_cursor.size < sizeof self->next_cursor)

@@ -5,6 +5,7 @@
  */
 #include "seeds.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,8 +95,30 @@ static void s_say (seed_t *seed, uint8_t peer, const char *command, const char *
     seed_agent_message (seed, FRAME, peer, &message);
 }
 
+/* A delta of each fault of content that octets can carry. */
+static void s_bad_deltas (seed_t *seed)
+{
+    static const sb_change_t changes[] = {{.name = {"t", 1}, .value = {.kind = SB_VALUE_TEXT, .text = {"\xff\xfe", 2}}},
+                                          {.name = {"t", 1}, .value = {.kind = SB_VALUE_TEXT, .text = {"a\0b", 3}}},
+                                          {.name = {"n", 1}, .value = {.kind = SB_VALUE_NUMBER, .number = INFINITY}},
+                                          {.name = {"d", 1}, .value = {.kind = SB_VALUE_DECIMAL, .decimal = {1, 99}}},
+                                          {.name = {"v", 1}},
+                                          {.name = {".", 1}, .value = {.kind = SB_VALUE_BOOLEAN, .boolean = true}},
+                                          {.name = {"\xc3", 1}, .is_delete = true}};
+    s_register (seed, 0, "a", 7);
+    for (uint64_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        sb_delta_t delta = {.category = {"risk", 4}};
+        delta.update = (sb_update_t){.sequence = i + 1, .changes = &changes[i], .change_count = 1};
+        sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH, .batch = {&delta, 1}};
+        seed_agent_message (seed, FRAME, 0, &message);
+    }
+    seed_record (seed, FLUSH, 0);
+    seed_save (seed, "core_step", "bad_deltas");
+}
+
 static void s_core_step (seed_t *seed)
 {
+    s_bad_deltas (seed);
     s_register (seed, 0, "a", 7);
     for (uint64_t sequence = 1; sequence < 4; sequence++)
         s_delta (seed, FRAME, 0, sequence, sequence == 2 ? "trades" : "market_data");
