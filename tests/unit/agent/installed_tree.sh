@@ -22,11 +22,12 @@ export LD_LIBRARY_PATH
 
 # A shared library brings what it needs along: nobody needs the .pc files, headers or folders of its own parts.
 flags=$(PKG_CONFIG_LIBDIR=$PKG_CONFIG_PATH pkg-config --cflags syncbus)
-include=$(pkg-config --variable=includedir syncbus)
-if [ "$(echo $flags)" != "-I$include" ]; then
-    echo "pkg-config --cflags says more than -I$include: $flags"
+case $flags in
+*-I*-I* | *" -"*)
+    echo "pkg-config --cflags says more than where the header is: $flags"
     exit 1
-fi
+    ;;
+esac
 
 cat > "$tree/user.c" <<'PROGRAM'
 #include <syncbus.h>
