@@ -80,13 +80,14 @@ typedef enum {
     SB_AGENT_PAUSED,      /* by an operator */
     SB_AGENT_STOPPED,     /* by an emergency stop */
     SB_AGENT_SELF_PAUSED, /* no level heard for 10 s */
-    SB_AGENT_CUT_OFF,     /* by its breaker; the library tries again after the wait */
+    SB_AGENT_CUT_OFF,     /* by its breaker, and tried again after the wait; or isolated by an operator: see `reason` */
     SB_AGENT_FINISHED     /* displaced, superseded, or refused for good: see `reason`; final */
 } sb_agent_status_t;
 
 /* An update that the broker refused, or that could not be sent. */
 typedef struct {
-    uint64_t sequence; /* what sb_agent_update gave */
+    uint64_t
+        sequence; /* what sb_agent_update gave; or the number of a whole state, which the library sends by itself */
     sb_reason_t reason;
     const char *text;  /* what to do */
     const char *field; /* the first field at fault; may be empty */
