@@ -4,6 +4,7 @@
  * of each topic stands in a chained hash table; one lookup a publication, which also remembers the merged
  * interest that the topic falls under. A new stream or epoch of the broker starts over.
  * The first publication of a topic sets its base: what came before the subscription was never promised.
+ * A topic whose agent's record was given up begins anew at 1: the order over all tells that from a repeat.
  */
 #include "agent_step_private.h"
 
@@ -16,6 +17,7 @@ typedef struct sb_watched {
     struct sb_watched *chained;
     uint64_t hash;
     uint64_t sequence;   /* topic sequence of the last publication */
+    uint64_t place;      /* its place in the order over all */
     uint32_t generation; /* of the positions that `position` points into */
     int32_t position;    /* -1: under no merged interest */
     uint32_t topic_size;
@@ -203,11 +205,13 @@ static bool s_note (sb_agent_step_t *self, const sb_publication_t *publication)
     sb_watched_t *watched = s_watch (reception, publication->topic);
     if (!watched)
         return true; /* too many topics to watch this one for gaps */
-    if (watched->sequence && publication->topic_sequence <= watched->sequence)
+    if (watched->sequence && publication->sequence <= watched->place)
         return false;
-    if (watched->sequence && publication->topic_sequence > watched->sequence + 1)
-        s_gap (self, publication->topic, watched->sequence + 1, publication->topic_sequence - 1);
+    uint64_t next = publication->topic_sequence > watched->sequence ? watched->sequence + 1 : 1;
+    if (watched->sequence && publication->topic_sequence > next)
+        s_gap (self, publication->topic, next, publication->topic_sequence - 1);
     watched->sequence = publication->topic_sequence;
+    watched->place = publication->sequence;
     if (watched->generation != reception->generation) {
         watched->generation = reception->generation;
         watched->position = s_find_position (reception, publication->topic);

@@ -105,6 +105,22 @@ Test (reception, a_repeat_is_not_delivered_again)
     sb_fixture_end (&f);
 }
 
+Test (reception, a_topic_that_begins_anew_is_delivered_and_what_is_missing_of_it_is_a_gap)
+{
+    sb_fixture_t f = s_open ();
+    sb_fixture_publish (&f, 1, "m.b.", 10, 41);
+    sb_fixture_publish (&f, 1, "m.c.", 11, 7);
+    sb_fixture_publish (&f, 1, "m.b.", 50, 1); /* its agent's record was given up meanwhile */
+    cr_assert (s_is_delivered (&f));
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0));
+    sb_fixture_publish (&f, 1, "m.c.", 51, 3);
+    cr_assert (s_is_delivered (&f));
+    cr_assert_eq (s_dropped (&f), 2);
+    sb_fixture_publish (&f, 1, "m.c.", 51, 3);
+    cr_assert_not (s_is_delivered (&f));
+    sb_fixture_end (&f);
+}
+
 Test (reception, a_new_epoch_starts_over_and_an_old_one_is_ignored)
 {
     sb_fixture_t f = s_open ();
