@@ -36,6 +36,8 @@ static void s_make_run_room (sb_core_t *self, sb_agent_record_t *agent)
     if (agent->refused_count < agent->refused_capacity)
         return;
     uint32_t capacity = agent->refused_capacity * 2;
+    if (capacity > self->config.max_unacked)
+        capacity = self->config.max_unacked;
     sb_refused_run_t *runs = NULL;
     if (agent->refused_capacity < self->config.max_unacked)
         runs = sb_blob_take (&self->values, capacity * sizeof *runs);

@@ -4,6 +4,8 @@
  */
 #include "core_harness.h"
 
+#include "core_internal.h"
+
 /* A core with agent "a" on connection 1, its trace empty. */
 static void s_start (harness_t *self)
 {
@@ -445,6 +447,23 @@ Test (deltas, the_brokers_own_categories_are_closed_to_agents)
     harness_flush (&h);
     harness_expect (&h, "1=BAD_CATEGORY");
     harness_expect_not (&h, "FAKE");
+    harness_stop (&h);
+}
+
+Test (deltas, remembered_refusals_are_bounded_where_the_bound_is_no_power_of_two)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.max_unacked = 12;
+    h.config.failure_threshold = 32;
+    harness_start_configured (&h);
+    harness_register (&h, 1, "a", 10);
+    sb_change_t none = harness_number ("x", 1);
+    for (uint64_t i = 1; i <= 30; i++) {
+        harness_changes (&h, 1, 2 * i - 1, "x", "", &none, 0);
+        harness_delta (&h, 1, 2 * i, "x", "", "p", (double)i);
+        cr_assert_leq (sb_core_find_agent (h.core, sb_text ("a"))->refused_count, 12);
+    }
     harness_stop (&h);
 }
 
