@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What the checker knows, shared by its files: sim_checker.c (publications and a copy of the state made of them alone),
+ * sim_ledger.c (what each agent was promised), sim_models.c (breaker, liveness, operators' orders, bounds),
+ * sim_agreement.c (the end).
+ */
+#ifndef SIM_CHECKER_H
+#define SIM_CHECKER_H
+
+#include "sim.h"
+
+/* One field as publications told it. */
+typedef struct sim_field {
+    struct sim_field *next;
+    char name[SB_FIELD_NAME_MAX + 1];
+    uint32_t value_size;
+    uint8_t *value; /* kind, then octets; owned */
+} sim_field_t;
+
+typedef struct {
+    char text[SB_TOPIC_MAX + 1];
+    uint32_t next; /* number of the next in its bucket */
+    int32_t agent; /* number of its id; -1: the broker's, or nobody's here */
+    bool is_event; /* trades and the broker's: no state */
+    uint32_t category;
+    uint64_t topic_sequence;
+    sb_quality_t quality;
+    sim_field_t *fields;
+    uint32_t field_count;
+} sim_topic_t;
+
+/* One sequence of an instance, as far as it arrived at the broker. */
+typedef struct {
+    bool is_applied; /* publications carried it */
+    bool is_nothing; /* nothing in it was new: accepting it publishes nothing */
+    bool is_refused; /* the broker said so */
+    bool is_replacement;
+} sim_entry_t;
+
+/* One instance of an agent. */
+typedef struct sim_ledger {
+    struct sim_ledger *next;
+    uint32_t agent;
+    uint64_t instance;
+    uint64_t base;            /* decided before its first Welcome */
+    uint64_t decided_through; /* as last told */
+    uint64_t last_written;    /* sequence of the last update published */
+    sim_entry_t *entries;     /* sequence base + 1 and on */
+    uint32_t count, capacity;
+} sim_ledger_t;
+
+/* An agent's tables in their simplest form; see sim_models.c. */
+typedef struct {
+    bool is_known;
+    bool is_paused, is_isolated; /* by the operators' word */
+    int breaker;
+    uint64_t failures;      /* counted when last looked */
+    uint64_t failed_ns[32]; /* the last failures while closed, or none */
+    uint32_t failed_count;
+    uint64_t opened_ns, wait_ns;
+    int liveness;
+    uint64_t heard_ns, late_ns; /* last message of its session, and the broker's lateness since */
+} sim_model_t;
+
+typedef struct {
+    uint64_t peer;
+    sim_ledger_t *ledger;
+} sim_session_t;
+
+typedef struct {
+    uint64_t token;
+    uint32_t agent;
+    char command[20];
+} sim_order_t;
+
+enum { SIM_BUCKETS = 4096, SIM_TOPICS = 32768, SIM_CATEGORIES = 64, SIM_ORDERS = 128 };
+
+struct sim_checker {
+    sim_topic_t *topics; /* from 1; room for SIM_TOPICS, so that none ever moves */
+    uint32_t topic_count;
+    uint32_t buckets[SIM_BUCKETS];
+    char categories[SIM_CATEGORIES][SB_CATEGORY_MAX + 1];
+    uint64_t category_sequences[SIM_CATEGORIES];
+    uint32_t category_count;
+    uint64_t sequence;
+    sim_ledger_t *ledgers;
+    sim_session_t *sessions;
+    uint32_t session_count, session_capacity;
+    sim_model_t models[SIM_AGENTS_MAX];
+    sim_order_t orders[SIM_ORDERS];
+    uint32_t order_next;
+    bool is_stopped;
+    uint64_t latch_epoch;
+    uint64_t tick_late_ns;
+    bool canary_done;
+    /* of the step in hand: the batch, and how far its deltas were compared */
+    const sb_batch_t *batch;
+    sim_ledger_t *batch_ledger;
+    uint32_t batch_place;
+    bool batch_has_written;
+};
+
+/* ---- sim_checker.c */
+sim_topic_t *sim_topic_at (sim_checker_t *self, sb_text_t text); /* made when new */
+sim_field_t *sim_topic_find (const sim_topic_t *topic, sb_text_t name);
+bool sim_field_has (const sim_field_t *field, const sb_value_t *value);
+int32_t sim_agent_of (const sim_t *self, sb_text_t id); /* -1: none of ours */
+bool sim_canary (sim_t *self, sim_canary_t canary);     /* true once, some way into the run */
+
+/* ---- sim_ledger.c */
+void sim_ledger_before (sim_t *self, const sb_event_t *event);
+void sim_ledger_write (sim_t *self, const sim_topic_t *topic, const sb_update_t *update);
+void sim_ledger_after (sim_t *self, const sb_event_t *event);
+void sim_ledger_sent (sim_t *self, const sb_event_t *event, uint64_t peer, const sb_broker_message_t *message);
+void sim_ledger_free (sim_checker_t *checker);
+sim_ledger_t *sim_session_ledger (sim_checker_t *checker, uint64_t peer);
+
+/* ---- sim_models.c */
+void sim_models_start (sim_t *self);
+void sim_models_before (sim_t *self, const sb_event_t *event);
+void sim_models_reply (sim_t *self, const sb_event_t *event, uint64_t token, const sb_command_reply_t *reply);
+void sim_models_after (sim_t *self, const sb_event_t *event);
+bool sim_checker_is_stopped (const sim_t *self);
+bool sim_checker_is_paused (const sim_t *self, uint32_t agent);
+bool sim_checker_is_isolated (const sim_t *self, uint32_t agent);
+uint64_t sim_checker_latch_epoch (const sim_t *self);
+
+#endif

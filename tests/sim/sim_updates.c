@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What agents write: deltas of a few names under a few topics, so that fields are overwritten, deleted and written
+ * with the value that they have. In the category trades, an event category, each change carries a number of its own,
+ * by which it is followed: published once, or told as refused.
+ */
+#include "sim.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent_check.h"
+
+enum { DELTAS_MAX = 64, CHANGES_MAX = 48, NAMES_MAX = 128, CATEGORIES = 5, TEXT_SIZE = 32 };
+
+static const char *const s_categories[CATEGORIES] = {"market_data", "risk", "status", "trades", ""};
+static const char *const s_subjects[] = {"", "a", "b"};
+
+/* The work of one call. */
+typedef struct {
+    sb_delta_t deltas[DELTAS_MAX];
+    sb_change_t changes[DELTAS_MAX][CHANGES_MAX];
+    char names[DELTAS_MAX][CHANGES_MAX][8];
+    char texts[DELTAS_MAX][CHANGES_MAX][TEXT_SIZE];
+    uint32_t happening[DELTAS_MAX]; /* its number + 1; 0: none */
+} s_draft_t;
+
+static uint32_t s_add_happening (sim_t *self, const sim_process_t *process)
+{
+    if (self->happening_count == self->happening_capacity) {
+        self->happening_capacity = self->happening_capacity * 2 + 64;
+        self->happenings = realloc (self->happenings, self->happening_capacity * sizeof *self->happenings);
+        assert (self->happenings);
+    }
+    self->happenings[self->happening_count] = (sim_happening_t){.process = (uint32_t)(process - self->processes),
+                                                                .broker_starts = (uint32_t)self->broker_starts};
+    return self->happening_count++;
+}
+
+static void s_draw_value (sim_t *self, sb_change_t *change, char *text)
+{
+    uint32_t kind = sim_below (self, 10);
+    uint64_t number = ++self->values;
+    if (kind < 2) {
+        change->is_delete = true;
+    } else if (kind < 5) {
+        change->value = (sb_value_t){.kind = SB_VALUE_INTEGER, .integer = sim_below (self, 2)};
+    } else if (kind < 6) {
+        snprintf (text, TEXT_SIZE, "text %" PRIu64, number);
+        change->value = (sb_value_t){.kind = SB_VALUE_TEXT, .text = sb_text (text)};
+    } else if (kind < 7) {
+        change->value = (sb_value_t){.kind = SB_VALUE_DECIMAL, .decimal = {(int64_t)number, -2}};
+    } else {
+        change->value = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = (double)number};
+    }
+}
+
+static void s_draft (sim_t *self, const sim_process_t *process, s_draft_t *draft, uint32_t place, bool is_event)
+{
+    sb_delta_t *delta = &draft->deltas[place];
+    const char *category = is_event ? "trades" : s_categories[sim_below (self, CATEGORIES)];
+    is_event = strcmp (category, "trades") == 0;
+    delta->category = sb_text (category);
+    delta->subject = sb_text (s_subjects[self->options.same_topics ? 0 : sim_below (self, 3)]);
+    bool is_small = self->options.max_changes < 100;
+    uint32_t count = is_small ? 1 + sim_below (self, 2) : 1 + sim_below (self, 5);
+    if (!is_small && self->options.fields > CHANGES_MAX && sim_chance (self, 20))
+        count = CHANGES_MAX / 2 + sim_below (self, CHANGES_MAX / 2);
+    if (is_event)
+        count = 1;
+    if (count > self->options.fields)
+        count = self->options.fields;
+    uint32_t start = sim_below (self, self->options.fields);
+    for (uint32_t i = 0; i < count; i++) {
+        sb_change_t *change = &draft->changes[place][i];
+        char *name = draft->names[place][i];
+        uint32_t number = (start + i) % self->options.fields;
+        snprintf (name, sizeof draft->names[0][0], "%c%u",
+                  category[0]  ? 'f'
+                  : number % 2 ? 'x'
+                               : 'y',
+                  number % NAMES_MAX);
+        change->name = sb_text (name);
+        if (is_event) {
+            uint32_t happening = s_add_happening (self, process);
+            draft->happening[place] = happening + 1;
+            change->value = (sb_value_t){.kind = SB_VALUE_INTEGER, .integer = happening};
+        } else {
+            s_draw_value (self, change, draft->texts[place][i]);
+        }
+    }
+    delta->update.changes = draft->changes[place];
+    delta->update.change_count = count;
+    if (sb_agent_check (delta) != SB_REASON_NONE)
+        sim_fail (self, "the simulator wrote a bad delta");
+}
+
+void sim_update (sim_t *self, sim_process_t *process, uint32_t deltas, bool is_event)
+{
+    assert (deltas <= DELTAS_MAX);
+    s_draft_t *draft = calloc (1, sizeof *draft);
+    assert (draft);
+    for (uint32_t i = 0; i < deltas; i++)
+        s_draft (self, process, draft, i, is_event);
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE, .update = {draft->deltas, deltas}};
+    sb_agent_effects_t effects;
+    sim_process_event (self, process, &event, &effects);
+    sim_say (self, "%s#%" PRIu64 " updates %u: reason %d, sequence %" PRIu64, self->names[process->agent],
+             process->instance, deltas, (int)effects.reason, effects.sequence);
+    if (effects.reason == SB_REASON_NONE && effects.sequence)
+        for (uint32_t i = 0; i < deltas; i++)
+            if (draft->happening[i])
+                self->happenings[draft->happening[i] - 1].sequence = effects.sequence + i;
+    free (draft);
+    if (effects.wake && sim_chance (self, 80)) {
+        sb_agent_event_t wake = {.kind = SB_AGENT_EVENT_WAKE};
+        sim_process_io (self, process, &wake);
+    }
+}
