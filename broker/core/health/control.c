@@ -222,9 +222,8 @@ sb_quality_t sb_control_quality (const sb_core_t *core, const sb_agent_record_t 
     sb_liveness_state_t liveness = agent->liveness.state;
     /* HALF_OPEN too: until it is closed the agent keeps sending its whole state, which are the probes. */
     bool is_cut_off = breaker->state != SB_BREAKER_CLOSED;
-    if (core->latch.stopped)
-        *cause = SB_CAUSE_STOPPED;
-    else if (agent->operator_state.paused)
+    /* The stop last: it leaves admitted categories as they are, whose agent may be cut off or gone all the same. */
+    if (agent->operator_state.paused)
         *cause = SB_CAUSE_PAUSED;
     else if (is_cut_off)
         *cause = SB_CAUSE_BREAKER;
@@ -232,6 +231,8 @@ sb_quality_t sb_control_quality (const sb_core_t *core, const sb_agent_record_t 
         *cause = SB_CAUSE_LOST;
     else if (liveness == SB_LIVENESS_OFFLINE)
         *cause = SB_CAUSE_OFFLINE;
+    else if (core->latch.stopped)
+        *cause = SB_CAUSE_STOPPED;
     else
         *cause = SB_CAUSE_NONE;
     if (*cause == SB_CAUSE_NONE)

@@ -314,3 +314,25 @@ Test (quality, stop_leaves_admitted_categories_alone)
     harness_expect (&h, "4=EMERGENCY_STOPPED");
     harness_stop (&h);
 }
+
+Test (quality, an_admitted_category_of_a_paused_agent_is_stale_under_a_stop_too)
+{
+    harness_t h;
+    harness_init (&h);
+    sb_text_t admitted[] = {sb_text ("market_data")};
+    h.config.admitted_categories = admitted;
+    h.config.admitted_category_count = 1;
+    harness_start_configured (&h);
+    harness_register (&h, 1, "a", 10);
+    harness_delta (&h, 1, 1, "market_data", "", "p", 1);
+    harness_command (&h, 1, "emergency_stop", "", NULL, 0);
+    harness_stored (&h, true);
+    harness_settle (&h);
+    harness_forget (&h);
+    harness_command (&h, 2, "pause_agent", "a", NULL, 0);
+    harness_stored (&h, true);
+    harness_settle (&h);
+    harness_expect (&h, "PUBLISH market_data.a. #");
+    harness_expect (&h, "FORCED_STALE PAUSED");
+    harness_stop (&h);
+}
