@@ -45,6 +45,8 @@ typedef struct sim_ledger {
     uint64_t base;            /* decided before its first Welcome */
     uint64_t decided_through; /* as last told */
     uint64_t last_written;    /* sequence of the last update published */
+    uint64_t last_unknown;    /* last sequence whose refusal leaves the broker's copy behind the agent's */
+    uint64_t last_whole;      /* last whole state that was accepted */
     sim_entry_t *entries;     /* sequence base + 1 and on */
     uint32_t count, capacity;
 } sim_ledger_t;
@@ -57,8 +59,9 @@ typedef struct {
     uint64_t failures;      /* counted when last looked */
     uint64_t failed_ns[32]; /* the last failures while closed, or none */
     uint32_t failed_count;
-    uint64_t opened_ns, wait_ns;
+    uint64_t opened_ns, wait_ns, open_count;
     int liveness;
+    uint32_t unwell_ticks;      /* ticks in a row at which its topics could not be OK */
     uint64_t heard_ns, late_ns; /* last message of its session, and the broker's lateness since */
 } sim_model_t;
 

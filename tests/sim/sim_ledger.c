@@ -86,8 +86,10 @@ void sim_ledger_before (sim_t *self, const sb_event_t *event)
     const sb_agent_message_t *message = event->message.message;
     if (message->kind == SB_AGENT_MESSAGE_REGISTRATION) {
         int32_t agent = sim_agent_of (self, message->registration.agent_id);
-        if (agent >= 0 && !sb_core_find_agent (self->core, message->registration.agent_id))
+        if (agent >= 0 && !sb_core_find_agent (self->core, message->registration.agent_id)) {
             s_forget (checker, agent); /* its record was given up: it begins anew */
+            checker->models[agent].is_known = false;
+        }
         return;
     }
     sim_ledger_t *ledger = sim_session_ledger (checker, event->message.peer);
@@ -234,6 +236,10 @@ static void s_decided (sim_t *self, sim_ledger_t *ledger, uint64_t decided_throu
         if (entry->is_applied)
             sim_fail (self, "%s: sequence %" PRIu64 " is refused, and was applied", name, sequence);
         entry->is_refused = true;
+        sb_reason_kind_t kind = sb_reason_info (refused[i].reason)->kind;
+        bool is_behind = kind == SB_REASON_KIND_ADMISSION || kind == SB_REASON_KIND_BOUND;
+        if (is_behind && sequence > ledger->last_unknown)
+            ledger->last_unknown = sequence;
     }
     if (self->canary == SIM_CANARY_ACK && decided_through > ledger->base && sim_canary (self, SIM_CANARY_ACK))
         decided_through = ledger->base + ledger->count + 1;
@@ -247,8 +253,19 @@ static void s_decided (sim_t *self, sim_ledger_t *ledger, uint64_t decided_throu
         const sim_entry_t *entry = &ledger->entries[sequence - ledger->base - 1];
         if (!entry->is_refused && !entry->is_applied && !entry->is_nothing && !entry->is_replacement)
             sim_fail (self, "%s: sequence %" PRIu64 " is acked and was not applied", name, sequence);
+        if (entry->is_replacement && !entry->is_refused)
+            ledger->last_whole = sequence;
     }
     ledger->decided_through = decided_through;
+}
+
+/* The level: what was refused is missing until a whole state has come after it. */
+static void s_check_level (sim_t *self, const sim_ledger_t *ledger, bool state_known)
+{
+    self->checks++;
+    if (state_known && ledger->last_unknown > ledger->last_whole)
+        sim_fail (self, "%s: its state is called known, and sequence %" PRIu64 " was refused",
+                  self->names[ledger->agent], ledger->last_unknown);
 }
 
 static void s_welcomed (sim_t *self, const sb_event_t *event, uint64_t peer, const sb_welcome_t *welcome)
@@ -275,6 +292,7 @@ static void s_welcomed (sim_t *self, const sb_event_t *event, uint64_t peer, con
     checker->models[agent].heard_ns = self->now_ns;
     checker->models[agent].late_ns = 0;
     s_decided (self, ledger, welcome->decided_through, welcome->refused, welcome->refused_count);
+    s_check_level (self, ledger, welcome->state_known);
 }
 
 void sim_ledger_sent (sim_t *self, const sb_event_t *event, uint64_t peer, const sb_broker_message_t *message)
@@ -298,5 +316,6 @@ void sim_ledger_sent (sim_t *self, const sb_event_t *event, uint64_t peer, const
             return;
         s_decided (self, ledger, message->heartbeat_ack.decided_through, message->heartbeat_ack.refused,
                    message->heartbeat_ack.refused_count);
+        s_check_level (self, ledger, message->heartbeat_ack.state_known);
     }
 }

@@ -64,6 +64,18 @@ static void s_start (sim_t *self)
     sim_run_for (self, START_MS);
 }
 
+/* Who was displaced, or hears of it only now, ends for good: somebody starts it anew. */
+static void s_start_anew (sim_t *self)
+{
+    for (uint32_t i = 0; i < self->agent_count; i++) {
+        if (!self->current[i]->is_final)
+            continue;
+        sim_process_end (self, self->current[i], false);
+        if (!sim_process_start (self, i))
+            sim_fail (self, "no room for more processes");
+    }
+}
+
 static void s_heal (sim_t *self)
 {
     self->is_healing = true;
@@ -74,20 +86,15 @@ static void s_heal (sim_t *self)
         if (process->is_running && process->is_liar)
             sim_process_end (self, process, false);
     }
-    /* Of several processes under an id the last one started stays; one that was displaced is started anew. */
+    /* Of several processes under an id the last one started stays. */
     for (uint32_t i = 0; i < self->process_count; i++)
         if (self->processes[i].is_running && self->current[self->processes[i].agent] != &self->processes[i])
             sim_process_end (self, &self->processes[i], false);
-    for (uint32_t i = 0; i < self->agent_count; i++)
-        if (self->current[i]->is_final) {
-            sim_process_end (self, self->current[i], false);
-            if (!sim_process_start (self, i))
-                sim_fail (self, "no room for more processes");
-        }
     self->broker_held_until_ns = 0;
     if (!self->core)
         sim_run_for (self, (self->broker_down_until_ns - self->now_ns) / SIM_MS + 2);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
+        s_start_anew (self);
         sim_operators_heal (self);
         sim_run_for (self, ORDER_MS);
     }

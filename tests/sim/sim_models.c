@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LATE_PERCENT = 110 };
+enum { LATE_PERCENT = 110, WALK_TICKS = 20 };
 
 bool sim_checker_is_stopped (const sim_t *self)
 {
@@ -56,7 +56,8 @@ void sim_models_before (sim_t *self, const sb_event_t *event)
 {
     sim_checker_t *checker = self->checker;
     checker->tick_late_ns = 0;
-    if (event->kind == SB_EVENT_TICK && self->now_ns > sb_core_deadline (self->core))
+    bool is_late = event->kind == SB_EVENT_TICK && self->now_ns > sb_core_deadline (self->core);
+    if (is_late && !self->core->is_behind)
         checker->tick_late_ns = self->now_ns - sb_core_deadline (self->core);
     if (event->kind != SB_EVENT_COMMAND)
         return;
@@ -111,6 +112,12 @@ static void s_check_order (sim_t *self, uint64_t token)
     for (uint32_t i = 0; i < SIM_ORDERS; i++)
         if (self->checker->orders[i].token == token)
             s_put_into_force (self, &self->checker->orders[i]);
+}
+
+/* The tick has left nothing over. */
+static bool s_is_done (const sim_t *self)
+{
+    return !self->core->is_behind && sb_core_deadline (self->core) > self->now_ns;
 }
 
 /* ------------------------------------------------------------------ breaker */
@@ -172,7 +179,10 @@ static void s_check_breaker (sim_t *self, sim_model_t *model, const sb_agent_rec
     model->failures = record->breaker.failures;
     for (uint64_t i = 0; i < new_failures && model->breaker == SB_BREAKER_CLOSED; i++)
         model->failed_ns[model->failed_count++ % 32] = self->now_ns;
-    if (state != model->breaker) {
+    /* The wait over and a failure, in one step: it was half open in between. */
+    bool is_again = record->breaker.open_count != model->open_count && state == SB_BREAKER_OPEN;
+    model->open_count = record->breaker.open_count;
+    if (state != model->breaker || is_again) {
         if (!s_breaker_may (self, model, state, event, new_failures > 0))
             sim_fail (self, "%s: the breaker goes from %d to %d in an event of kind %d", record->id, model->breaker,
                       state, (int)event->kind);
@@ -185,7 +195,7 @@ static void s_check_breaker (sim_t *self, sim_model_t *model, const sb_agent_rec
     } else if (state == SB_BREAKER_CLOSED && s_may_open (self, model)) {
         sim_fail (self, "%s: %u failures within the window, and the breaker is closed", record->id,
                   self->config.failure_threshold);
-    } else if (state == SB_BREAKER_OPEN && event->kind == SB_EVENT_TICK && !self->core->is_behind) {
+    } else if (state == SB_BREAKER_OPEN && event->kind == SB_EVENT_TICK && s_is_done (self)) {
         uint64_t latest_ns = self->config.recovery_delay_max_ms * SIM_MS * LATE_PERCENT / 100;
         if (self->now_ns > model->opened_ns + latest_ns)
             sim_fail (self, "%s: the breaker stays open", record->id);
@@ -196,12 +206,11 @@ static void s_check_breaker (sim_t *self, sim_model_t *model, const sb_agent_rec
 
 /* ------------------------------------------------------------------ liveness */
 
-static bool s_liveness_may (const sim_t *self, const sim_model_t *model, const sb_agent_record_t *record, int to,
-                            const sb_event_t *event, uint64_t silence_ns)
+static bool s_liveness_may (const sim_model_t *model, const sb_agent_record_t *record, int to, const sb_event_t *event,
+                            uint64_t silence_ns)
 {
     uint64_t interval_ns = record->liveness.interval_ns;
     bool is_message = event->kind == SB_EVENT_MESSAGE;
-    (void)self;
     switch (to) {
     case SB_LIVENESS_REGISTERED:
         return is_message && event->message.message->kind == SB_AGENT_MESSAGE_REGISTRATION;
@@ -236,18 +245,42 @@ static void s_check_liveness (sim_t *self, sim_model_t *model, const sb_agent_re
     if (is_tick && self->checker->tick_late_ns > interval_ns / 2)
         model->late_ns += self->checker->tick_late_ns;
     uint64_t silence_ns = self->now_ns - model->heard_ns;
+    if (model->late_ns > silence_ns)
+        model->late_ns = silence_ns;
+    uint64_t judged_ns = silence_ns - model->late_ns;
     if (state != model->liveness) {
-        if (!s_liveness_may (self, model, record, state, event, silence_ns))
+        if (!s_liveness_may (model, record, state, event, judged_ns))
             sim_fail (self, "%s: liveness goes from %d to %d after %.3f s of silence, in an event of kind %d",
                       record->id, model->liveness, state, (double)silence_ns / 1e9, (int)event->kind);
         model->liveness = state;
     }
-    if (is_tick && !self->core->is_behind && self->core->heap_count && sb_core_deadline (self->core) > self->now_ns) {
-        uint64_t judged_ns = silence_ns > model->late_ns ? silence_ns - model->late_ns : 0;
+    if (is_tick && s_is_done (self)) {
         uint64_t intervals = state == SB_LIVENESS_LIVE ? 3 : state == SB_LIVENESS_SUSPECT ? 8 : 16;
         bool is_judged = state == SB_LIVENESS_LIVE || state == SB_LIVENESS_SUSPECT || state == SB_LIVENESS_REGISTERED;
         if (is_judged && judged_ns > intervals * interval_ns + self->config.tick_interval_ms * SIM_MS)
             sim_fail (self, "%s: state %d after %.3f s of silence", record->id, state, (double)silence_ns / 1e9);
+    }
+}
+
+/* ------------------------------------------------------------------ quality */
+
+/* Whoever is paused, isolated or gone for a while has no topic left that is called OK. */
+static void s_check_quality (sim_t *self)
+{
+    sim_checker_t *checker = self->checker;
+    for (uint32_t i = 0; i < self->agent_count + self->liar_count; i++) {
+        sim_model_t *model = &checker->models[i];
+        bool is_gone = model->liveness == SB_LIVENESS_DEAD || model->liveness == SB_LIVENESS_OFFLINE;
+        bool is_unwell = model->is_known && (model->is_paused || model->is_isolated || is_gone);
+        model->unwell_ticks = is_unwell ? model->unwell_ticks + s_is_done (self) : 0;
+    }
+    for (uint32_t i = 1; i <= checker->topic_count; i++) {
+        const sim_topic_t *topic = &checker->topics[i];
+        if (topic->agent < 0 || topic->is_event || topic->field_count == 0 || topic->quality != SB_QUALITY_OK)
+            continue;
+        self->checks++;
+        if (checker->models[topic->agent].unwell_ticks > WALK_TICKS)
+            sim_fail (self, "%s is called OK, and its agent is paused, isolated or gone", topic->text);
     }
 }
 
@@ -329,6 +362,8 @@ void sim_models_after (sim_t *self, const sb_event_t *event)
         sim_fail (self, "stopped %d by the operators, %d by the broker", self->checker->is_stopped,
                   sb_core_is_stopped (self->core));
     self->checker->latch_epoch = self->core->latch.epoch;
-    if (event->kind == SB_EVENT_TICK)
+    if (event->kind == SB_EVENT_TICK) {
+        s_check_quality (self);
         s_check_bounds (self);
+    }
 }
