@@ -11,12 +11,12 @@ static int s_venue (sb_book_t *self, uint64_t venue)
 {
     for (uint32_t i = 0; i < self->venue_count; i++)
         if (self->venues[i] == venue)
-            return (int) i;
+            return (int)i;
     if (self->venue_count == SB_VENUES_MAX)
         return -1;
     self->venues[self->venue_count] = venue;
     memset (&self->quotes[self->venue_count], 0, sizeof self->quotes[0]);
-    return (int) self->venue_count++;
+    return (int)self->venue_count++;
 }
 
 bool sb_book_set_bid (sb_book_t *self, uint64_t venue, double price, double size, int64_t time_ns, int64_t stale_ns)

@@ -21,7 +21,7 @@ static bool s_quoted_cell (char *line, size_t size, size_t *position, sb_text_t 
     }
     if (from >= size)
         return false;
-    *cell = (sb_text_t){line + start, (uint32_t) (to - start)};
+    *cell = (sb_text_t){line + start, (uint32_t)(to - start)};
     *position = from + 1;
     line[to] = 0;
     return true;
@@ -41,7 +41,7 @@ bool sb_cells_from_csv (sb_cells_t *self, char *line, size_t size, char separato
         } else {
             char *found = memchr (line + position, separator, size - position);
             size_t end = found ? (size_t)(found - line) : size;
-            *cell = (sb_text_t){line + position, (uint32_t) (end - position)};
+            *cell = (sb_text_t){line + position, (uint32_t)(end - position)};
             position = end;
         }
         line[position] = 0;
@@ -89,7 +89,7 @@ static bool s_hex4 (reader_t *reader, uint32_t *code)
         const char *digit = octet ? strchr (digits, octet >= 'A' && octet <= 'F' ? octet + 32 : octet) : NULL;
         if (!digit)
             return false;
-        *code = *code * 16 + (uint32_t) (digit - digits);
+        *code = *code * 16 + (uint32_t)(digit - digits);
     }
     return true;
 }
@@ -97,19 +97,19 @@ static bool s_hex4 (reader_t *reader, uint32_t *code)
 static char *s_put_utf8 (char *to, uint32_t code)
 {
     if (code < 0x80) {
-        *to++ = (char) code;
+        *to++ = (char)code;
     } else if (code < 0x800) {
-        *to++ = (char) (0xc0 | code >> 6);
-        *to++ = (char) (0x80 | (code & 0x3f));
+        *to++ = (char)(0xc0 | code >> 6);
+        *to++ = (char)(0x80 | (code & 0x3f));
     } else if (code < 0x10000) {
-        *to++ = (char) (0xe0 | code >> 12);
-        *to++ = (char) (0x80 | (code >> 6 & 0x3f));
-        *to++ = (char) (0x80 | (code & 0x3f));
+        *to++ = (char)(0xe0 | code >> 12);
+        *to++ = (char)(0x80 | (code >> 6 & 0x3f));
+        *to++ = (char)(0x80 | (code & 0x3f));
     } else {
-        *to++ = (char) (0xf0 | code >> 18);
-        *to++ = (char) (0x80 | (code >> 12 & 0x3f));
-        *to++ = (char) (0x80 | (code >> 6 & 0x3f));
-        *to++ = (char) (0x80 | (code & 0x3f));
+        *to++ = (char)(0xf0 | code >> 18);
+        *to++ = (char)(0x80 | (code >> 12 & 0x3f));
+        *to++ = (char)(0x80 | (code >> 6 & 0x3f));
+        *to++ = (char)(0x80 | (code & 0x3f));
     }
     return to;
 }
@@ -138,7 +138,7 @@ static bool s_string (reader_t *reader, sb_text_t *text)
         return false;
     char *start = reader->at, *to = start;
     while (reader->at < reader->end && *reader->at != '"') {
-        if ((unsigned char) *reader->at < 0x20)
+        if ((unsigned char)*reader->at < 0x20)
             return false;
         if (*reader->at != '\\') {
             *to++ = *reader->at++;
@@ -157,7 +157,7 @@ static bool s_string (reader_t *reader, sb_text_t *text)
         return false;
     reader->at++;
     *to = 0;
-    *text = (sb_text_t){start, (uint32_t) (to - start)};
+    *text = (sb_text_t){start, (uint32_t)(to - start)};
     return true;
 }
 
@@ -166,7 +166,7 @@ static bool s_join (sb_cells_t *self, reader_t *reader, sb_text_t outer, sb_text
 {
     if (outer.size == 0)
         return true;
-    size_t size = (size_t) outer.size + 1 + inner->size;
+    size_t size = (size_t)outer.size + 1 + inner->size;
     if (reader->joined_used + size + 1 > sizeof self->joined)
         return false;
     char *name = self->joined + reader->joined_used;
@@ -175,7 +175,7 @@ static bool s_join (sb_cells_t *self, reader_t *reader, sb_text_t outer, sb_text
     memcpy (name + outer.size + 1, inner->data, inner->size);
     name[size] = 0;
     reader->joined_used += size + 1;
-    *inner = (sb_text_t){name, (uint32_t) size};
+    *inner = (sb_text_t){name, (uint32_t)size};
     return true;
 }
 
@@ -213,7 +213,7 @@ static bool s_scalar (reader_t *reader, sb_text_t *text)
     char *start = reader->at;
     while (reader->at < reader->end && *reader->at && !strchr (",}] \t\r\n", *reader->at))
         reader->at++;
-    *text = (sb_text_t){start, (uint32_t) (reader->at - start)};
+    *text = (sb_text_t){start, (uint32_t)(reader->at - start)};
     if (text->size == 4 && memcmp (start, "null", 4) == 0)
         text->size = 0;
     return reader->at > start;
@@ -251,6 +251,6 @@ bool sb_cells_from_json (sb_cells_t *self, char *line, size_t size)
         return false;
     /* The octet behind a cell was needed as the mark of its end until now. */
     for (uint32_t i = 0; i < self->count; i++)
-        ((char *) self->cells[i].data)[self->cells[i].size] = 0;
+        ((char *)self->cells[i].data)[self->cells[i].size] = 0;
     return true;
 }

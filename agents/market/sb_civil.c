@@ -14,10 +14,10 @@ int64_t sb_days_from_civil (int64_t year, unsigned month, unsigned day)
 {
     year -= month <= 2;
     int64_t era = (year >= 0 ? year : year - 399) / 400;
-    unsigned year_of_era = (unsigned) (year - era * 400);
+    unsigned year_of_era = (unsigned)(year - era * 400);
     unsigned day_of_year = (153 * (month + (month > 2 ? -3u : 9u)) + 2) / 5 + day - 1;
     unsigned day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + (int64_t) day_of_era - 719468;
+    return era * 146097 + (int64_t)day_of_era - 719468;
 }
 
 static int64_t s_year_of_day (int64_t days)
@@ -40,7 +40,7 @@ static int64_t s_sunday (int64_t year, unsigned month, unsigned nth)
 {
     int64_t first = nth ? sb_days_from_civil (year, month, 1) : sb_days_from_civil (year, month + 1, 1) - 7;
     int64_t weekday = (first % 7 + 11) % 7; /* 1970-01-01 was a Thursday; 0 is Sunday */
-    return first + (7 - weekday) % 7 + (nth ? 7 * ((int64_t) nth - 1) : 0);
+    return first + (7 - weekday) % 7 + (nth ? 7 * ((int64_t)nth - 1) : 0);
 }
 
 int32_t sb_zone_offset_s (sb_zone_t zone, int64_t unix_ns)
@@ -114,7 +114,7 @@ static bool s_offset (reader_t *reader, int32_t *offset_s)
     s_octet (reader, ':');
     if (!s_digits (reader, 2, &minutes) || hours > 14 || minutes > 59)
         return false;
-    *offset_s = (int32_t) (hours * 3600 + minutes * 60) * (is_negative ? -1 : 1);
+    *offset_s = (int32_t)(hours * 3600 + minutes * 60) * (is_negative ? -1 : 1);
     return true;
 }
 
@@ -155,7 +155,7 @@ bool sb_time_format_parse (sb_text_t name, sb_time_format_t *format)
 {
     for (int i = 0; i < SB_TIME_FORMAT_LIMIT; i++)
         if (strlen (s_formats[i].name) == name.size && memcmp (s_formats[i].name, name.data, name.size) == 0) {
-            *format = (sb_time_format_t) i;
+            *format = (sb_time_format_t)i;
             return true;
         }
     return false;
@@ -171,7 +171,7 @@ static bool s_unix_count (reader_t *reader, int64_t unit_ns, int64_t *unix_ns)
             return false;
     if (reader->at == start || (s_octet (reader, '.') && !s_fraction (reader, &billionths)))
         return false;
-    int64_t fraction_ns = (int64_t) ((__int128) billionths * unit_ns / SB_SECOND_NS);
+    int64_t fraction_ns = (int64_t)((__int128)billionths * unit_ns / SB_SECOND_NS);
     if (__builtin_mul_overflow (whole, unit_ns, unix_ns) || __builtin_add_overflow (*unix_ns, fraction_ns, unix_ns))
         return false;
     if (is_negative)
@@ -209,7 +209,7 @@ static bool s_date (reader_t *reader, int64_t *days)
     bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     if (day > lengths[month - 1] + (month == 2 && is_leap))
         return false;
-    *days = sb_days_from_civil (year, (unsigned) month, (unsigned) day);
+    *days = sb_days_from_civil (year, (unsigned)month, (unsigned)day);
     return true;
 }
 
@@ -270,7 +270,7 @@ bool sb_duration_parse (sb_text_t text, int64_t *duration_ns)
             unit_ns = SB_SECOND_NS;
         for (size_t i = 0; i < sizeof units / sizeof units[0] && !unit_ns; i++) {
             size_t size = strlen (units[i].name);
-            if ((size_t) (reader.end - reader.at) >= size && memcmp (reader.at, units[i].name, size) == 0) {
+            if ((size_t)(reader.end - reader.at) >= size && memcmp (reader.at, units[i].name, size) == 0) {
                 unit_ns = units[i].unit_ns;
                 reader.at += size;
             }

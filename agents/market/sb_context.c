@@ -38,7 +38,7 @@ static void s_series_destroy (series_t *series)
 {
     for (uint32_t i = 0; i < series->value_count; i++)
         if (series->values[i].kind == SB_VALUE_TEXT)
-            free ((char *) series->values[i].text.data);
+            free ((char *)series->values[i].text.data);
     free (series->values);
     free (series->rows);
     free (series);
@@ -74,7 +74,7 @@ static bool s_reserve (void **array, uint32_t *capacity, uint32_t needed, size_t
     uint32_t larger = *capacity ? *capacity * 2 : 256;
     while (larger < needed)
         larger *= 2;
-    void *moved = realloc (*array, (size_t) larger * item_size);
+    void *moved = realloc (*array, (size_t)larger * item_size);
     if (!moved)
         return false;
     *array = moved;
@@ -86,8 +86,8 @@ bool sb_context_add_row (sb_context_t *self, const sb_row_t *row)
 {
     series_t *series = self->series[self->series_count - 1];
     uint32_t fields = series->layout.field_count;
-    if (!s_reserve ((void **) &series->rows, &series->row_capacity, series->row_count + 1, sizeof (entry_t)) ||
-        !s_reserve ((void **) &series->values, &series->value_capacity, series->value_count + fields,
+    if (!s_reserve ((void **)&series->rows, &series->row_capacity, series->row_count + 1, sizeof (entry_t)) ||
+        !s_reserve ((void **)&series->values, &series->value_capacity, series->value_count + fields,
                     sizeof (sb_value_t)))
         return false;
     entry_t *entry = &series->rows[series->row_count];

@@ -56,7 +56,7 @@ static uint64_t s_random (uint64_t *state)
 /* 0 to limit - 1. */
 static int64_t s_below (uint64_t *state, int64_t limit)
 {
-    return (int64_t) (s_random (state) % (uint64_t) limit);
+    return (int64_t)(s_random (state) % (uint64_t)limit);
 }
 
 sb_exchange_t *sb_exchange_new (uint64_t seed)
@@ -94,7 +94,7 @@ int64_t sb_exchange_elapsed_ns (const sb_exchange_t *self)
 static void s_move (sb_exchange_t *self, symbol_t *symbol)
 {
     if (symbol->regime_rows-- <= 0) {
-        symbol->regime = (unsigned) s_below (&self->random, 4);
+        symbol->regime = (unsigned)s_below (&self->random, 4);
         symbol->regime_rows = 200 + s_below (&self->random, 1800);
     }
     int step = s_regimes[symbol->regime].step, drift = s_regimes[symbol->regime].drift;
@@ -127,9 +127,9 @@ static size_t s_trade_line (sb_exchange_t *self, const symbol_t *symbol, char li
     int64_t cents = symbol->cents + side * s_regimes[symbol->regime].spread;
     int64_t size = (1 + s_below (&self->random, 10)) * (s_below (&self->random, 20) == 0 ? 1000 : 100);
     int count = snprintf (line, 256, "%" PRId64 ",sim,%s,%" PRIu64 ",%" PRId64 ".%02d,%" PRId64 ",,,,", self->now_ns,
-                          symbol->name, ++self->trade_id, cents / 100, (int) (cents % 100), size);
-    memcpy (self->last_trade, line, (size_t) count + 1);
-    return (size_t) count;
+                          symbol->name, ++self->trade_id, cents / 100, (int)(cents % 100), size);
+    memcpy (self->last_trade, line, (size_t)count + 1);
+    return (size_t)count;
 }
 
 static size_t s_quote_line (sb_exchange_t *self, const symbol_t *symbol, char line[256], bool is_crossed)
@@ -137,9 +137,9 @@ static size_t s_quote_line (sb_exchange_t *self, const symbol_t *symbol, char li
     int64_t half = s_regimes[symbol->regime].spread * (is_crossed ? -5 : 1);
     int64_t bid = symbol->cents - half, ask = symbol->cents + half;
     int64_t bid_size = (1 + s_below (&self->random, 50)) * 100, ask_size = (1 + s_below (&self->random, 50)) * 100;
-    return (size_t) snprintf (line, 256, "%" PRId64 ",sim,%s,,,,%" PRId64 ".%02d,%" PRId64 ",%" PRId64 ".%02d,%" PRId64,
-                              self->now_ns, symbol->name, bid / 100, (int) (bid % 100), bid_size, ask / 100,
-                              (int) (ask % 100), ask_size);
+    return (size_t)snprintf (line, 256, "%" PRId64 ",sim,%s,,,,%" PRId64 ".%02d,%" PRId64 ",%" PRId64 ".%02d,%" PRId64,
+                             self->now_ns, symbol->name, bid / 100, (int)(bid % 100), bid_size, ask / 100,
+                             (int)(ask % 100), ask_size);
 }
 
 /* ------------------------------------------------------------------ dirt */
@@ -162,7 +162,7 @@ static size_t s_quote_line (sb_exchange_t *self, const symbol_t *symbol, char li
 #define DIRT_FUNCTION(name, ...)                                                                                       \
     static int s_dirt_##name (sb_exchange_t *self, const symbol_t *symbol, char line[256])                             \
     {                                                                                                                  \
-        (void) self;                                                                                                   \
+        (void)self;                                                                                                    \
         return snprintf (line, 256, __VA_ARGS__);                                                                      \
     }
 DIRT_TABLE (DIRT_FUNCTION)
@@ -177,7 +177,7 @@ static size_t s_dirty_line (sb_exchange_t *self, const symbol_t *symbol, char li
     enum { DIRT_COUNT = sizeof dirts / sizeof dirts[0] };
     int64_t kind = s_below (&self->random, DIRT_COUNT + 2);
     if (kind < DIRT_COUNT)
-        return (size_t) dirts[kind](self, symbol, line);
+        return (size_t)dirts[kind](self, symbol, line);
     if (kind == DIRT_COUNT || !*self->last_trade)
         return s_quote_line (self, symbol, line, true);
     strcpy (line, self->last_trade);
@@ -248,7 +248,7 @@ static bool s_add_series (uint64_t *random, int place, sb_context_t *context)
         row.values[0] = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = value};
         if (!sb_context_add_row (context, &row))
             return false;
-        value += s_series[place].step * (double) (s_below (random, 2001) - 1000) / 1000;
+        value += s_series[place].step * (double)(s_below (random, 2001) - 1000) / 1000;
         value = value < s_series[place].low    ? s_series[place].low
                 : value > s_series[place].high ? s_series[place].high
                                                : value;
@@ -259,7 +259,7 @@ static bool s_add_series (uint64_t *random, int place, sb_context_t *context)
 bool sb_exchange_add_context (const sb_exchange_t *self, sb_context_t *context)
 {
     uint64_t random = (self->seed + 2) * UINT64_C (0xd1342543de82ef95) | 1;
-    for (int i = 0; i < (int) (sizeof s_series / sizeof s_series[0]); i++)
+    for (int i = 0; i < (int)(sizeof s_series / sizeof s_series[0]); i++)
         if (!s_add_series (&random, i, context))
             return false;
     return true;

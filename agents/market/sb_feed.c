@@ -102,7 +102,7 @@ static void s_put_market (sb_feed_t *self, sb_subject_t *subject, sb_tick_t *tic
     sb_change_t *changes = tick->market;
     uint32_t *count = &tick->market_count;
     changes[(*count)++] = (sb_change_t){.name = sb_text ("tick_id"),
-                                        .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t) tick->tick_id}};
+                                        .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)tick->tick_id}};
     if (row->has_trade) {
         s_put (changes, count, "price", row->price);
         if (self->layout.roles[SB_ROLE_SIZE] >= 0)

@@ -64,7 +64,7 @@ sb_input_t *sb_input_open (const char *path, char *error, size_t error_size)
     self->descriptor = descriptor;
     self->is_borrowed = is_standard;
     self->is_regular = S_ISREG (status.st_mode);
-    self->octets_total = self->is_regular ? (uint64_t) status.st_size : 0;
+    self->octets_total = self->is_regular ? (uint64_t)status.st_size : 0;
     return self;
 }
 
@@ -111,8 +111,8 @@ static fill_t s_read_raw (sb_input_t *self)
         self->raw_ended = true;
         return FILL_END;
     }
-    self->raw_end += (size_t) count;
-    self->octets_read += (uint64_t) count;
+    self->raw_end += (size_t)count;
+    self->octets_read += (uint64_t)count;
     return FILL_MORE;
 }
 
@@ -183,9 +183,9 @@ static fill_t s_fill_gzip (sb_input_t *self)
             return fill;
     }
     self->stream.next_in = self->raw + self->raw_begin;
-    self->stream.avail_in = (uInt) (self->raw_end - self->raw_begin);
-    self->stream.next_out = (unsigned char *) self->text + self->text_end;
-    self->stream.avail_out = (uInt) (TEXT_SIZE - self->text_end);
+    self->stream.avail_in = (uInt)(self->raw_end - self->raw_begin);
+    self->stream.next_out = (unsigned char *)self->text + self->text_end;
+    self->stream.avail_out = (uInt)(TEXT_SIZE - self->text_end);
     int result = inflate (&self->stream, Z_NO_FLUSH);
     self->raw_begin = self->raw_end - self->stream.avail_in;
     self->text_end = TEXT_SIZE - self->stream.avail_out;
@@ -246,7 +246,7 @@ sb_input_status_t sb_input_line (sb_input_t *self, char **line, size_t *size)
     while (!self->is_finished) {
         char *end = memchr (self->text + self->searched, '\n', self->text_end - self->searched);
         if (end) {
-            size_t position = (size_t) (end - self->text);
+            size_t position = (size_t)(end - self->text);
             if (self->is_skipping || position - self->text_begin > SB_LINE_MAX) {
                 self->is_skipping = false;
                 self->text_begin = self->searched = position + 1;

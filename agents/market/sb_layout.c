@@ -48,7 +48,7 @@ static const char *s_read_boolean (void *target, const char *value)
     bool is_yes = strcmp (value, "yes") == 0;
     if (!is_yes && strcmp (value, "no") != 0)
         return "neither yes nor no";
-    *(bool *) target = is_yes;
+    *(bool *)target = is_yes;
     return NULL;
 }
 
@@ -58,14 +58,14 @@ static const char *s_read_number (void *target, const char *value)
     double number = strtod (value, &end);
     if (end == value || *end || !(number >= 0 && number < 1e18))
         return "not a number from 0 up";
-    *(double *) target = number;
+    *(double *)target = number;
     return NULL;
 }
 
 static const char *s_read_percent (void *target, const char *value)
 {
     const char *wrong = s_read_number (target, value);
-    *(double *) target /= 100;
+    *(double *)target /= 100;
     return wrong;
 }
 
@@ -75,7 +75,7 @@ static const char *s_read_count (void *target, const char *value)
     unsigned long number = strtoul (value, &end, 10);
     if (end == value || *end || *value == '-' || number > 100000)
         return "not a whole number from 0 to 100000";
-    *(uint32_t *) target = (uint32_t) number;
+    *(uint32_t *)target = (uint32_t)number;
     return NULL;
 }
 
@@ -106,7 +106,7 @@ static const char *s_read_order (void *target, const char *value)
     bool is_descending = strcmp (value, "descending") == 0;
     if (!is_descending && strcmp (value, "ascending") != 0)
         return "neither ascending nor descending";
-    *(sb_layout_order_t *) target = is_descending ? SB_ORDER_DESCENDING : SB_ORDER_ASCENDING;
+    *(sb_layout_order_t *)target = is_descending ? SB_ORDER_DESCENDING : SB_ORDER_ASCENDING;
     return NULL;
 }
 
@@ -124,7 +124,7 @@ static const char *s_read_stamp (void *target, const char *value)
     bool is_end = strcmp (value, "end") == 0;
     if (!is_end && strcmp (value, "start") != 0)
         return "neither start nor end";
-    *(bool *) target = is_end;
+    *(bool *)target = is_end;
     return NULL;
 }
 
@@ -137,7 +137,7 @@ static const char *s_read_kind (void *target, const char *value)
     };
     for (int i = 0; i < SB_LAYOUT_KIND_LIMIT; i++)
         if (strcmp (names[i], value) == 0) {
-            *(sb_layout_kind_t *) target = (sb_layout_kind_t) i;
+            *(sb_layout_kind_t *)target = (sb_layout_kind_t)i;
             return NULL;
         }
 #define SB_LAYOUT_KIND_WORD(name, text, help) " " text
@@ -198,7 +198,7 @@ int sb_layout_column (const sb_layout_t *self, sb_text_t name)
 {
     for (uint32_t i = 0; i < self->column_count; i++)
         if (strlen (self->columns[i]) == name.size && memcmp (self->columns[i], name.data, name.size) == 0)
-            return (int) i;
+            return (int)i;
     return -1;
 }
 
@@ -210,7 +210,7 @@ static sb_text_t s_next_item (const char **list)
     *list = start + size;
     while (size > 0 && start[size - 1] == ' ')
         size--;
-    return (sb_text_t){start, (uint32_t) size};
+    return (sb_text_t){start, (uint32_t)size};
 }
 
 static bool s_read_columns (reading_t *reading, const char *value)
@@ -247,7 +247,7 @@ static bool s_read_role (reading_t *reading, const char *name, int column)
     };
     for (int i = 0; i < SB_ROLE_LIMIT; i++)
         if (strcmp (names[i], name) == 0) {
-            reading->layout->roles[i] = (int8_t) column;
+            reading->layout->roles[i] = (int8_t)column;
             return true;
         }
 #define SB_ROLE_WORD(role, text, number, help) " " text
@@ -269,7 +269,7 @@ static bool s_read_field (reading_t *reading, sb_field_kind_t kind, const char *
     sb_layout_field_t *field = &layout->fields[layout->field_count++];
     strcpy (field->name, name);
     field->kind = kind;
-    field->column = (uint8_t) column;
+    field->column = (uint8_t)column;
     return true;
 }
 
@@ -283,7 +283,7 @@ static bool s_read_reference (reading_t *reading, const sb_zpl_line_t *line)
         return s_read_role (reading, line->name, column);
     for (int i = 0; i < 4; i++)
         if (strcmp (sections[i], line->section) == 0)
-            return s_read_field (reading, (sb_field_kind_t) i, line->name, column);
+            return s_read_field (reading, (sb_field_kind_t)i, line->name, column);
     return s_fail (reading, "none of the sections roles numbers integers texts booleans", line->section);
 }
 
@@ -302,7 +302,7 @@ static bool s_visit (const sb_zpl_line_t *line, void *context)
         return s_read_column_set (reading, line->value, &layout->zero_is_missing);
     for (size_t i = 0; i < sizeof s_keys / sizeof s_keys[0]; i++)
         if (strcmp (s_keys[i].name, line->name) == 0) {
-            const char *wrong = s_keys[i].read ((char *) layout + s_keys[i].offset, line->value);
+            const char *wrong = s_keys[i].read ((char *)layout + s_keys[i].offset, line->value);
             return !wrong || s_fail (reading, wrong, line->value);
         }
     return s_fail (reading, "no such key (README.md in the folder of the layouts explains all)", line->name);
@@ -389,11 +389,11 @@ bool sb_pattern_matches (const char *pattern, const char *text)
 static bool s_symbol_in_name (const char *pattern, const char *base_name, char *symbol)
 {
     const char *mark = strchr (pattern, '%');
-    size_t before = mark ? (size_t) (mark - pattern) : 0;
+    size_t before = mark ? (size_t)(mark - pattern) : 0;
     if (!mark || strncmp (pattern, base_name, before) != 0)
         return false;
     size_t size = 0;
-    for (const char *at = base_name + before; isalnum ((unsigned char) at[size]) && size < SB_ID_MAX; size++)
+    for (const char *at = base_name + before; isalnum ((unsigned char)at[size]) && size < SB_ID_MAX; size++)
         ;
     if (size == 0 || !sb_pattern_matches (mark + 1, base_name + before + size))
         return false;
@@ -417,10 +417,10 @@ bool sb_layout_bind (sb_layout_t *self, const char *base_name, char *error, size
             continue;
         char rest[SB_FIELD_NAME_MAX + 1];
         strcpy (rest, mark + 1);
-        int room = (int) (sizeof self->fields[i].name - (size_t) (mark - self->fields[i].name));
-        snprintf (mark, (size_t) room, "%.64s%.63s", self->symbol, rest);
+        int room = (int)(sizeof self->fields[i].name - (size_t)(mark - self->fields[i].name));
+        snprintf (mark, (size_t)room, "%.64s%.63s", self->symbol, rest);
         for (char *at = mark; *at; at++)
-            *at = (char) tolower ((unsigned char) *at);
+            *at = (char)tolower ((unsigned char)*at);
     }
     return true;
 }

@@ -94,7 +94,7 @@ static bool s_load_entry (sb_layout_set_t *self, const char *file_name, char *er
     }
     self->layouts[self->count++] = layout;
     snprintf (path, sizeof path, "%s/%.200s", self->folder, file_name);
-    snprintf (name, sizeof name, "%.*s", (int) (strlen (file_name) - strlen (".zpl")), file_name);
+    snprintf (name, sizeof name, "%.*s", (int)(strlen (file_name) - strlen (".zpl")), file_name);
     return s_load (path, name, layout, error, error_size);
 }
 

@@ -20,7 +20,7 @@ static const char s_form_PACE[] = "recorded, flat, or a number above 0";
 
 static bool s_read_TEXT (void *target, const char *value)
 {
-    *(const char **) target = value;
+    *(const char **)target = value;
     return *value != 0;
 }
 
@@ -28,31 +28,31 @@ static bool s_read_NUMBER (void *target, const char *value)
 {
     char *end;
     double number = strtod (value, &end);
-    *(double *) target = number;
+    *(double *)target = number;
     return end != value && !*end && number >= 0 && number < 1e9;
 }
 
 static bool s_read_COUNT (void *target, const char *value)
 {
     char *end;
-    *(uint64_t *) target = strtoull (value, &end, 10);
+    *(uint64_t *)target = strtoull (value, &end, 10);
     return *value >= '0' && *value <= '9' && !*end && strlen (value) < 19;
 }
 
 static bool s_read_FLAG (void *target, const char *value)
 {
-    (void) value;
-    *(bool *) target = true;
+    (void)value;
+    *(bool *)target = true;
     return true;
 }
 
 static bool s_read_PACE (void *target, const char *value)
 {
     if (strcmp (value, "flat") == 0 || strcmp (value, "recorded") == 0) {
-        *(double *) target = strcmp (value, "flat") == 0 ? 0 : 1;
+        *(double *)target = strcmp (value, "flat") == 0 ? 0 : 1;
         return true;
     }
-    return s_read_NUMBER (target, value) && *(double *) target > 0;
+    return s_read_NUMBER (target, value) && *(double *)target > 0;
 }
 
 static const struct {
@@ -91,7 +91,7 @@ static bool s_read_option (sb_options_t *self, int argc, char *const *argv, int 
 {
     const char *word = argv[*place] + 2;
     const char *equals = strchr (word, '=');
-    int row = s_find (word, equals ? (size_t) (equals - word) : strlen (word));
+    int row = s_find (word, equals ? (size_t)(equals - word) : strlen (word));
     if (row < 0) {
         snprintf (error, error_size, "unknown option %s: see syncbus-market --help", argv[*place]);
         return false;
@@ -100,7 +100,7 @@ static bool s_read_option (sb_options_t *self, int argc, char *const *argv, int 
     if (s_table[row].argument && !value)
         value = *place + 1 < argc ? argv[++*place] : NULL;
     bool is_fine = s_table[row].argument ? value != NULL : equals == NULL;
-    if (!is_fine || !s_table[row].read ((char *) self + s_table[row].offset, value)) {
+    if (!is_fine || !s_table[row].read ((char *)self + s_table[row].offset, value)) {
         snprintf (error, error_size, "--%s %s: see syncbus-market --help", s_table[row].option,
                   s_table[row].argument ? "needs an argument" : "takes no argument");
         if (is_fine)
@@ -108,7 +108,7 @@ static bool s_read_option (sb_options_t *self, int argc, char *const *argv, int 
                       s_table[row].form);
         return false;
     }
-    *(bool *) ((char *) self + s_table[row].given_offset) = true;
+    *(bool *)((char *)self + s_table[row].given_offset) = true;
     return true;
 }
 
@@ -186,14 +186,14 @@ int sb_options_help (char *text, size_t size)
         "publications (they say how many).\n"
         "While this agent is paused or stopped by an operator it keeps its place in the file and reads nothing.\n"
         "Exit codes: 0 done, 1 input refused or incomplete, or good rows not published, 2 usage, 3 no broker.\n";
-    size_t used = (size_t) snprintf (text, size, "%s", head);
+    size_t used = (size_t)snprintf (text, size, "%s", head);
     for (int i = 0; i < OPTION_COUNT; i++) {
         char left[64];
         snprintf (left, sizeof left, "--%s%s%s", s_table[i].option, s_table[i].argument ? " " : "",
                   s_table[i].argument ? s_table[i].argument : "");
-        used += (size_t) snprintf (used < size ? text + used : NULL, used < size ? size - used : 0, "  %-28s %s\n",
-                                   left, s_table[i].help);
+        used += (size_t)snprintf (used < size ? text + used : NULL, used < size ? size - used : 0, "  %-28s %s\n", left,
+                                  s_table[i].help);
     }
-    used += (size_t) snprintf (used < size ? text + used : NULL, used < size ? size - used : 0, "%s", tail);
-    return (int) used;
+    used += (size_t)snprintf (used < size ? text + used : NULL, used < size ? size - used : 0, "%s", tail);
+    return (int)used;
 }

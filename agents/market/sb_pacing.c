@@ -26,7 +26,7 @@ int64_t sb_pacing_due (sb_pacing_t *self, int64_t feed_ns, int64_t now_ns)
         return now_ns;
     if (!self->is_anchored || feed_ns < self->last_feed_ns)
         s_anchor (self, feed_ns, now_ns);
-    int64_t due_ns = self->anchor_ns + (int64_t) ((double) (feed_ns - self->anchor_feed_ns) / self->speed);
+    int64_t due_ns = self->anchor_ns + (int64_t)((double)(feed_ns - self->anchor_feed_ns) / self->speed);
     bool is_first = feed_ns == self->anchor_feed_ns;
     if (self->longest_wait_ns > 0 && !is_first && due_ns - self->last_due_ns > self->longest_wait_ns) {
         due_ns = self->last_due_ns + self->longest_wait_ns;

@@ -47,7 +47,7 @@ struct sb_publisher {
 
 static void s_on_refused (sb_agent_t *agent, const sb_agent_refusal_t *refusal, void *context)
 {
-    (void) agent;
+    (void)agent;
     sb_publisher_t *self = context;
     uint8_t *mark = &self->marks[refusal->sequence % MARKS];
     bool is_recent = refusal->sequence > 0 && refusal->sequence + MARKS > self->last_sequence;
@@ -65,14 +65,14 @@ static void s_on_refused (sb_agent_t *agent, const sb_agent_refusal_t *refusal, 
 
 static void s_on_status (sb_agent_t *agent, sb_agent_status_t status, sb_reason_t reason, void *context)
 {
-    (void) agent;
-    (void) status;
-    ((sb_publisher_t *) context)->status_reason = reason;
+    (void)agent;
+    (void)status;
+    ((sb_publisher_t *)context)->status_reason = reason;
 }
 
 static void s_on_log (sb_agent_t *agent, int severity, const char *text, void *context)
 {
-    (void) agent;
+    (void)agent;
     sb_publisher_t *self = context;
     if (self->on_log)
         self->on_log (severity, text);
@@ -81,8 +81,8 @@ static void s_on_log (sb_agent_t *agent, int severity, const char *text, void *c
 static void s_on_command (sb_agent_t *agent, const sb_agent_command_view_t *command, sb_agent_command_reply_t *reply,
                           void *context)
 {
-    (void) agent;
-    (void) context;
+    (void)agent;
+    (void)context;
     static const char *const known[] = {"pause", "resume", "restart", "emergency_stop", "emergency_clear"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp (command->name, known[i]) == 0)

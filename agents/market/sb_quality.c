@@ -25,7 +25,7 @@ static void s_field (writer_t *writer, const char *prefix, const char *name, uin
     char *full = writer->report->names[place];
     snprintf (full, sizeof writer->report->names[place], "%s%s", prefix, name);
     writer->changes[writer->count++] =
-        (sb_change_t){.name = sb_text (full), .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t) value}};
+        (sb_change_t){.name = sb_text (full), .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)value}};
 }
 
 uint32_t sb_quality_changes (sb_quality_report_t *self, const sb_accounting_t *accounting, const sb_feed_state_t *state,
@@ -44,11 +44,11 @@ uint32_t sb_quality_changes (sb_quality_report_t *self, const sb_accounting_t *a
     s_field (&writer, "", "values_missing", accounting->values_missing, false);
     s_field (&writer, "", "truncated_input", accounting->truncated_input, false);
     s_field (&writer, "", "subjects", state->subjects, true);
-    s_field (&writer, "", "feed_unix_ns", (uint64_t) state->feed_time_ns, true);
-    s_field (&writer, "", "freshness_ms", (uint64_t) (state->freshness_ms > 0 ? state->freshness_ms : 0), true);
+    s_field (&writer, "", "feed_unix_ns", (uint64_t)state->feed_time_ns, true);
+    s_field (&writer, "", "freshness_ms", (uint64_t)(state->freshness_ms > 0 ? state->freshness_ms : 0), true);
     for (int i = 0; i < SB_REJECTION_LIMIT; i++)
-        s_field (&writer, "rows_rejected.", sb_rejection_name ((sb_rejection_t) i), accounting->rejected[i], false);
+        s_field (&writer, "rows_rejected.", sb_rejection_name ((sb_rejection_t)i), accounting->rejected[i], false);
     for (int i = 0; i < SB_REASON_LIMIT; i++)
-        s_field (&writer, "rows_refused.", sb_reason_info ((sb_reason_t) i)->name, accounting->refused[i], false);
+        s_field (&writer, "rows_refused.", sb_reason_info ((sb_reason_t)i)->name, accounting->refused[i], false);
     return writer.count;
 }

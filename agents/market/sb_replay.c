@@ -47,14 +47,14 @@ int64_t sb_monotonic_ns (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * SB_SECOND_NS + now.tv_nsec;
+    return (int64_t)now.tv_sec * SB_SECOND_NS + now.tv_nsec;
 }
 
 int64_t sb_unix_ns (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
-    return (int64_t) now.tv_sec * SB_SECOND_NS + now.tv_nsec;
+    return (int64_t)now.tv_sec * SB_SECOND_NS + now.tv_nsec;
 }
 
 /* ------------------------------------------------------------------ what goes on beside the rows */
@@ -88,8 +88,8 @@ static void s_print_progress (run_t *run, int64_t now_ns, const char *end)
     char text[256];
     sb_progress_t progress = {.rows = sb_feed_accounting (replay->feed)->read,
                               .rows_before = run->progress_rows,
-                              .interval_s = (double) (now_ns - run->progress_ns) / 1e9,
-                              .elapsed_s = (double) (now_ns - run->start_ns) / 1e9};
+                              .interval_s = (double)(now_ns - run->progress_ns) / 1e9,
+                              .elapsed_s = (double)(now_ns - run->start_ns) / 1e9};
     if (replay->source) {
         progress.octets_read = sb_input_octets_read (sb_source_input (replay->source));
         progress.octets_total = sb_input_octets_total (sb_source_input (replay->source));
@@ -218,7 +218,7 @@ static sb_input_status_t s_next_line (run_t *run, char **line, size_t *size)
 {
     const sb_replay_t *replay = run->replay;
     if (replay->exchange) {
-        int64_t limit_ns = (int64_t) replay->options->sim_seconds * SB_SECOND_NS;
+        int64_t limit_ns = (int64_t)replay->options->sim_seconds * SB_SECOND_NS;
         if (replay->options->has_sim_seconds && sb_exchange_elapsed_ns (replay->exchange) >= limit_ns)
             return SB_INPUT_END;
         *line = run->line;
@@ -294,10 +294,10 @@ sb_replay_result_t sb_replay_run (const sb_replay_t *replay)
     run->is_terminal = isatty (STDERR_FILENO);
     bool is_behind = run->is_terminal && tcgetpgrp (STDERR_FILENO) != getpgrp (); /* the terminal is another's */
     double interval_s = options->has_progress_s ? options->progress_s : is_behind ? 0 : run->is_terminal ? 0.5 : 5;
-    run->progress_interval_ns = (int64_t) (interval_s * 1e9);
+    run->progress_interval_ns = (int64_t)(interval_s * 1e9);
     run->start_ns = run->progress_ns = sb_monotonic_ns ();
     run->progress_due_ns = run->start_ns + run->progress_interval_ns;
-    sb_pacing_init (&run->pacing, options->pace, (int64_t) (options->longest_wait_s * 1e9));
+    sb_pacing_init (&run->pacing, options->pace, (int64_t)(options->longest_wait_s * 1e9));
     sb_replay_result_t result = SB_REPLAY_DONE;
     const sb_accounting_t *accounting = sb_feed_accounting (replay->feed);
     while (!*replay->stop && !run->is_finished && (!options->has_rows || accounting->read < options->rows)) {

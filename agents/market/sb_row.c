@@ -48,7 +48,7 @@ sb_rejection_t sb_number_read (sb_text_t text, double *number)
         if (text.data[i] == '.' && !has_point) {
             has_point = true;
         } else if (text.data[i] >= '0' && text.data[i] <= '9') {
-            mantissa = mantissa * 10 + (uint64_t) (text.data[i] - '0');
+            mantissa = mantissa * 10 + (uint64_t)(text.data[i] - '0');
             digits++;
             fraction += has_point;
         } else {
@@ -57,7 +57,7 @@ sb_rejection_t sb_number_read (sb_text_t text, double *number)
     }
     if (i < text.size || digits == 0 || fraction > 18 || mantissa > (UINT64_C (1) << 53))
         return s_slow_number (text, number);
-    *number = (double) mantissa / powers[fraction];
+    *number = (double)mantissa / powers[fraction];
     if (is_negative)
         *number = -*number;
     return SB_REJECTION_NONE;
@@ -85,7 +85,7 @@ static sb_rejection_t s_order_members (const sb_layout_t *layout, sb_cells_t *ce
         ordered[i] = (sb_text_t){"", 0};
     for (uint32_t i = 0; i < cells->count; i++) {
         int column = i < layout->column_count && sb_text_equal (cells->names[i], sb_text (layout->columns[i]))
-                         ? (int) i
+                         ? (int)i
                          : sb_layout_column (layout, cells->names[i]);
         if (column < 0)
             continue;
@@ -102,7 +102,7 @@ static sb_rejection_t s_order_members (const sb_layout_t *layout, sb_cells_t *ce
 
 static sb_rejection_t s_cut (const sb_layout_t *layout, bool is_json, char *line, size_t size, sb_cells_t *cells)
 {
-    if (!sb_text_is_utf8 ((sb_text_t){line, (uint32_t) size}))
+    if (!sb_text_is_utf8 ((sb_text_t){line, (uint32_t)size}))
         return SB_REJECTION_BAD_TEXT;
     if (is_json)
         return sb_cells_from_json (cells, line, size) ? s_order_members (layout, cells) : SB_REJECTION_BAD_ROW;
@@ -180,7 +180,7 @@ static sb_rejection_t s_numbers (const sb_layout_t *layout, const sb_cells_t *ce
 {
     for (int role = SB_ROLE_PRICE; role < SB_ROLE_LIMIT; role++) {
         sb_rejection_t rejection =
-            s_number (layout, cells, (sb_role_t) role, &numbers->numbers[role], &numbers->given[role]);
+            s_number (layout, cells, (sb_role_t)role, &numbers->numbers[role], &numbers->given[role]);
         if (rejection != SB_REJECTION_NONE)
             return rejection;
     }

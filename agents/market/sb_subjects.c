@@ -70,7 +70,7 @@ sb_subject_t *sb_subjects_get (sb_subjects_t *self, const char *name, uint32_t s
     if (self->last && strcmp (self->last->name, name) == 0)
         return self->last;
     uint64_t hash = sb_octets_hash (name, strlen (name));
-    uint32_t place = (uint32_t) hash & (self->place_count - 1);
+    uint32_t place = (uint32_t)hash & (self->place_count - 1);
     while (self->places[place] && (self->places[place]->hash != hash || strcmp (self->places[place]->name, name) != 0))
         place = (place + 1) & (self->place_count - 1);
     if (!self->places[place])

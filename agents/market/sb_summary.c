@@ -23,7 +23,7 @@ __attribute__ ((format (printf, 2, 3))) static void s_put (writer_t *writer, con
     int count = vsnprintf (has_room ? writer->text + writer->used : NULL, has_room ? writer->size - writer->used : 0,
                            format, arguments);
     va_end (arguments);
-    writer->used += (size_t) (count > 0 ? count : 0);
+    writer->used += (size_t)(count > 0 ? count : 0);
 }
 
 int sb_summary_text (const sb_summary_t *self, char *text, size_t size)
@@ -32,19 +32,19 @@ int sb_summary_text (const sb_summary_t *self, char *text, size_t size)
     writer_t writer = {text, size, 0};
     s_put (&writer, "%s, layout %s\n", self->input, self->layout);
     s_put (&writer, "  %12" PRIu64 "  rows read, %.1f s, %.0f a second\n", rows->read, self->elapsed_s,
-           self->elapsed_s > 0 ? (double) rows->read / self->elapsed_s : 0);
+           self->elapsed_s > 0 ? (double)rows->read / self->elapsed_s : 0);
     s_put (&writer, "  %12" PRIu64 "  %s\n", rows->published, self->is_check ? "good" : "published");
     s_put (&writer, "  %12" PRIu64 "  unchanged\n", rows->unchanged);
     s_put (&writer, "  %12" PRIu64 "  rejected\n", sb_accounting_rejected (rows));
     for (int i = 1; i < SB_REJECTION_LIMIT; i++)
         if (rows->rejected[i])
-            s_put (&writer, "  %12" PRIu64 "    %s: %s\n", rows->rejected[i], sb_rejection_name ((sb_rejection_t) i),
-                   sb_rejection_text ((sb_rejection_t) i));
+            s_put (&writer, "  %12" PRIu64 "    %s: %s\n", rows->rejected[i], sb_rejection_name ((sb_rejection_t)i),
+                   sb_rejection_text ((sb_rejection_t)i));
     s_put (&writer, "  %12" PRIu64 "  refused\n", sb_accounting_refused (rows));
     for (int i = 1; i < SB_REASON_LIMIT; i++)
         if (rows->refused[i])
-            s_put (&writer, "  %12" PRIu64 "    %s: %s\n", rows->refused[i], sb_reason_info ((sb_reason_t) i)->name,
-                   sb_reason_info ((sb_reason_t) i)->text);
+            s_put (&writer, "  %12" PRIu64 "    %s: %s\n", rows->refused[i], sb_reason_info ((sb_reason_t)i)->name,
+                   sb_reason_info ((sb_reason_t)i)->text);
     if (rows->pending)
         s_put (&writer, "  %12" PRIu64 "  sent, and not decided\n", rows->pending);
     s_put (&writer,
@@ -64,7 +64,7 @@ int sb_summary_text (const sb_summary_t *self, char *text, size_t size)
                self->is_check ? "good" : "published", rows->pending ? " + not decided" : "");
     else
         s_put (&writer, "  accounting: DOES NOT BALANCE\n");
-    return (int) writer.used;
+    return (int)writer.used;
 }
 
 static void s_put_json_text (writer_t *writer, const char *text)
@@ -73,8 +73,8 @@ static void s_put_json_text (writer_t *writer, const char *text)
     for (; *text; text++)
         if (*text == '"' || *text == '\\')
             s_put (writer, "\\%c", *text);
-        else if ((unsigned char) *text < 0x20)
-            s_put (writer, "\\u%04x", (unsigned) *text);
+        else if ((unsigned char)*text < 0x20)
+            s_put (writer, "\\u%04x", (unsigned)*text);
         else
             s_put (writer, "%c", *text);
     s_put (writer, "\"");
@@ -94,14 +94,14 @@ int sb_summary_json (const sb_summary_t *self, char *text, size_t size)
     s_put (&writer, ",\"rejected_total\":%" PRIu64 ",\"rejected\":{", sb_accounting_rejected (rows));
     for (int i = 1; i < SB_REJECTION_LIMIT; i++)
         if (rows->rejected[i]) {
-            s_put (&writer, "%s\"%s\":%" PRIu64, comma, sb_rejection_name ((sb_rejection_t) i), rows->rejected[i]);
+            s_put (&writer, "%s\"%s\":%" PRIu64, comma, sb_rejection_name ((sb_rejection_t)i), rows->rejected[i]);
             comma = ",";
         }
     comma = "";
     s_put (&writer, "},\"refused_total\":%" PRIu64 ",\"refused\":{", sb_accounting_refused (rows));
     for (int i = 1; i < SB_REASON_LIMIT; i++)
         if (rows->refused[i]) {
-            s_put (&writer, "%s\"%s\":%" PRIu64, comma, sb_reason_info ((sb_reason_t) i)->name, rows->refused[i]);
+            s_put (&writer, "%s\"%s\":%" PRIu64, comma, sb_reason_info ((sb_reason_t)i)->name, rows->refused[i]);
             comma = ",";
         }
     s_put (&writer,
@@ -116,16 +116,16 @@ int sb_summary_json (const sb_summary_t *self, char *text, size_t size)
     s_put (&writer, ",\"balances\":%s,\"error\":", sb_accounting_balances (rows) ? "true" : "false");
     s_put_json_text (&writer, self->error);
     s_put (&writer, "}\n");
-    return (int) writer.used;
+    return (int)writer.used;
 }
 
 int sb_progress_text (const sb_progress_t *self, char *text, size_t size)
 {
     writer_t writer = {text, size, 0};
-    double rate = self->interval_s > 0 ? (double) (self->rows - self->rows_before) / self->interval_s : 0;
+    double rate = self->interval_s > 0 ? (double)(self->rows - self->rows_before) / self->interval_s : 0;
     s_put (&writer, "%" PRIu64 " rows, %.0f/s", self->rows, rate);
     if (self->octets_total > 0) {
-        double share = (double) self->octets_read / (double) self->octets_total;
+        double share = (double)self->octets_read / (double)self->octets_total;
         if (share > 1)
             share = 1;
         s_put (&writer, ", %.1f %%", 100 * share);
@@ -136,5 +136,5 @@ int sb_progress_text (const sb_progress_t *self, char *text, size_t size)
     }
     if (self->status && *self->status)
         s_put (&writer, ", %s", self->status);
-    return (int) writer.used;
+    return (int)writer.used;
 }

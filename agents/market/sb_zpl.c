@@ -61,8 +61,8 @@ bool sb_zpl_read (sb_text_t text, bool (*visit) (const sb_zpl_line_t *line, void
     char section[ZPL_LINE_MAX + 1] = "", line[ZPL_LINE_MAX + 1];
     const char *at = text.data, *end = text.data + text.size;
     for (uint32_t number = 1; at < end; number++) {
-        const char *next = memchr (at, '\n', (size_t) (end - at));
-        size_t size = (size_t) ((next ? next : end) - at);
+        const char *next = memchr (at, '\n', (size_t)(end - at));
+        size_t size = (size_t)((next ? next : end) - at);
         const char *wrong = size > ZPL_LINE_MAX    ? "longer than 2047 octets"
                             : memchr (at, 0, size) ? "holds a NUL"
                                                    : NULL;

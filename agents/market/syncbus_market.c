@@ -20,7 +20,7 @@ static volatile sig_atomic_t s_stop;
 
 static void s_on_signal (int number)
 {
-    (void) number;
+    (void)number;
     s_stop = 1;
 }
 
@@ -113,13 +113,13 @@ static bool s_open_input (market_t *self)
 
 static void s_report_context (const sb_context_file_t *file, void *context)
 {
-    (void) context;
+    (void)context;
     if (*file->error)
         fprintf (stderr, "syncbus-market: context %s: %s\n", file->name, file->error);
     uint64_t rejected = sb_accounting_rejected (file->accounting);
     if (rejected > 0)
         fprintf (stderr, "syncbus-market: context %s: %llu of %llu rows rejected\n", file->name,
-                 (unsigned long long) rejected, (unsigned long long) file->accounting->read);
+                 (unsigned long long)rejected, (unsigned long long)file->accounting->read);
 }
 
 static bool s_load_context (market_t *self)
@@ -162,14 +162,14 @@ static int s_connect (market_t *self)
     sb_publisher_options_t wanted = {.agent_id = options->agent_id,
                                      .ingress = options->ingress,
                                      .publish = options->publish,
-                                     .batch_rows = (uint32_t) options->batch,
+                                     .batch_rows = (uint32_t)options->batch,
                                      .accounting = sb_feed_accounting (self->feed),
                                      .on_log = s_on_log};
     self->publisher = sb_publisher_new (&wanted, self->error, sizeof self->error);
     if (!self->publisher)
         return EXIT_USAGE;
     sb_agent_t *agent = sb_publisher_agent (self->publisher);
-    int64_t deadline_ns = sb_monotonic_ns () + (int64_t) (options->connect_s * 1e9);
+    int64_t deadline_ns = sb_monotonic_ns () + (int64_t)(options->connect_s * 1e9);
     sb_agent_status_t status = sb_agent_status (agent);
     while (status == SB_AGENT_CONNECTING && !s_stop && sb_monotonic_ns () < deadline_ns) {
         sb_agent_wait_active (agent, 200);
@@ -229,7 +229,7 @@ static int s_run (market_t *self)
     int64_t start_ns = sb_monotonic_ns ();
     sb_replay_t replay = {self->options, self->source, self->exchange, self->feed, self->publisher, &s_stop};
     sb_replay_result_t result = sb_replay_run (&replay);
-    s_print_summary (self, (double) (sb_monotonic_ns () - start_ns) / 1e9);
+    s_print_summary (self, (double)(sb_monotonic_ns () - start_ns) / 1e9);
     const sb_accounting_t *accounting = sb_feed_accounting (self->feed);
     if (result == SB_REPLAY_DAMAGED)
         return s_fail (EXIT_INCOMPLETE, sb_input_error (sb_source_input (self->source)));

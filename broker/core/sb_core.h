@@ -60,10 +60,10 @@ typedef struct {
     uint32_t max_categories;
     uint64_t max_value_bytes;
     uint32_t max_pending_commands;
-    uint32_t max_replies;         /* remembered replies of changing commands */
+    uint32_t max_replies; /* remembered replies of changing commands */
     uint64_t reply_memory_ms;
-    uint32_t history_updates;     /* per category, unless named below */
-    uint64_t history_bytes;       /* per category */
+    uint32_t history_updates; /* per category, unless named below */
+    uint64_t history_bytes;   /* per category */
 
     const sb_history_bound_t *history_bounds;
     uint32_t history_bound_count;
@@ -85,14 +85,15 @@ void sb_core_config_default (sb_core_config_t *config);
 
 /* What is new with each start of the broker. */
 typedef struct {
-    uint64_t stream_id;  /* 1 to 2^53-1, new as state is not kept yet */
-    uint64_t epoch;      /* 1 to 2^53-1 */
-    uint64_t hash_seed;  /* keys the hash tables; no order ever depends on it */
+    uint64_t stream_id;    /* 1 to 2^53-1, new as state is not kept yet */
+    uint64_t epoch;        /* 1 to 2^53-1 */
+    uint64_t hash_seed;    /* keys the hash tables; no order ever depends on it */
     uint64_t session_seed; /* first session id; counted up from there */
 } sb_core_identity_t;
 
 /* Creates a core; time starts at `monotonic_ns`. NULL when `allocator` gave no memory. */
-sb_core_t *sb_core_new (const sb_core_config_t *config, const sb_core_identity_t *identity, const sb_allocator_t *allocator, uint64_t monotonic_ns, int64_t unix_ns);
+sb_core_t *sb_core_new (const sb_core_config_t *config, const sb_core_identity_t *identity,
+                        const sb_allocator_t *allocator, uint64_t monotonic_ns, int64_t unix_ns);
 
 /* Gives back every slab, sets *self_p to NULL. */
 void sb_core_destroy (sb_core_t **self_p);
@@ -121,17 +122,17 @@ typedef struct {
 } sb_control_state_t;
 
 typedef enum {
-    SB_EVENT_RESTORE = 1,   /* the control state read at start; before anything else, at most once */
-    SB_EVENT_MESSAGE,       /* an agent's message */
-    SB_EVENT_BAD_MESSAGE,   /* a frame from an agent that could not be read */
-    SB_EVENT_PEER_LOST,     /* the ROUTER refused a send to this peer */
-    SB_EVENT_COMMAND,       /* a request on the command endpoint */
-    SB_EVENT_BAD_COMMAND,   /* one that could not be read */
-    SB_EVENT_STORED,        /* the last SB_EFFECT_STORE was carried out, or failed */
-    SB_EVENT_FLUSH,         /* end of a turn: acks may leave */
-    SB_EVENT_TICK,          /* at or after sb_core_deadline; input was drained first */
-    SB_EVENT_RELOAD,        /* a new configuration */
-    SB_EVENT_SHUTDOWN       /* say goodbye to everybody */
+    SB_EVENT_RESTORE = 1, /* the control state read at start; before anything else, at most once */
+    SB_EVENT_MESSAGE,     /* an agent's message */
+    SB_EVENT_BAD_MESSAGE, /* a frame from an agent that could not be read */
+    SB_EVENT_PEER_LOST,   /* the ROUTER refused a send to this peer */
+    SB_EVENT_COMMAND,     /* a request on the command endpoint */
+    SB_EVENT_BAD_COMMAND, /* one that could not be read */
+    SB_EVENT_STORED,      /* the last SB_EFFECT_STORE was carried out, or failed */
+    SB_EVENT_FLUSH,       /* end of a turn: acks may leave */
+    SB_EVENT_TICK,        /* at or after sb_core_deadline; input was drained first */
+    SB_EVENT_RELOAD,      /* a new configuration */
+    SB_EVENT_SHUTDOWN     /* say goodbye to everybody */
 } sb_event_kind_t;
 
 /* One thing that happened. All it points to needs to live only during the step. */
@@ -185,9 +186,9 @@ typedef enum {
     SB_EFFECT_STORE = 1, /* make this control state durable, then step SB_EVENT_STORED before anything else */
     SB_EFFECT_SEND,      /* to one peer; refused by the socket: step SB_EVENT_PEER_LOST */
     SB_EFFECT_PUBLISH,
-    SB_EFFECT_REPLY,     /* to a command */
-    SB_EFFECT_AUDIT,     /* a line for the audit log */
-    SB_EFFECT_LOG        /* a line for the log */
+    SB_EFFECT_REPLY, /* to a command */
+    SB_EFFECT_AUDIT, /* a line for the audit log */
+    SB_EFFECT_LOG    /* a line for the log */
 } sb_effect_kind_t;
 
 /* A command, done or refused. */

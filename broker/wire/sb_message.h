@@ -165,12 +165,7 @@ typedef struct {
     uint32_t admitted_count;
 } sb_latch_t;
 
-typedef enum {
-    SB_BREAKER_CLOSED,
-    SB_BREAKER_OPEN,
-    SB_BREAKER_HALF_OPEN,
-    SB_BREAKER_FORCED_OPEN
-} sb_breaker_state_t;
+typedef enum { SB_BREAKER_CLOSED, SB_BREAKER_OPEN, SB_BREAKER_HALF_OPEN, SB_BREAKER_FORCED_OPEN } sb_breaker_state_t;
 
 typedef struct {
     sb_breaker_state_t state;

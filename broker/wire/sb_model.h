@@ -28,12 +28,12 @@ typedef struct {
 #define SB_NUMBER_MAX UINT64_C (9007199254740991)
 
 enum {
-    SB_PROTOCOL = 1,          /* version of the wire protocol */
-    SB_CATEGORY_MAX = 32,     /* octets of a category */
-    SB_ID_MAX = 64,           /* octets of an agent id, of a subject, of a command id */
-    SB_FIELD_NAME_MAX = 128,  /* octets of a field name */
-    SB_TOPIC_MAX = 162,       /* octets of category.agent.subject, without the NUL */
-    SB_CHANGES_MAX = 1024,    /* changes in a delta, deltas in a batch */
+    SB_PROTOCOL = 1,             /* version of the wire protocol */
+    SB_CATEGORY_MAX = 32,        /* octets of a category */
+    SB_ID_MAX = 64,              /* octets of an agent id, of a subject, of a command id */
+    SB_FIELD_NAME_MAX = 128,     /* octets of a field name */
+    SB_TOPIC_MAX = 162,          /* octets of category.agent.subject, without the NUL */
+    SB_CHANGES_MAX = 1024,       /* changes in a delta, deltas in a batch */
     SB_DECIMAL_EXPONENT_MAX = 64 /* absolute value */
 };
 
@@ -73,9 +73,9 @@ typedef struct {
 
 /* One delta's changes under one topic. */
 typedef struct {
-    uint64_t sequence;       /* the agent's, 1 to 2^53-1; 0 when the broker is the author */
-    int64_t event_unix_ns;   /* when it happened; 0 when not known */
-    int64_t origin_unix_ns;  /* when the row that caused it was first read; 0 when none did */
+    uint64_t sequence;      /* the agent's, 1 to 2^53-1; 0 when the broker is the author */
+    int64_t event_unix_ns;  /* when it happened; 0 when not known */
+    int64_t origin_unix_ns; /* when the row that caused it was first read; 0 when none did */
     const sb_change_t *changes;
     uint32_t change_count;
 } sb_update_t;

@@ -142,9 +142,9 @@ void sb_events_latch (sb_core_t *core, uint32_t told)
     s_add (&facts, sb_fact_text ("issuer", issuer));
     s_add (&facts, sb_fact_text ("reason", reason));
     s_add (&facts, sb_fact_integer ("told", told));
-    sb_text_t text = sb_core_format (core, "emergency stop %s by %.*s%s%.*s", latch->stopped ? "set" : "cleared",
-                                     (int)issuer.size, issuer.data, reason.size ? ": " : "", (int)reason.size,
-                                     reason.data);
+    sb_text_t text =
+        sb_core_format (core, "emergency stop %s by %.*s%s%.*s", latch->stopped ? "set" : "cleared", (int)issuer.size,
+                        issuer.data, reason.size ? ": " : "", (int)reason.size, reason.data);
     s_emit (core, NULL, SB_HAPPENING_LATCH, &facts, text);
 }
 

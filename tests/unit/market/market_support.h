@@ -53,7 +53,7 @@ static inline double number_in (const sb_change_t *changes, uint32_t count, cons
 {
     for (uint32_t i = 0; i < count; i++)
         if (sb_text_equal (changes[i].name, sb_text (name)))
-            return changes[i].value.kind == SB_VALUE_INTEGER ? (double) changes[i].value.integer
+            return changes[i].value.kind == SB_VALUE_INTEGER ? (double)changes[i].value.integer
                                                              : changes[i].value.number;
     return -1e9;
 }

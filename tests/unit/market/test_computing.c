@@ -281,7 +281,7 @@ Test (computing, simulation_is_mostly_good_with_every_kind_of_dirt)
     const sb_accounting_t *accounting = sb_feed_accounting (feed);
     cr_assert (sb_accounting_balances (accounting));
     uint64_t rejected = sb_accounting_rejected (accounting);
-    cr_assert (rejected > 200 && rejected < 2000, "%lu rejected", (unsigned long) rejected);
+    cr_assert (rejected > 200 && rejected < 2000, "%lu rejected", (unsigned long)rejected);
     for (size_t i = 0; i < sizeof dirt / sizeof dirt[0]; i++)
         cr_assert_gt (accounting->rejected[dirt[i]], 0, "no %s", sb_rejection_name (dirt[i]));
     cr_assert_gt (sb_exchange_elapsed_ns (exchange), 1000 * SB_SECOND_NS);
@@ -366,7 +366,7 @@ Test (computing, command_line_errors_say_what_to_do)
 Test (computing, help_names_every_option)
 {
     char text[8192];
-    cr_assert_lt (sb_options_help (text, sizeof text), (int) sizeof text);
+    cr_assert_lt (sb_options_help (text, sizeof text), (int)sizeof text);
 #define SB_OPTION_CHECK(field, option, kind, argument, help) cr_assert (strstr (text, "--" option));
     SB_OPTION_TABLE (SB_OPTION_CHECK)
 }
@@ -398,7 +398,7 @@ Test (computing, summary_and_progress_say_what_happened)
     accounting.refused[SB_REASON_BREAKER_OPEN] = 1;
     sb_summary_t summary = {.input = "a\"b", .layout = "l", .error = "cut", .accounting = &accounting, .elapsed_s = 2};
     char text[4096];
-    cr_assert_lt (sb_summary_text (&summary, text, sizeof text), (int) sizeof text);
+    cr_assert_lt (sb_summary_text (&summary, text, sizeof text), (int)sizeof text);
     cr_assert (strstr (text, "bad_time") && strstr (text, "BREAKER_OPEN") && strstr (text, "truncated_input: cut"));
     cr_assert (strstr (text, "read = published"));
     sb_summary_json (&summary, text, sizeof text);

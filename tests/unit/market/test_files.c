@@ -101,13 +101,13 @@ Test (files, every_recorded_file_is_read_and_accounted_for)
 {
     for (size_t i = 0; i < sizeof s_files / sizeof s_files[0]; i++) {
         sb_accounting_t found = s_check (s_recorded (s_files[i].path), s_files[i].layout);
-        cr_expect_eq (found.read, s_files[i].read, "%s: %lu rows", s_files[i].path, (unsigned long) found.read);
+        cr_expect_eq (found.read, s_files[i].read, "%s: %lu rows", s_files[i].path, (unsigned long)found.read);
         cr_expect_eq (found.repeated, s_files[i].repeated, "%s: %lu repeated", s_files[i].path,
-                      (unsigned long) found.repeated);
+                      (unsigned long)found.repeated);
         cr_expect_eq (found.suspicious, s_files[i].suspicious, "%s", s_files[i].path);
         cr_expect_eq (found.non_positive, s_files[i].non_positive, "%s", s_files[i].path);
         cr_expect_eq (found.rejected[s_files[i].cause], s_files[i].counted, "%s: %lu", s_files[i].path,
-                      (unsigned long) found.rejected[s_files[i].cause]);
+                      (unsigned long)found.rejected[s_files[i].cause]);
         cr_expect_eq (sb_accounting_rejected (&found), s_files[i].counted, "%s", s_files[i].path);
     }
 }
@@ -115,7 +115,7 @@ Test (files, every_recorded_file_is_read_and_accounted_for)
 static void s_count_file (const sb_context_file_t *file, void *context)
 {
     cr_expect_str_empty (file->error, "%s: %s", file->name, file->error);
-    ++*(int *) context;
+    ++*(int *)context;
 }
 
 /* Joins the recorded context at one moment and returns the value of a field. */

@@ -40,7 +40,7 @@ static void s_write (const void *data, size_t size)
 static void s_write_gzip (const char *text, const char *mode)
 {
     gzFile file = gzopen (s_path, mode);
-    cr_assert_eq (gzwrite (file, text, (unsigned) strlen (text)), (int) strlen (text));
+    cr_assert_eq (gzwrite (file, text, (unsigned)strlen (text)), (int)strlen (text));
     gzclose (file);
 }
 
@@ -99,7 +99,7 @@ Test (input, gzip_cut_in_the_middle_gives_what_was_whole_and_says_so)
     char text[60000];
     size_t size = 0;
     for (int i = 0; size < sizeof text - 32; i++)
-        size += (size_t) sprintf (text + size, "%d,%d\n", i, rand ());
+        size += (size_t)sprintf (text + size, "%d,%d\n", i, rand ());
     s_write_gzip (text, "w");
     struct stat status;
     stat (s_path, &status);

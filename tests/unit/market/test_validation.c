@@ -324,9 +324,9 @@ Test (validation, random_lines_are_rejected_never_a_crash)
     char line[256];
     sb_tick_t tick;
     for (int i = 0; i < 200000; i++) {
-        size_t size = (size_t) rand () % 60;
+        size_t size = (size_t)rand () % 60;
         for (size_t k = 0; k < size; k++)
-            line[k] = octets[(size_t) rand () % (sizeof octets)];
+            line[k] = octets[(size_t)rand () % (sizeof octets)];
         line[size] = 0;
         char copy[256];
         memcpy (copy, line, size + 1);
