@@ -29,7 +29,8 @@ def is_usable(folder):
 def install(folder):
     try:
         done = subprocess.run(["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund",
-                               "--fetch-retries", "1", "--fetch-retry-maxtimeout", "5000"],
+                               "--fetch-retries", "1", "--fetch-retry-mintimeout", "1000",
+                               "--fetch-retry-maxtimeout", "5000"],
                                cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         skip("npm install did not end within %d s" % TIMEOUT_S)
