@@ -5,10 +5,10 @@
 #include "sb_pages.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include "sb_names.h"
+#include "sb_value.h"
 
 enum { REQUEST_ARENA_BYTES = 1 << 20, PARAMETERS_MAX = 260 };
 
@@ -107,21 +107,7 @@ const sb_value_t *sb_record_value (const sb_record_t *record, const char *column
 
 double sb_record_number (const sb_record_t *record, const char *column, double otherwise)
 {
-    const sb_value_t *value = sb_record_value (record, column);
-    if (!value)
-        return otherwise;
-    switch (value->kind) {
-    case SB_VALUE_NUMBER:
-        return value->number;
-    case SB_VALUE_INTEGER:
-        return (double)value->integer;
-    case SB_VALUE_DECIMAL:
-        return (double)value->decimal.unscaled * pow (10, value->decimal.exponent);
-    case SB_VALUE_BOOLEAN:
-        return value->boolean;
-    default:
-        return otherwise;
-    }
+    return sb_value_as_number (sb_record_value (record, column), otherwise);
 }
 
 sb_text_t sb_record_text (const sb_record_t *record, const char *column)

@@ -2,11 +2,11 @@
  *
  * The small helpers of syncbus.h: changes and values, names of reasons and statuses. Pure.
  */
-#include <math.h>
 #include <string.h>
 
 #include "sb_names.h"
 #include "sb_reasons.h"
+#include "sb_value.h"
 #include "syncbus.h"
 
 sb_change_t sb_number (const char *name, double number)
@@ -46,26 +46,7 @@ sb_change_t sb_delete (const char *name)
 
 double sb_value_number (const sb_value_t *value, double otherwise)
 {
-    if (!value)
-        return otherwise;
-    switch (value->kind) {
-    case SB_VALUE_NUMBER:
-        return value->number;
-    case SB_VALUE_INTEGER:
-        return (double)value->integer;
-    case SB_VALUE_DECIMAL:
-        /* Dividing by an exact power of ten gives the nearest double, as a literal would; multiplying by 0.1 does not.
-         */
-        return value->decimal.exponent < 0 ? (double)value->decimal.unscaled / pow (10.0, -value->decimal.exponent)
-                                           : (double)value->decimal.unscaled * pow (10.0, value->decimal.exponent);
-    case SB_VALUE_BOOLEAN:
-        return value->boolean ? 1.0 : 0.0;
-    case SB_VALUE_NONE:
-    case SB_VALUE_TEXT:
-    case SB_VALUE_BYTES:
-        break;
-    }
-    return otherwise;
+    return sb_value_as_number (value, otherwise);
 }
 
 const sb_value_t *sb_update_find (const sb_update_t *update, const char *name)
