@@ -37,10 +37,11 @@ enum {
 typedef struct {
     sb_text_t agent_id;
     uint64_t instance_id;
-    uint64_t seed;              /* of the jitter */
-    sb_text_t ingress_endpoint; /* its host stands for a * in the publish endpoint */
-    sb_text_t publish_endpoint; /* empty: what Welcome says */
-    const sb_text_t *interests; /* valid ones; none: nothing is received */
+    uint64_t seed;               /* of the jitter */
+    sb_text_t ingress_endpoint;  /* its host stands for a * in the publish endpoint */
+    sb_text_t publish_endpoint;  /* empty: what Welcome says */
+    const sb_text_t *interests;  /* valid ones; none: nothing is received */
+    const uint32_t *conflate_ms; /* of each interest, 0: every publication; NULL: all 0 */
     uint32_t interest_count;
     const sb_text_t *publishes;
     uint32_t publish_count;
@@ -48,19 +49,25 @@ typedef struct {
     uint32_t window_updates;        /* 0: the broker's max_unacked */
     uint32_t queue_publications;    /* undelivered ones beyond this are dropped */
     uint32_t max_fields;            /* of the own state */
+    bool has_copy;                  /* keeps a copy of the state that the interests cover */
+    uint32_t copy_fields;           /* of the copy at most */
+    uint64_t copy_bytes;            /* octets of it at most */
+    uint64_t buffer_bytes;          /* of publications that wait for a snapshot or a repair, at most */
     bool has_update_handler;        /* false: publications count as processed when they come */
     bool has_command_handler;       /* false: the agent's own commands are refused */
 } sb_agent_step_config_t;
 
 typedef enum {
     SB_AGENT_EVENT_START = 1,
-    SB_AGENT_EVENT_LINK_UP,     /* the connection asked for by CONNECT stands */
-    SB_AGENT_EVENT_LINK_DOWN,   /* it failed, was lost, or did not take a message */
-    SB_AGENT_EVENT_MESSAGE,     /* from the broker */
-    SB_AGENT_EVENT_PUBLICATION, /* from the SUB socket */
-    SB_AGENT_EVENT_LOST,        /* a publication came that could not be read */
-    SB_AGENT_EVENT_WAKE,        /* another thread's event left something to send */
-    SB_AGENT_EVENT_TICK,        /* at or after sb_agent_step_deadline; sockets were drained first */
+    SB_AGENT_EVENT_LINK_UP,      /* the connection asked for by CONNECT stands */
+    SB_AGENT_EVENT_LINK_DOWN,    /* it failed, was lost, or did not take a message */
+    SB_AGENT_EVENT_MESSAGE,      /* from the broker */
+    SB_AGENT_EVENT_SUBSCRIBED,   /* a handshake of the SUB asked for by SUBSCRIBE: its subscriptions are under way */
+    SB_AGENT_EVENT_UNSUBSCRIBED, /* that connection was lost; libzmq makes a new one by itself */
+    SB_AGENT_EVENT_PUBLICATION,  /* from the SUB socket */
+    SB_AGENT_EVENT_LOST,         /* a publication came that could not be read */
+    SB_AGENT_EVENT_WAKE,         /* another thread's event left something to send */
+    SB_AGENT_EVENT_TICK,         /* at or after sb_agent_step_deadline; sockets were drained first */
 
     SB_AGENT_EVENT_UPDATE,  /* the application changes its state */
     SB_AGENT_EVENT_HANDLED, /* a handler has finished a publication */
@@ -101,8 +108,9 @@ typedef enum {
     SB_AGENT_EFFECT_CONNECT = 1, /* throw the old DEALER away, make a new one to the ingress endpoint */
     SB_AGENT_EFFECT_DISCONNECT,  /* throw it away */
     SB_AGENT_EFFECT_SUBSCRIBE,   /* make a new SUB to this endpoint */
+    SB_AGENT_EFFECT_JOIN,        /* on that SUB: subscribe to this prefix too, drop the one of the JOIN before */
     SB_AGENT_EFFECT_SEND,        /* refused by the socket: LINK_DOWN, and skip later SENDs of this step */
-    SB_AGENT_EFFECT_DELIVER,     /* to the update handler; then HANDLED */
+    SB_AGENT_EFFECT_DELIVER,     /* to the update handler; then HANDLED. Several may come out of one event */
     SB_AGENT_EFFECT_REMEMBER,    /* received, but there is no handler for it */
     SB_AGENT_EFFECT_COMMAND,     /* to the command handler; then ANSWER when is_open */
     SB_AGENT_EFFECT_REPLY,       /* to a REQUEST */
@@ -110,6 +118,7 @@ typedef enum {
     SB_AGENT_EFFECT_REFUSED,
     SB_AGENT_EFFECT_DECIDED, /* after the REFUSED of what it covers */
     SB_AGENT_EFFECT_GAP,
+    SB_AGENT_EFFECT_RECOVERED,
     SB_AGENT_EFFECT_LOG
 } sb_agent_effect_kind_t;
 
@@ -118,8 +127,9 @@ typedef struct {
     sb_agent_effect_kind_t kind;
     union {
         const char *subscribe_endpoint;
+        sb_text_t join_prefix;
         const sb_agent_message_t *send;
-        const sb_publication_t *publication; /* DELIVER, REMEMBER: the event's */
+        const sb_publication_t *publication; /* DELIVER, REMEMBER: lives as long as the effects */
         struct {
             const sb_agent_command_t *command; /* the event's */
             bool is_open;                      /* false: carried out and answered already */
@@ -143,6 +153,7 @@ typedef struct {
         } refused;
         uint64_t decided_through;
         sb_agent_gap_t gap;
+        sb_agent_recovery_t recovered;
         struct {
             sb_severity_t severity;
             const char *text; /* static */
@@ -191,6 +202,20 @@ uint64_t sb_agent_step_refused_count (const sb_agent_step_t *self, sb_reason_t r
 
 /* Prefixes to subscribe to: those of the interests, _beat. and _control., each once. *count gets how many. */
 const sb_text_t *sb_agent_step_prefixes (const sb_agent_step_t *self, uint32_t *count);
+
+/* How the copy stands. */
+void sb_agent_step_copy_state (const sb_agent_step_t *self, sb_agent_copy_state_t *state);
+
+/* The state hash of the copy's topics under `prefix` (as in a subscription; empty: all). */
+uint64_t sb_agent_step_copy_hash (const sb_agent_step_t *self, sb_text_t prefix);
+
+/* One field of the copy; false when it is not there. Borrows until the next event. */
+bool sb_agent_step_copy_find (const sb_agent_step_t *self, sb_text_t topic, sb_text_t name, sb_agent_field_t *field);
+
+/* Calls `visit` for each field of the copy whose topic begins with `prefix`, until it returns false. Returns how many.
+ */
+uint32_t sb_agent_step_copy_visit (const sb_agent_step_t *self, sb_text_t prefix,
+                                   bool (*visit) (const sb_agent_field_t *field, void *context), void *context);
 
 /* Calls `visit` for each field of the own state: topics in the order they were first written. */
 void sb_agent_step_visit_state (const sb_agent_step_t *self,

@@ -48,9 +48,11 @@ typedef struct {
     const char *category; /* NULL or empty: the broker sorts each field by its rules */
     const char *subject;  /* NULL or empty: none */
     const sb_change_t *changes;
-    uint32_t change_count;  /* 1 to 1024 */
-    int64_t event_unix_ns;  /* when it happened; 0: the library takes its clock */
-    int64_t origin_unix_ns; /* that of the update that caused this one; 0: none */
+    uint32_t change_count;    /* 1 to 1024 */
+    int64_t event_unix_ns;    /* when it happened; 0: the library takes its clock */
+    int64_t origin_unix_ns;   /* that of the update that caused this one; 0: none */
+    uint32_t time_to_live_ms; /* the fields written go by themselves after this long without a new write; 0: the
+                                 broker's time for the category */
 } sb_agent_update_t;
 
 /* ------------------------------------------------------------------ what handlers get */
@@ -95,18 +97,59 @@ typedef struct {
     bool kept; /* the change stays in the agent's own state and goes out with it later; false: gone, as with events */
 } sb_agent_refusal_t;
 
-/* Publications of one topic that were lost on the way. */
+/* Publications that were lost on the way, or for want of room in the queue. From here until on_recovered the copy of
+ * that category is stale, and nothing of it is delivered. */
 typedef struct {
-    sb_text_t topic;
-    uint64_t first; /* topic sequence of the first one lost */
+    sb_text_t topic; /* a topic; or an interest, when the loss of its last publications was seen by its head */
+    uint64_t first;  /* topic sequence of the first one lost; of an interest: 0, not known */
     uint64_t last;
 } sb_agent_gap_t;
+
+/* How a loss was made good. */
+typedef enum {
+    SB_RECOVERED_BY_HISTORY, /* every publication lost was fetched, and delivered in order */
+    SB_RECOVERED_BY_SNAPSHOT /* history had dropped some: the state was fetched anew, and what differed delivered with
+                                SB_CAUSE_SNAPSHOT. Events (trades …) in between are gone for this agent */
+} sb_recovery_kind_t;
+
+/* What was stale is as the broker has it again. Also told after each join: then `lost` is 0 unless publications were
+ * missed while there was no connection. */
+typedef struct {
+    sb_text_t category; /* empty: all that this agent is interested in */
+    sb_recovery_kind_t kind;
+    uint64_t lost;      /* publications, as told by on_gap */
+    uint64_t recovered; /* of those, fetched from history */
+} sb_agent_recovery_t;
+
+/* One field of this agent's copy of the others' state. Borrowed. */
+typedef struct {
+    sb_text_t topic;
+    sb_text_t name;
+    sb_value_t value;
+    uint64_t sequence;       /* of the publication that last changed it */
+    int64_t changed_unix_ns; /* when the broker took it */
+    sb_quality_t quality;    /* of its topic, as the broker said last */
+    bool is_current;         /* false: a join or a repair is under way, the broker may have something else */
+} sb_agent_field_t;
+
+/* How the copy stands. */
+typedef struct {
+    bool is_current;     /* everything published up to `sequence` is in it */
+    uint64_t sequence;   /* of the last publication in it */
+    uint64_t stream_id;  /* of the broker's state; 0 before the first join */
+    uint64_t state_hash; /* as the command state_hash gives it for the same interests at the same moment */
+    uint64_t topics;
+    uint64_t fields;
+    uint64_t bytes; /* octets that it takes */
+    bool is_whole;  /* false: copy_fields or copy_bytes was reached, some fields are not in it */
+} sb_agent_copy_state_t;
 
 /* Handlers; any may be NULL. `context` is sb_agent_options_t.context. What they are given is borrowed until they
  * return, texts in it are NUL-terminated. They run one at a time, in order. */
 typedef struct {
-    /* A publication of somebody's topic. Return 0, or -1 when it could not be handled: counted and told to
-     * the broker as this agent's failure. */
+    /* A publication of somebody's topic. With cause SB_CAUSE_SNAPSHOT it is no news but state: what a join or a repair
+     * found different from what this agent had; a field that is gone comes as a delete. Return 0, or -1 when it could
+     * not be handled: counted and told to the broker as this agent's failure. */
     int (*on_update) (sb_agent_t *agent, const sb_publication_t *publication, void *context);
     /* A command. pause, resume, restart, emergency_stop and emergency_clear are carried out by the library before this
      * is called. */
@@ -116,8 +159,10 @@ typedef struct {
     void (*on_status) (sb_agent_t *agent, sb_agent_status_t status, sb_reason_t reason, void *context);
     /* An update was refused. */
     void (*on_refused) (sb_agent_t *agent, const sb_agent_refusal_t *refusal, void *context);
-    /* Publications were lost between broker and this agent. */
+    /* Publications were lost between broker and this agent; the library fetches them or the state. */
     void (*on_gap) (sb_agent_t *agent, const sb_agent_gap_t *gap, void *context);
+    /* What was stale is current again, and all of it was delivered. */
+    void (*on_recovered) (sb_agent_t *agent, const sb_agent_recovery_t *recovery, void *context);
     /* A line for the agent's log. severity: 0 debug, 1 info, 2 warning, 3 error. */
     void (*on_log) (sb_agent_t *agent, int severity, const char *text, void *context);
     /* Every update up to `through` is decided: accepted, unless on_refused named it before. Several decisions may be
@@ -134,14 +179,20 @@ typedef struct {
     const char *publish_endpoint; /* NULL: $SYNCBUS_PUBLISH, else what Welcome says */
     const char *const *interests; /* categories, longer topic prefixes, "all" */
     uint32_t interest_count;      /* 0: none at all, nothing is subscribed to */
+    const uint32_t *conflate_ms; /* one for each interest, NULL: none. Not 0: at most one publication a topic in so many
+                                    ms, changes merged; 10 to 60000. Event categories are never merged */
     const char *const *publishes; /* categories, for people to read */
     uint32_t publish_count;
     uint32_t heartbeat_interval_ms; /* 0: 1000 */
     uint32_t window_updates;        /* undecided updates; 0: the broker's max_unacked */
-    uint32_t queue_publications;    /* waiting for the handler; 0: 1000; beyond: dropped, counted, on_gap */
+    uint32_t queue_publications;    /* waiting for the handler; 0: 1000; beyond: dropped, on_gap, fetched later */
     uint32_t memory_updates;        /* received publications that are remembered; 0: 100 */
     uint64_t memory_bytes;          /* and their octets; 0: 4 MiB */
     uint32_t max_fields;            /* of the agent's own state; 0: 65536 */
+    bool without_copy;              /* keeps no copy of the others' state: losses are still seen and repaired */
+    uint32_t copy_fields;           /* fields of the copy; 0: 1000000 */
+    uint64_t copy_bytes;            /* and its octets; 0: 512 MiB */
+    uint64_t buffer_bytes;          /* publications that wait for a snapshot or a repair; 0: 64 MiB */
     bool dispatch_by_caller;        /* handlers run in sb_agent_dispatch only */
     sb_agent_handlers_t handlers;
     void *context;
@@ -158,6 +209,10 @@ void sb_agent_destroy (sb_agent_t **self_p, uint32_t linger_ms);
 
 /* Waits until the agent is SB_AGENT_ACTIVE. False after timeout_ms, or when it is FINISHED. */
 bool sb_agent_wait_active (sb_agent_t *self, uint32_t timeout_ms);
+
+/* Waits until the agent's copy is current: joined, nothing lost that is not made good. False after timeout_ms, or when
+ * it is FINISHED. */
+bool sb_agent_wait_current (sb_agent_t *self, uint32_t timeout_ms);
 
 /* Where it stands now. */
 sb_agent_status_t sb_agent_status (sb_agent_t *self);
@@ -205,6 +260,35 @@ uint32_t sb_agent_dispatch (sb_agent_t *self, uint32_t most);
 uint32_t sb_agent_memory (sb_agent_t *self, bool (*visit) (const sb_publication_t *publication, void *context),
                           void *context);
 
+/* How the copy of the others' state stands. It holds what was received, which the handler may not have got yet. */
+void sb_agent_copy_state (sb_agent_t *self, sb_agent_copy_state_t *state);
+
+/* Calls `visit` for each field of the copy whose topic begins with `prefix` (NULL: all), until it returns false. It is
+ * held still meanwhile: keep it short, call nothing of this library in it. Returns how many were visited. */
+uint32_t sb_agent_copy_visit (sb_agent_t *self, const char *prefix,
+                              bool (*visit) (const sb_agent_field_t *field, void *context), void *context);
+
+/* The number in one field of the copy; `otherwise` when there is none. */
+double sb_agent_copy_number (sb_agent_t *self, const char *topic, const char *name, double otherwise);
+
+/* Fetches publications from the broker's history, oldest first, in pages, and calls `visit` for each until it returns
+ * false or the end is reached; *count (may be NULL) gets how many. *is_whole (may be NULL) tells whether everything
+ * asked for was still kept. SB_REASON_NONE, or why it ended: TIMEOUT, UNKNOWN_CATEGORY … Not from a handler that runs
+ * on the caller's thread. */
+typedef struct {
+    const char *category;  /* needed */
+    const char *agent;     /* NULL: any */
+    const char *subject;   /* NULL: any */
+    uint32_t last;         /* the last so many; 0: by the others, or the last 100 when none of them is set */
+    uint64_t after;        /* category_sequence above this; 0: any */
+    uint64_t through;      /* category_sequence up to this; 0: any */
+    int64_t since_unix_ns; /* broker time from this on; 0: any */
+    int64_t until_unix_ns; /* broker time before this; 0: any */
+} sb_agent_history_t;
+sb_reason_t sb_agent_history (sb_agent_t *self, const sb_agent_history_t *query,
+                              bool (*visit) (const sb_publication_t *publication, void *context), void *context,
+                              uint32_t timeout_ms, uint64_t *count, bool *is_whole);
+
 /* Counts since sb_agent_new. */
 typedef struct {
     uint64_t updates_sent;
@@ -214,7 +298,14 @@ typedef struct {
     uint64_t received;     /* publications */
     uint64_t processed;
     uint64_t failed;
-    uint64_t dropped;       /* publications lost on the way, or for want of room in the queue */
+    uint64_t dropped;        /* publications lost on the way, or for want of room in the queue */
+    uint64_t gaps;           /* times on_gap was told */
+    uint64_t recovered;      /* of `dropped`: fetched from history */
+    uint64_t resynchronized; /* of `dropped`: covered by a snapshot */
+    uint64_t joins;          /* answered */
+    uint64_t snapshots;      /* taken whole */
+    uint64_t
+        restarts; /* of snapshots and repairs: buffer full, checksum wrong, given up by the broker, connection lost */
     uint64_t registrations; /* Welcomes */
     uint64_t replacements;  /* whole states delivered */
     uint64_t reconnects;

@@ -22,8 +22,10 @@ static const sb_category_rule_t s_rules[] = {
 #undef SB_RULE
 };
 
-static const sb_history_bound_t s_bounds[] = {
-    {TEXT ("market_data"), 1000}, {TEXT ("scanner_data"), 500}, {TEXT ("trades"), 10000}, {TEXT ("_event"), 10000}};
+static const sb_history_bound_t s_bounds[] = {{TEXT ("market_data"), 1000, 0, 0},
+                                              {TEXT ("scanner_data"), 500, 0, 0},
+                                              {TEXT ("trades"), 10000, 0, 0},
+                                              {TEXT ("_event"), 10000, 0, 0}};
 
 static const sb_text_t s_event_categories[] = {TEXT ("trades"), TEXT ("execution_result")};
 
@@ -55,6 +57,7 @@ void sb_core_config_default (sb_core_config_t *config)
                                  .reply_memory_ms = 600000,
                                  .history_updates = 1000,
                                  .history_bytes = UINT64_C (16) << 20,
+                                 .max_conflations = 64,
                                  .history_bounds = s_bounds,
                                  .history_bound_count = COUNT (s_bounds),
                                  .category_rules = s_rules,

@@ -120,6 +120,8 @@ void sb_core_destroy (sb_core_t **self_p)
         return;
     *self_p = NULL;
     sb_control_destroy (self);
+    sb_conflation_fini (self);
+    sb_expiry_fini (self);
     s_release_records (self);
     sb_pool_fini (&self->agents);
     sb_pool_fini (&self->categories);
@@ -168,6 +170,17 @@ static void s_reload (sb_core_t *self, const sb_core_config_t *config)
     sb_control_reload (self);
 }
 
+/* A prefix that somebody subscribed to first, or left last: two kinds of them ask for something. */
+static void s_subscription (sb_core_t *self, sb_text_t prefix, bool is_subscribed)
+{
+    if (sb_prefix_matches (sb_text ("~join."), prefix)) {
+        if (is_subscribed)
+            sb_join_subscribed (self, prefix);
+    } else if (sb_prefix_matches (sb_text ("~conflated."), prefix)) {
+        sb_conflation_subscription (self, prefix, is_subscribed);
+    }
+}
+
 static void s_handle (sb_core_t *self, const sb_event_t *event)
 {
     switch (event->kind) {
@@ -182,6 +195,12 @@ static void s_handle (sb_core_t *self, const sb_event_t *event)
         return;
     case SB_EVENT_PEER_LOST:
         sb_session_peer_lost (self, event->peer_lost.peer);
+        return;
+    case SB_EVENT_CHUNK_REFUSED:
+        sb_snapshot_chunk_refused (self, event->chunk_refused.peer);
+        return;
+    case SB_EVENT_SUBSCRIPTION:
+        s_subscription (self, event->subscription.prefix, event->subscription.is_subscribed);
         return;
     case SB_EVENT_COMMAND:
         sb_commands_request (self, event);

@@ -6,7 +6,8 @@
  * agent has topics (category and subject), a topic has fields; a link joins an agent to a category that it
  * wrote to. Lists keep the order in which their members were made. Everything that an effect points to is
  * in the step's scratch memory. Folders: memory/ (pools and look-ups), session/ (who speaks), delta/ (what
- * they say, and what becomes of it), health/ (breaker, liveness, events), command/ (operators).
+ * they say, and what becomes of it), snapshot/, conflation/ and expiry/ (see
+ * their headers), health/ (breaker, liveness, events), command/ (operators).
  */
 #ifndef SB_CORE_INTERNAL_H
 #define SB_CORE_INTERNAL_H
@@ -23,6 +24,10 @@
 #include "latch.h"    /* sb_stop_latch_t: plain struct, embedded in the core */
 #include "liveness.h" /* sb_liveness_t: plain struct, embedded in the agent */
 #include "operator.h" /* sb_operator_t: plain struct, embedded in the agent */
+
+#include "conflation.h" /* sb_conflation_t, sb_expiry_t, sb_snapshots_t: embedded in the core */
+#include "expiry.h"
+#include "snapshot.h"
 
 #define SB_NEVER UINT64_MAX         /* a deadline that does not come */
 #define SB_MS    UINT64_C (1000000) /* nanoseconds of a millisecond */
@@ -317,6 +322,9 @@ struct sb_core {
     bool health_unfinished;   /* sb_health_tick left work over */
 
     sb_stop_latch_t latch;
+    sb_snapshots_t snapshots;
+    sb_conflation_t conflation;
+    sb_expiry_t expiry;
     struct sb_control
         *control; /* pending commands, reply memory, health: made and destroyed by sb_control_new, _destroy */
     uint64_t message_number; /* of the AgentMessage in hand; counted up with each */

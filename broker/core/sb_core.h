@@ -32,7 +32,15 @@ typedef struct {
 typedef struct {
     sb_text_t category;
     uint32_t updates; /* 0: none */
+    uint64_t bytes;   /* 0: history_bytes; at most that */
+    uint64_t age_ms;  /* 0: history_age_ms */
 } sb_history_bound_t;
+
+/* How long the fields of a category live without a new write, unless a delta says another time. */
+typedef struct {
+    sb_text_t category;
+    uint32_t time_to_live_ms; /* 0: for ever */
+} sb_time_to_live_t;
 
 /* Everything that may be configured. Copied by sb_core_new and by SB_EVENT_RELOAD. Ranges: the table in broker/live. */
 typedef struct {
@@ -64,9 +72,13 @@ typedef struct {
     uint64_t reply_memory_ms;
     uint32_t history_updates; /* per category, unless named below */
     uint64_t history_bytes;   /* per category */
+    uint64_t history_age_ms;  /* 0: any age */
+    uint32_t max_conflations; /* prefixes subscribed to under ~conflated. */
 
     const sb_history_bound_t *history_bounds;
     uint32_t history_bound_count;
+    const sb_time_to_live_t *times_to_live;
+    uint32_t time_to_live_count;
     const sb_category_rule_t *category_rules;
     uint32_t category_rule_count;
     const sb_text_t *event_categories;
@@ -122,17 +134,19 @@ typedef struct {
 } sb_control_state_t;
 
 typedef enum {
-    SB_EVENT_RESTORE = 1, /* the control state read at start; before anything else, at most once */
-    SB_EVENT_MESSAGE,     /* an agent's message */
-    SB_EVENT_BAD_MESSAGE, /* a frame from an agent that could not be read */
-    SB_EVENT_PEER_LOST,   /* the ROUTER refused a send to this peer */
-    SB_EVENT_COMMAND,     /* a request on the command endpoint */
-    SB_EVENT_BAD_COMMAND, /* one that could not be read */
-    SB_EVENT_STORED,      /* the last SB_EFFECT_STORE was carried out, or failed */
-    SB_EVENT_FLUSH,       /* end of a turn: acks may leave */
-    SB_EVENT_TICK,        /* at or after sb_core_deadline; input was drained first */
-    SB_EVENT_RELOAD,      /* a new configuration */
-    SB_EVENT_SHUTDOWN     /* say goodbye to everybody */
+    SB_EVENT_RESTORE = 1,   /* the control state read at start; before anything else, at most once */
+    SB_EVENT_MESSAGE,       /* an agent's message */
+    SB_EVENT_BAD_MESSAGE,   /* a frame from an agent that could not be read */
+    SB_EVENT_PEER_LOST,     /* the ROUTER refused a send to this peer */
+    SB_EVENT_CHUNK_REFUSED, /* it refused a SNAPSHOT_CHUNK or SNAPSHOT_END: sent again later, the session goes on */
+    SB_EVENT_SUBSCRIPTION,  /* somebody subscribed first, or unsubscribed last, to a prefix on the PUB socket */
+    SB_EVENT_COMMAND,       /* a request on the command endpoint */
+    SB_EVENT_BAD_COMMAND,   /* one that could not be read */
+    SB_EVENT_STORED,        /* the last SB_EFFECT_STORE was carried out, or failed */
+    SB_EVENT_FLUSH,         /* end of a turn: acks may leave */
+    SB_EVENT_TICK,          /* at or after sb_core_deadline; input was drained first */
+    SB_EVENT_RELOAD,        /* a new configuration */
+    SB_EVENT_SHUTDOWN       /* say goodbye to everybody */
 } sb_event_kind_t;
 
 /* One thing that happened. All it points to needs to live only during the step. */
@@ -156,6 +170,13 @@ typedef struct {
         struct {
             uint64_t peer;
         } peer_lost;
+        struct {
+            uint64_t peer;
+        } chunk_refused;
+        struct {
+            sb_text_t prefix; /* any octets, also none */
+            bool is_subscribed;
+        } subscription;
         struct {
             uint64_t token; /* names the request; answered by exactly one SB_EFFECT_REPLY, in this step or later */
             const sb_command_request_t *request;
@@ -184,7 +205,7 @@ typedef struct {
 
 typedef enum {
     SB_EFFECT_STORE = 1, /* make this control state durable, then step SB_EVENT_STORED before anything else */
-    SB_EFFECT_SEND,      /* to one peer; refused by the socket: step SB_EVENT_PEER_LOST */
+    SB_EFFECT_SEND,      /* to one peer; refused by the socket: step SB_EVENT_PEER_LOST, or CHUNK_REFUSED */
     SB_EFFECT_PUBLISH,
     SB_EFFECT_REPLY, /* to a command */
     SB_EFFECT_AUDIT, /* a line for the audit log */
@@ -248,7 +269,7 @@ uint64_t sb_core_deadline (const sb_core_t *self);
 /* True while an emergency stop is in force. */
 bool sb_core_is_stopped (const sb_core_t *self);
 
-/* A sum over (address, value, quality, sequence) of every field, independent of order. */
+/* The sum of sb_state_hash_field over every field. */
 uint64_t sb_core_state_hash (const sb_core_t *self);
 
 /* Octets of slabs taken from the allocator now. */

@@ -219,8 +219,11 @@ static uint64_t s_due_ns (const sb_core_t *self)
     uint64_t due_ns = self->tick_due_ns;
     if (self->heap_count && self->heap[0].deadline_ns < due_ns)
         due_ns = self->heap[0].deadline_ns;
-    uint64_t commands_ns = sb_commands_deadline (self);
-    return commands_ns < due_ns ? commands_ns : due_ns;
+    uint64_t others_ns[] = {sb_commands_deadline (self), sb_conflation_deadline (self), sb_expiry_deadline (self)};
+    for (size_t i = 0; i < sizeof others_ns / sizeof others_ns[0]; i++)
+        if (others_ns[i] < due_ns)
+            due_ns = others_ns[i];
+    return due_ns;
 }
 
 static bool s_has_work (const sb_core_t *self)
@@ -231,7 +234,7 @@ static bool s_has_work (const sb_core_t *self)
 uint64_t sb_core_deadline (const sb_core_t *self)
 {
     uint64_t due_ns = s_due_ns (self);
-    bool is_ready = s_has_work (self) && !self->tick_put_off;
+    bool is_ready = (s_has_work (self) && !self->tick_put_off) || sb_snapshot_has_work (self);
     return is_ready && self->now_ns < due_ns ? self->now_ns : due_ns;
 }
 
@@ -317,6 +320,9 @@ void sb_timer_tick (sb_core_t *self, const sb_event_t *event)
     bool had_work = s_has_work (self);
     self->is_behind = !s_judge_agents (self);
     sb_commands_tick (self);
+    sb_expiry_tick (self);
+    sb_conflation_tick (self);
+    sb_snapshot_tick (self);
     if (self->now_ns >= self->tick_due_ns)
         s_whole_tick (self);
     if (!had_work && !self->tick_put_off && s_has_work (self))

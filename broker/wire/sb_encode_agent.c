@@ -200,6 +200,9 @@ static void s_encode_body (sb_encoder_t *self, const sb_agent_message_t *source,
         message->body_case = SYNCBUS__V1__AGENT_MESSAGE__BODY_COMMAND;
         message->command = sb_encode_request (self, &source->command);
         return;
+    case SB_AGENT_MESSAGE_SNAPSHOT_REQUEST:
+    case SB_AGENT_MESSAGE_SNAPSHOT_CREDIT:
+        return;
     }
     assert (false && "an agent message has a kind");
 }

@@ -217,6 +217,9 @@ static void s_encode_body (sb_encoder_t *self, const sb_broker_message_t *source
         message->body_case = SYNCBUS__V1__BROKER_MESSAGE__BODY_GOODBYE;
         message->goodbye = sb_encode_goodbye (self, &source->goodbye);
         return;
+    case SB_BROKER_MESSAGE_SNAPSHOT_CHUNK:
+    case SB_BROKER_MESSAGE_SNAPSHOT_END:
+        return;
     }
     assert (false && "a broker message has a kind");
 }

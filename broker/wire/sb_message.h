@@ -10,14 +10,20 @@
 
 #include "sb_model.h"
 
+enum {
+    SB_SNAPSHOT_INTERESTS_MAX = 64, /* of a SnapshotRequest */
+    SB_SNAPSHOT_CREDIT_MAX = 64     /* chunks under way at a time */
+};
+
 /* A delta as decoded. `fault` is the first thing wrong with its content, found
  * by the codec; such a delta still uses up its sequence, and is refused. */
 typedef struct {
     sb_text_t category; /* empty: to be categorized */
     sb_text_t subject;
     sb_update_t update;
-    sb_reason_t fault;     /* SB_REASON_NONE, or one of kind CONTENT */
-    sb_text_t fault_field; /* the field name or text at fault; may be empty */
+    uint32_t time_to_live_ms; /* of the fields written; 0: the category's */
+    sb_reason_t fault;        /* SB_REASON_NONE, or one of kind CONTENT */
+    sb_text_t fault_field;    /* the field name or text at fault; may be empty */
 } sb_delta_t;
 
 typedef struct {
@@ -111,6 +117,18 @@ typedef struct {
     uint32_t protocol;
 } sb_command_request_t;
 
+typedef struct {
+    uint64_t snapshot_id;
+    const sb_text_t *interests; /* none: those of the session */
+    uint32_t interest_count;    /* at most SB_SNAPSHOT_INTERESTS_MAX */
+    uint32_t credit;            /* chunks, 1 to SB_SNAPSHOT_CREDIT_MAX */
+} sb_snapshot_request_t;
+
+typedef struct {
+    uint64_t snapshot_id;
+    uint32_t credit; /* further chunks; 0: give the snapshot up */
+} sb_snapshot_credit_t;
+
 typedef enum {
     SB_AGENT_MESSAGE_REGISTRATION = 1,
     SB_AGENT_MESSAGE_BATCH, /* Delta and DeltaBatch both */
@@ -120,7 +138,9 @@ typedef enum {
     SB_AGENT_MESSAGE_REPLACE_CHUNK,
     SB_AGENT_MESSAGE_REPLACE_END,
     SB_AGENT_MESSAGE_COMMAND_RESULT,
-    SB_AGENT_MESSAGE_COMMAND
+    SB_AGENT_MESSAGE_COMMAND,
+    SB_AGENT_MESSAGE_SNAPSHOT_REQUEST,
+    SB_AGENT_MESSAGE_SNAPSHOT_CREDIT
 } sb_agent_message_kind_t;
 
 /* What an agent sends. */
@@ -136,6 +156,8 @@ typedef struct {
         sb_replace_mark_t replace_end;
         sb_command_result_t command_result;
         sb_command_request_t command;
+        sb_snapshot_request_t snapshot_request;
+        sb_snapshot_credit_t snapshot_credit;
     };
 } sb_agent_message_t;
 
@@ -270,6 +292,45 @@ typedef struct {
     uint64_t epoch;
 } sb_command_reply_t;
 
+typedef struct {
+    sb_text_t name;
+    sb_value_t value;
+    uint64_t sequence; /* of the publication that last changed it */
+    int64_t changed_unix_ns;
+} sb_snapshot_field_t;
+
+/* A topic's head, and some of its fields. */
+typedef struct {
+    sb_text_t topic;
+    uint64_t sequence;
+    uint64_t category_sequence;
+    uint64_t topic_sequence;
+    sb_quality_t quality;
+    sb_cause_t cause;
+    const sb_snapshot_field_t *fields;
+    uint32_t field_count;
+} sb_snapshot_topic_t;
+
+/* The codec makes and checks body and checksum; here they are topics. */
+typedef struct {
+    uint64_t snapshot_id;
+    uint32_t number; /* 1, 2, 3 ... */
+    const sb_snapshot_topic_t *topics;
+    uint32_t topic_count;
+} sb_snapshot_chunk_t;
+
+typedef struct {
+    uint64_t snapshot_id;
+    sb_reason_t code;
+    sb_text_t text;
+    uint32_t chunk_count;
+    uint64_t field_count;
+    uint64_t sequence;
+    uint64_t state_hash; /* of the fields sent: sum of sb_state_hash_field */
+    uint64_t stream_id;
+    uint64_t epoch;
+} sb_snapshot_end_t;
+
 typedef enum {
     SB_BROKER_MESSAGE_WELCOME = 1,
     SB_BROKER_MESSAGE_REFUSAL,
@@ -277,7 +338,9 @@ typedef enum {
     SB_BROKER_MESSAGE_HEARTBEAT_ACK,
     SB_BROKER_MESSAGE_COMMAND,
     SB_BROKER_MESSAGE_COMMAND_REPLY,
-    SB_BROKER_MESSAGE_GOODBYE
+    SB_BROKER_MESSAGE_GOODBYE,
+    SB_BROKER_MESSAGE_SNAPSHOT_CHUNK,
+    SB_BROKER_MESSAGE_SNAPSHOT_END
 } sb_broker_message_kind_t;
 
 /* What the broker sends to an agent. */
@@ -291,6 +354,8 @@ typedef struct {
         sb_agent_command_t command;
         sb_command_reply_t command_reply;
         sb_goodbye_t goodbye;
+        sb_snapshot_chunk_t snapshot_chunk;
+        sb_snapshot_end_t snapshot_end;
     };
 } sb_broker_message_t;
 

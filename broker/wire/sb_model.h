@@ -78,6 +78,7 @@ typedef struct {
     int64_t origin_unix_ns; /* when the row that caused it was first read; 0 when none did */
     const sb_change_t *changes;
     uint32_t change_count;
+    uint64_t publication_sequence; /* conflated: of the publication that made these changes; 0: that of this one */
 } sb_update_t;
 
 /* How far a topic's state can be trusted. */
@@ -93,7 +94,9 @@ typedef enum {
     SB_CAUSE_PAUSED,
     SB_CAUSE_STOPPED,
     SB_CAUSE_FORGOTTEN,
-    SB_CAUSE_RECOVERED
+    SB_CAUSE_RECOVERED,
+    SB_CAUSE_EXPIRED, /* its time to live ran out */
+    SB_CAUSE_SNAPSHOT /* never on the wire: what this client found different when it took a snapshot */
 } sb_cause_t;
 
 /* What a subscriber gets: one or more updates of one topic, or a change of its quality. */
@@ -109,7 +112,8 @@ typedef struct {
     sb_quality_t quality;
     sb_cause_t cause;
     const sb_update_t *updates;
-    uint32_t update_count; /* 0: only the quality changed */
+    uint32_t update_count;         /* 0: only the quality changed */
+    uint64_t first_topic_sequence; /* conflated: merged from this one through topic_sequence; 0: not conflated */
 } sb_publication_t;
 
 /* Why something was refused; SB_REASON_NONE: it was not. One row each in schemas/sb_reasons.def. */

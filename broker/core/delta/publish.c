@@ -99,6 +99,8 @@ void sb_publish_close (sb_core_t *self)
     sb_core_counter_add (self, SB_COUNTER_publications, 1);
     sb_core_emit_publish (self, publication);
     sb_history_add (self, sb_category_at (self, topic->category), publication);
+    if (self->conflation.prefix_count)
+        sb_conflation_note (self, open->topic, publication);
 }
 
 void sb_publish_quality (sb_core_t *self, uint32_t topic, sb_cause_t cause)

@@ -7,7 +7,7 @@
  */
 #include "state.h"
 
-#include <string.h>
+#include "sb_state_hash.h"
 
 /* A filter with its names looked up. */
 typedef struct {
@@ -78,40 +78,17 @@ uint32_t sb_core_read_fields (sb_core_t *self, const sb_topic_filter_t *filter, 
 
 /* ---- hash */
 
-/* What of a field goes into the hash, beside its names and octets. */
-typedef struct {
-    uint64_t word;
-    uint64_t sequence;
-    uint64_t run_hash; /* of a text or bytes */
-    uint64_t name_hash;
-    uint64_t topic_hash;
-    uint32_t kind;
-    int32_t exponent;
-    uint32_t quality;
-    uint32_t unused;
-} s_hashed_t;
-
 uint64_t sb_core_state_hash (const sb_core_t *self)
 {
-    static const uint64_t s_key[2] = {0, 0}; /* the same at each start: hashes of two brokers can be compared */
     uint64_t sum = 0;
     for (uint32_t slot = 1; slot <= self->fields.high; slot++) {
         const sb_field_t *field = sb_field_at (self, slot);
         if (!field->topic)
             continue;
         const sb_topic_t *topic = sb_topic_at (self, field->topic);
-        bool has_run = field->value.kind == SB_VALUE_TEXT || field->value.kind == SB_VALUE_BYTES;
-        s_hashed_t hashed = {.sequence = field->sequence,
-                             .kind = field->value.kind,
-                             .exponent = field->value.exponent,
-                             .quality = topic->quality};
-        if (has_run)
-            hashed.run_hash = sb_hash (s_key, field->value.run, field->value.size);
-        else
-            memcpy (&hashed.word, &field->value.integer, sizeof hashed.word);
-        hashed.name_hash = sb_hash (s_key, field->name, field->name_size);
-        hashed.topic_hash = sb_hash (s_key, topic->text, topic->text_size);
-        sum += sb_hash (s_key, &hashed, sizeof hashed);
+        sb_value_t value = sb_core_value (&field->value);
+        sum += sb_state_hash_field (sb_topic_text (topic), sb_field_text (field), &value, (sb_quality_t)topic->quality,
+                                    field->sequence);
     }
     return sum;
 }

@@ -247,6 +247,7 @@ void sb_free_topic (sb_core_t *self, uint32_t slot)
     sb_topic_t *topic = sb_topic_at (self, slot);
     assert (topic->field_count == 0);
     sb_quality_forget (self, topic);
+    sb_conflation_topic_removed (self, slot);
     s_key_t key = {topic->agent, topic->category, sb_topic_subject (topic)};
     sb_index_remove (&self->topic_index, s_key_hash (self, &key), slot);
     if (!sb_category_at (self, topic->category)->is_broker)
@@ -344,6 +345,7 @@ void sb_remove_field (sb_core_t *self, uint32_t slot)
 {
     sb_field_t *field = sb_field_at (self, slot);
     sb_topic_t *topic = sb_topic_at (self, field->topic);
+    sb_snapshot_field_removed (self, slot);
     sb_index_remove (&self->field_index, s_field_hash (self, field->topic, sb_field_text (field)), slot);
     if (field->previous)
         sb_field_at (self, field->previous)->next = field->next;
@@ -361,6 +363,7 @@ void sb_remove_field (sb_core_t *self, uint32_t slot)
 
 void sb_free_field (sb_core_t *self, uint32_t slot)
 {
+    sb_expiry_forget (self, slot);
     sb_field_t *field = sb_field_at (self, slot);
     sb_blob_give (&self->values, field->name, field->name_size);
     sb_value_release (self, &field->value);

@@ -25,6 +25,7 @@ void sb_core_end_session (sb_core_t *self, sb_agent_record_t *agent, sb_reason_t
     }
     sb_registry_unbind_peer (self, agent);
     sb_decide_drop_notes (self, agent);
+    sb_snapshot_drop (self, agent);
     if (agent->stage.state == SB_STAGE_OPEN)
         sb_replace_drop (self, agent);
 }
@@ -261,6 +262,12 @@ static void s_dispatch (sb_core_t *self, sb_agent_record_t *agent, const sb_agen
         return;
     case SB_AGENT_MESSAGE_COMMAND:
         sb_commands_from_agent (self, agent, &message->command);
+        return;
+    case SB_AGENT_MESSAGE_SNAPSHOT_REQUEST:
+        sb_snapshot_request (self, agent, &message->snapshot_request);
+        return;
+    case SB_AGENT_MESSAGE_SNAPSHOT_CREDIT:
+        sb_snapshot_credit (self, agent, &message->snapshot_credit);
         return;
     case SB_AGENT_MESSAGE_REGISTRATION:
         break;
