@@ -330,6 +330,8 @@ static void s_handle (sb_session_t *self, const sb_broker_message_t *message)
             s_fail (self, message->goodbye.reason, message->goodbye.text);
         return;
     case SB_BROKER_MESSAGE_COMMAND_REPLY:
+    case SB_BROKER_MESSAGE_SNAPSHOT_CHUNK:
+    case SB_BROKER_MESSAGE_SNAPSHOT_END:
         return;
     }
 }

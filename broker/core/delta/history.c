@@ -259,8 +259,11 @@ static const sb_publication_t *s_unpack (sb_core_t *self, const sb_history_entry
         s_packed_update_t packed;
         from = s_get (from, &packed, sizeof packed);
         sb_change_t *changes = sb_core_take (self, packed.change_count * sizeof *changes);
-        updates[i] =
-            (sb_update_t){packed.sequence, packed.event_unix_ns, packed.origin_unix_ns, changes, packed.change_count};
+        updates[i] = (sb_update_t){.sequence = packed.sequence,
+                                   .event_unix_ns = packed.event_unix_ns,
+                                   .origin_unix_ns = packed.origin_unix_ns,
+                                   .changes = changes,
+                                   .change_count = packed.change_count};
         for (uint32_t j = 0; j < packed.change_count; j++)
             from = s_get_change (self, from, &changes[j]);
     }
