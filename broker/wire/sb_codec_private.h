@@ -77,6 +77,14 @@ sb_text_t sb_decode_topic (sb_decoder_t *self, sb_text_t topic);
 /* An enum's number, which must be one that the schema names; else the fault is set. */
 sb_reason_t sb_decode_reason (sb_decoder_t *self, int number);
 sb_quality_t sb_decode_quality (sb_decoder_t *self, int number);
+sb_cause_t sb_decode_cause (sb_decoder_t *self, int number); /* SNAPSHOT, which no broker sends, sets it too */
+
+/* 1 to 2^53-1; else the fault is set. */
+uint64_t sb_decode_snapshot_id (sb_decoder_t *self, uint64_t number);
+
+void sb_decode_snapshot_chunk (sb_decoder_t *self, const Syncbus__V1__SnapshotChunk *source,
+                               sb_snapshot_chunk_t *chunk);
+void sb_decode_snapshot_end (sb_decoder_t *self, const Syncbus__V1__SnapshotEnd *source, sb_snapshot_end_t *end);
 
 /* ------------------------------------------------------------------ encoding */
 
@@ -113,6 +121,8 @@ void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *sou
 Syncbus__V1__CommandRequest *sb_encode_request (sb_encoder_t *self, const sb_command_request_t *request);
 Syncbus__V1__CommandReply *sb_encode_reply (sb_encoder_t *self, const sb_command_reply_t *reply);
 Syncbus__V1__Goodbye *sb_encode_goodbye (sb_encoder_t *self, const sb_goodbye_t *goodbye);
+Syncbus__V1__SnapshotChunk *sb_encode_snapshot_chunk (sb_encoder_t *self, const sb_snapshot_chunk_t *chunk);
+Syncbus__V1__SnapshotEnd *sb_encode_snapshot_end (sb_encoder_t *self, const sb_snapshot_end_t *end);
 
 /* Makes the encoding and returns the octets of the whole frame, 0 when the arena is full. `topic` may be NULL. */
 size_t sb_encoder_finish (sb_encoder_t *self, ProtobufCMessage *message, const sb_text_t *topic,

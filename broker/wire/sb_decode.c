@@ -222,6 +222,7 @@ void sb_decode_delta (sb_decoder_t *self, const Syncbus__V1__Delta *source, bool
     delta->update.sequence = source->sequence;
     delta->update.event_unix_ns = source->event_unix_ns;
     delta->update.origin_unix_ns = source->origin_unix_ns;
+    delta->time_to_live_ms = source->time_to_live_ms;
     sb_text_t category = sb_decoder_raw_text (source->category);
     sb_text_t subject = sb_decoder_raw_text (source->subject);
     delta->fault_field = sb_text ("");
@@ -266,6 +267,23 @@ sb_quality_t sb_decode_quality (sb_decoder_t *self, int number)
         return (sb_quality_t)number;
     sb_decoder_fail (self, "a quality's number is not of this version's schema");
     return SB_QUALITY_UNKNOWN;
+}
+
+sb_cause_t sb_decode_cause (sb_decoder_t *self, int number)
+{
+    if (number == SB_CAUSE_SNAPSHOT)
+        sb_decoder_fail (self, "the cause SNAPSHOT is never on the wire");
+    if (s_is_known (&syncbus__v1__cause__descriptor, number))
+        return (sb_cause_t)number;
+    sb_decoder_fail (self, "a cause's number is not of this version's schema");
+    return SB_CAUSE_NONE;
+}
+
+uint64_t sb_decode_snapshot_id (sb_decoder_t *self, uint64_t number)
+{
+    if (number == 0 || number > SB_NUMBER_MAX)
+        sb_decoder_fail (self, "snapshot_id is 1 to 2^53-1");
+    return number;
 }
 
 sb_text_t sb_decode_topic (sb_decoder_t *self, sb_text_t topic)

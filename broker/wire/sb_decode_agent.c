@@ -119,6 +119,26 @@ void sb_decode_request (sb_decoder_t *self, const Syncbus__V1__CommandRequest *s
     request->protocol = source->protocol;
 }
 
+/* How many interests there may be, and what they look like, is judged by the core, which answers with SnapshotEnd. */
+static void s_decode_snapshot_request (sb_decoder_t *self, const Syncbus__V1__SnapshotRequest *source,
+                                       sb_snapshot_request_t *request)
+{
+    request->snapshot_id = sb_decode_snapshot_id (self, source->snapshot_id);
+    request->interests = sb_decoder_texts (self, source->interests, source->n_interests, &request->interest_count);
+    request->credit = source->credit;
+    if (source->credit == 0 || source->credit > SB_SNAPSHOT_CREDIT_MAX)
+        sb_decoder_fail (self, "the credit of a SnapshotRequest is 1 to 64");
+}
+
+static void s_decode_snapshot_credit (sb_decoder_t *self, const Syncbus__V1__SnapshotCredit *source,
+                                      sb_snapshot_credit_t *credit)
+{
+    credit->snapshot_id = sb_decode_snapshot_id (self, source->snapshot_id);
+    credit->credit = source->credit;
+    if (source->credit > SB_SNAPSHOT_CREDIT_MAX)
+        sb_decoder_fail (self, "the credit of a SnapshotCredit is 0 to 64");
+}
+
 static void s_decode_body (sb_decoder_t *self, const Syncbus__V1__AgentMessage *source, sb_agent_message_t *message)
 {
     switch (source->body_case) {
@@ -166,6 +186,14 @@ static void s_decode_body (sb_decoder_t *self, const Syncbus__V1__AgentMessage *
     case SYNCBUS__V1__AGENT_MESSAGE__BODY_COMMAND:
         message->kind = SB_AGENT_MESSAGE_COMMAND;
         sb_decode_request (self, source->command, &message->command);
+        break;
+    case SYNCBUS__V1__AGENT_MESSAGE__BODY_SNAPSHOT_REQUEST:
+        message->kind = SB_AGENT_MESSAGE_SNAPSHOT_REQUEST;
+        s_decode_snapshot_request (self, source->snapshot_request, &message->snapshot_request);
+        break;
+    case SYNCBUS__V1__AGENT_MESSAGE__BODY_SNAPSHOT_CREDIT:
+        message->kind = SB_AGENT_MESSAGE_SNAPSHOT_CREDIT;
+        s_decode_snapshot_credit (self, source->snapshot_credit, &message->snapshot_credit);
         break;
     default:
         sb_decoder_fail (self, "an AgentMessage without a body of a known kind");

@@ -178,6 +178,14 @@ static void s_decode_body (sb_decoder_t *self, const Syncbus__V1__BrokerMessage 
         message->kind = SB_BROKER_MESSAGE_GOODBYE;
         sb_decode_goodbye (self, source->goodbye, &message->goodbye);
         break;
+    case SYNCBUS__V1__BROKER_MESSAGE__BODY_SNAPSHOT_CHUNK:
+        message->kind = SB_BROKER_MESSAGE_SNAPSHOT_CHUNK;
+        sb_decode_snapshot_chunk (self, source->snapshot_chunk, &message->snapshot_chunk);
+        break;
+    case SYNCBUS__V1__BROKER_MESSAGE__BODY_SNAPSHOT_END:
+        message->kind = SB_BROKER_MESSAGE_SNAPSHOT_END;
+        sb_decode_snapshot_end (self, source->snapshot_end, &message->snapshot_end);
+        break;
     default:
         sb_decoder_fail (self, "a BrokerMessage without a body of a known kind");
     }

@@ -29,6 +29,7 @@ static void s_decode_update (sb_decoder_t *self, const Syncbus__V1__Update *sour
     update->sequence = source->sequence;
     update->event_unix_ns = source->event_unix_ns;
     update->origin_unix_ns = source->origin_unix_ns;
+    update->publication_sequence = source->publication_sequence;
     sb_change_t *changes = sb_decoder_take (self, source->n_changes, sizeof *changes);
     update->changes = changes;
     update->change_count = changes ? (uint32_t)source->n_changes : 0;
@@ -47,9 +48,10 @@ void sb_decode_publication_body (sb_decoder_t *self, const Syncbus__V1__Publicat
     publication->agent_id = sb_decoder_text (self, source->agent_id);
     publication->broker_unix_ns = source->broker_unix_ns;
     publication->quality = sb_decode_quality (self, (int)source->quality);
-    if (!protobuf_c_enum_descriptor_get_value (&syncbus__v1__cause__descriptor, (int)source->cause))
-        sb_decoder_fail (self, "a cause's number is not of this version's schema");
-    publication->cause = (sb_cause_t)source->cause;
+    publication->cause = sb_decode_cause (self, (int)source->cause);
+    publication->first_topic_sequence = source->first_topic_sequence;
+    if (source->first_topic_sequence > source->topic_sequence)
+        sb_decoder_fail (self, "first_topic_sequence is beyond topic_sequence");
     sb_update_t *updates = sb_decoder_take (self, source->n_updates, sizeof *updates);
     publication->updates = updates;
     publication->update_count = updates ? (uint32_t)source->n_updates : 0;

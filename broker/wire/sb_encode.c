@@ -203,6 +203,7 @@ void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *sou
     publication->broker_unix_ns = source->broker_unix_ns;
     publication->quality = (Syncbus__V1__Quality)source->quality;
     publication->cause = (Syncbus__V1__Cause)source->cause;
+    publication->first_topic_sequence = source->first_topic_sequence;
     void **pointers;
     Syncbus__V1__Update *updates = sb_encoder_children (self, source->update_count, sizeof *updates, &pointers);
     for (uint32_t i = 0; updates && i < source->update_count; i++) {
@@ -213,6 +214,7 @@ void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *sou
         updates[i].origin_unix_ns = update->origin_unix_ns;
         updates[i].n_changes = update->change_count;
         updates[i].changes = sb_encode_changes (self, update->changes, update->change_count);
+        updates[i].publication_sequence = update->publication_sequence;
     }
     publication->n_updates = source->update_count;
     publication->updates = (Syncbus__V1__Update **)pointers;

@@ -45,6 +45,7 @@ static Syncbus__V1__Delta **s_encode_deltas (sb_encoder_t *self, const sb_delta_
         deltas[i].origin_unix_ns = source[i].update.origin_unix_ns;
         deltas[i].category = sb_encoder_text (self, source[i].category);
         deltas[i].subject = sb_encoder_text (self, source[i].subject);
+        deltas[i].time_to_live_ms = source[i].time_to_live_ms;
         deltas[i].n_changes = source[i].update.change_count;
         deltas[i].changes = sb_encode_changes (self, source[i].update.changes, source[i].update.change_count);
     }
@@ -162,6 +163,30 @@ static Syncbus__V1__CommandResult *s_encode_command_result (sb_encoder_t *self, 
     return result;
 }
 
+static Syncbus__V1__SnapshotRequest *s_encode_snapshot_request (sb_encoder_t *self, const sb_snapshot_request_t *source)
+{
+    Syncbus__V1__SnapshotRequest *request = sb_encoder_take (self, 1, sizeof *request);
+    if (!request)
+        return NULL;
+    syncbus__v1__snapshot_request__init (request);
+    request->snapshot_id = source->snapshot_id;
+    request->n_interests = source->interest_count;
+    request->interests = sb_encoder_texts (self, source->interests, source->interest_count);
+    request->credit = source->credit;
+    return request;
+}
+
+static Syncbus__V1__SnapshotCredit *s_encode_snapshot_credit (sb_encoder_t *self, const sb_snapshot_credit_t *source)
+{
+    Syncbus__V1__SnapshotCredit *credit = sb_encoder_take (self, 1, sizeof *credit);
+    if (!credit)
+        return NULL;
+    syncbus__v1__snapshot_credit__init (credit);
+    credit->snapshot_id = source->snapshot_id;
+    credit->credit = source->credit;
+    return credit;
+}
+
 static void s_encode_body (sb_encoder_t *self, const sb_agent_message_t *source, Syncbus__V1__AgentMessage *message)
 {
     switch (source->kind) {
@@ -201,7 +226,12 @@ static void s_encode_body (sb_encoder_t *self, const sb_agent_message_t *source,
         message->command = sb_encode_request (self, &source->command);
         return;
     case SB_AGENT_MESSAGE_SNAPSHOT_REQUEST:
+        message->body_case = SYNCBUS__V1__AGENT_MESSAGE__BODY_SNAPSHOT_REQUEST;
+        message->snapshot_request = s_encode_snapshot_request (self, &source->snapshot_request);
+        return;
     case SB_AGENT_MESSAGE_SNAPSHOT_CREDIT:
+        message->body_case = SYNCBUS__V1__AGENT_MESSAGE__BODY_SNAPSHOT_CREDIT;
+        message->snapshot_credit = s_encode_snapshot_credit (self, &source->snapshot_credit);
         return;
     }
     assert (false && "an agent message has a kind");

@@ -218,7 +218,12 @@ static void s_encode_body (sb_encoder_t *self, const sb_broker_message_t *source
         message->goodbye = sb_encode_goodbye (self, &source->goodbye);
         return;
     case SB_BROKER_MESSAGE_SNAPSHOT_CHUNK:
+        message->body_case = SYNCBUS__V1__BROKER_MESSAGE__BODY_SNAPSHOT_CHUNK;
+        message->snapshot_chunk = sb_encode_snapshot_chunk (self, &source->snapshot_chunk);
+        return;
     case SB_BROKER_MESSAGE_SNAPSHOT_END:
+        message->body_case = SYNCBUS__V1__BROKER_MESSAGE__BODY_SNAPSHOT_END;
+        message->snapshot_end = sb_encode_snapshot_end (self, &source->snapshot_end);
         return;
     }
     assert (false && "a broker message has a kind");

@@ -120,7 +120,7 @@ typedef struct {
 typedef struct {
     uint64_t snapshot_id;
     const sb_text_t *interests; /* none: those of the session */
-    uint32_t interest_count;    /* at most SB_SNAPSHOT_INTERESTS_MAX */
+    uint32_t interest_count;    /* the core refuses more than SB_SNAPSHOT_INTERESTS_MAX */
     uint32_t credit;            /* chunks, 1 to SB_SNAPSHOT_CREDIT_MAX */
 } sb_snapshot_request_t;
 
@@ -318,6 +318,22 @@ typedef struct {
     const sb_snapshot_topic_t *topics;
     uint32_t topic_count;
 } sb_snapshot_chunk_t;
+
+/* Octets that a chunk takes at most as a frame: SB_SNAPSHOT_CHUNK_BOUND, and the bound of each topic and field in it.
+ * So a chunk is kept below the message limit without encoding it. Cannot fail. */
+enum { SB_SNAPSHOT_CHUNK_BOUND = 48 };
+
+/* A topic without its fields. */
+static inline uint64_t sb_snapshot_topic_bound (sb_text_t topic)
+{
+    return UINT64_C (64) + topic.size;
+}
+
+static inline uint64_t sb_snapshot_field_bound (sb_text_t name, const sb_value_t *value)
+{
+    bool has_octets = value->kind == SB_VALUE_TEXT || value->kind == SB_VALUE_BYTES;
+    return UINT64_C (72) + name.size + (has_octets ? value->text.size : 0);
+}
 
 typedef struct {
     uint64_t snapshot_id;
