@@ -74,6 +74,9 @@ void sb_decode_publication_body (sb_decoder_t *self, const Syncbus__V1__Publicat
 /* A topic of the form category.agent.subject; else the fault is set. */
 sb_text_t sb_decode_topic (sb_decoder_t *self, sb_text_t topic);
 
+/* The same, or one with `~conflated.<ms>.` before it. */
+sb_text_t sb_decode_frame_topic (sb_decoder_t *self, sb_text_t topic);
+
 /* An enum's number, which must be one that the schema names; else the fault is set. */
 sb_reason_t sb_decode_reason (sb_decoder_t *self, int number);
 sb_quality_t sb_decode_quality (sb_decoder_t *self, int number);

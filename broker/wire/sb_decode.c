@@ -296,6 +296,14 @@ sb_text_t sb_decode_topic (sb_decoder_t *self, sb_text_t topic)
     return topic;
 }
 
+sb_text_t sb_decode_frame_topic (sb_decoder_t *self, sb_text_t topic)
+{
+    uint32_t interval_ms;
+    sb_text_t rest;
+    sb_decode_topic (self, sb_conflated_split (topic, &interval_ms, &rest) ? rest : topic);
+    return topic;
+}
+
 void sb_decode_goodbye (sb_decoder_t *self, const Syncbus__V1__Goodbye *source, sb_goodbye_t *goodbye)
 {
     goodbye->reason = sb_decode_reason (self, (int)source->reason);

@@ -73,7 +73,7 @@ static void s_decode_frame (sb_decoder_t *self, const char *frame, size_t size, 
     if (!copy)
         return;
     memcpy (copy, frame, topic_size);
-    publication->topic = sb_decode_topic (self, (sb_text_t){copy, (uint32_t)topic_size});
+    publication->topic = sb_decode_frame_topic (self, (sb_text_t){copy, (uint32_t)topic_size});
     const Syncbus__V1__Publication *source =
         sb_decoder_unpack (self, &syncbus__v1__publication__descriptor, end + 1, size - topic_size - 1, max_bytes);
     if (source)

@@ -34,7 +34,10 @@ enum {
     SB_FIELD_NAME_MAX = 128,     /* octets of a field name */
     SB_TOPIC_MAX = 162,          /* octets of category.agent.subject, without the NUL */
     SB_CHANGES_MAX = 1024,       /* changes in a delta, deltas in a batch */
-    SB_DECIMAL_EXPONENT_MAX = 64 /* absolute value */
+    SB_DECIMAL_EXPONENT_MAX = 64, /* absolute value */
+    SB_CONFLATION_MIN_MS = 10,
+    SB_CONFLATION_MAX_MS = 60000,
+    SB_CONFLATED_PREFIX_MAX = 17 /* octets of "~conflated.60000." */
 };
 
 /* The kinds of a value. SB_VALUE_NONE: not set, or of a kind that this version does not know. */

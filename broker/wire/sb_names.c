@@ -241,3 +241,18 @@ bool sb_topic_split (sb_text_t topic, sb_text_t *category, sb_text_t *agent_id, 
         return false;
     return subject->size == 0 || !memchr (subject->data, '.', subject->size);
 }
+
+bool sb_conflated_split (sb_text_t text, uint32_t *interval_ms, sb_text_t *rest)
+{
+    static const char word[] = "~conflated.";
+    uint32_t at = sizeof word - 1, number = 0;
+    if (text.size <= at || memcmp (text.data, word, at) != 0 || text.data[at] == '0')
+        return false;
+    for (; at < text.size && text.data[at] >= '0' && text.data[at] <= '9' && number <= SB_CONFLATION_MAX_MS; at++)
+        number = number * 10 + (uint32_t)(text.data[at] - '0');
+    if (number < SB_CONFLATION_MIN_MS || number > SB_CONFLATION_MAX_MS || at == text.size || text.data[at] != '.')
+        return false;
+    *interval_ms = number;
+    *rest = (sb_text_t){text.data + at + 1, text.size - at - 1};
+    return true;
+}

@@ -46,6 +46,10 @@ uint32_t sb_interest_prefix (sb_text_t interest, char *prefix);
 /* True when `topic` falls under the interest prefix; the empty prefix matches a-z 0-9 only. */
 bool sb_prefix_matches (sb_text_t prefix, sb_text_t topic);
 
+/* True for `~conflated.<ms>.` and whatever follows it, <ms> being 10 to 60000 without leading zeros: sets *interval_ms,
+ * and *rest (which borrows from `text` and may be empty) to what follows. What that is, is not looked at. */
+bool sb_conflated_split (sb_text_t text, uint32_t *interval_ms, sb_text_t *rest);
+
 /* Splits category.agent.subject. Returns false when there are not exactly two dots. The parts borrow from `topic`. */
 bool sb_topic_split (sb_text_t topic, sb_text_t *category, sb_text_t *agent_id, sb_text_t *subject);
 
