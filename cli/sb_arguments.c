@@ -136,6 +136,29 @@ static bool s_assignment (sb_arguments_t *self, const char *argument, sb_arena_t
     return s_fail (self, "%s has no parameter %s: see syncbus help %s", self->command->name, name, self->command->name);
 }
 
+/* True when the operand at `place` belongs to a list: it is joined to the parameter before, after a space, or there is
+ * no room for it and self->problem says so. */
+static bool s_is_joined (sb_arguments_t *self, uint32_t place, const char *argument, sb_arena_t *arena)
+{
+    const sb_catalog_parameter_t *row = place ? sb_catalog_positional (self->command, place - 1) : NULL;
+    if (!row || !sb_catalog_is_list (self->command, row))
+        return false;
+    sb_parameter_t *list = &self->parameters[0];
+    while (!sb_text_equal (list->name, sb_text (row->name)))
+        list++;
+    size_t size = strlen (argument);
+    char *joined = sb_arena_take (arena, list->value.text.size + 1 + size);
+    if (!joined) {
+        s_fail (self, "too many operands");
+        return true;
+    }
+    memcpy (joined, list->value.text.data, list->value.text.size);
+    joined[list->value.text.size] = ' ';
+    memcpy (joined + list->value.text.size + 1, argument, size);
+    list->value.text = (sb_text_t){.data = joined, .size = list->value.text.size + 1 + (uint32_t)size};
+    return true;
+}
+
 /* What is neither an option nor NAME=VALUE. */
 static bool s_operand (sb_arguments_t *self, const char *argument, uint32_t *place, sb_arena_t *arena)
 {
@@ -147,7 +170,7 @@ static bool s_operand (sb_arguments_t *self, const char *argument, uint32_t *pla
         return nearest ? s_fail (self, "there is no command %s: did you mean %s?", argument, nearest)
                        : s_fail (self, "there is no command %s: see syncbus help", argument);
     }
-    if (self->command->is_local) {
+    if (!*self->command->parameters_of) {
         if (self->operand_count == SB_ARGUMENTS_OPERANDS_MAX)
             return s_fail (self, "too many operands: at most %d", SB_ARGUMENTS_OPERANDS_MAX);
         self->operands[self->operand_count++] = argument;
@@ -159,7 +182,10 @@ static bool s_operand (sb_arguments_t *self, const char *argument, uint32_t *pla
         self->agent_id = argument;
         return true;
     }
-    const sb_catalog_parameter_t *row = sb_catalog_positional (self->command, (*place)++);
+    const sb_catalog_parameter_t *row = sb_catalog_positional (self->command, *place);
+    if (!row && s_is_joined (self, *place, argument, arena))
+        return !*self->problem;
+    (*place)++;
     if (!row)
         return s_fail (self, "%s: what is \"%s\"? parameters are NAME=VALUE: see syncbus help %s", self->command->name,
                        argument, self->command->name);
@@ -200,7 +226,7 @@ bool sb_arguments_parse (sb_arguments_t *self, int argc, char *const *argv, sb_a
             understood = s_dashed (self, argument, i + 1 < argc ? argv[i + 1] : NULL, &used_next, arena);
         else if (!options_end && argument[0] == '-' && argument[1])
             understood = s_fail (self, "there is no option %s: see syncbus help", argument);
-        else if (self->command && !self->command->is_local && strchr (argument, '='))
+        else if (self->command && *self->command->parameters_of && strchr (argument, '='))
             understood = s_assignment (self, argument, arena);
         else
             understood = s_operand (self, argument, &place, arena);
@@ -209,7 +235,7 @@ bool sb_arguments_parse (sb_arguments_t *self, int argc, char *const *argv, sb_a
         i += used_next;
     }
     bool wants_text = sb_arguments_flag (self, "help") || sb_arguments_flag (self, "version");
-    if (wants_text || (self->command && self->command->is_local))
+    if (wants_text || (self->command && !*self->command->parameters_of))
         return true;
     return self->command ? s_check (self) : s_fail (self, "no command is given: see syncbus help");
 }

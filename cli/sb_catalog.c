@@ -13,12 +13,12 @@ enum { NEAREST_DISTANCE = 3, NAME_SIZE = 64 };
 #define TARGET_AGENT true
 
 static const sb_catalog_command_t s_commands[] = {
-#define SB_COMMAND(name, target, role, changes, from_agent, help) {#name, "", help, false, TARGET_##target},
+#define SB_COMMAND(name, target, role, changes, from_agent, help) {#name, "", help, #name, false, TARGET_##target},
 #define SB_PARAMETER(command, name, kind, required, help)
 #include "sb_commands.def"
 #undef SB_COMMAND
 #undef SB_PARAMETER
-#define SB_LOCAL(name, synopsis, help) {#name, synopsis, help, true, false},
+#define SB_LOCAL(name, parameters, synopsis, help) {#name, synopsis, help, parameters, true, false},
 #include "sb_local.def"
 };
 
@@ -64,6 +64,11 @@ static const pair_t s_option_aliases[] = {
 
 static const pair_t s_positionals[] = {
 #define SB_POSITIONAL(command, parameter) {#command, #parameter},
+#include "sb_local.def"
+};
+
+static const pair_t s_lists[] = {
+#define SB_LIST(command, parameter) {#command, #parameter},
 #include "sb_local.def"
 };
 
@@ -145,7 +150,7 @@ const char *sb_catalog_nearest_command (const char *name)
 const sb_catalog_parameter_t *sb_catalog_parameter_at (const sb_catalog_command_t *command, uint32_t i)
 {
     for (uint32_t row = 0; row < COUNT (s_parameters); row++) {
-        if (strcmp (s_parameters[row].command, command->name) != 0 || s_parameters[row].name[0] == '*')
+        if (strcmp (s_parameters[row].command, command->parameters_of) != 0 || s_parameters[row].name[0] == '*')
             continue;
         if (i-- == 0)
             return &s_parameters[row];
@@ -179,6 +184,14 @@ const sb_catalog_parameter_t *sb_catalog_positional (const sb_catalog_command_t 
             return sb_catalog_parameter (command, s_positionals[row].second);
     }
     return NULL;
+}
+
+bool sb_catalog_is_list (const sb_catalog_command_t *command, const sb_catalog_parameter_t *parameter)
+{
+    for (uint32_t i = 0; i < COUNT (s_lists); i++)
+        if (strcmp (s_lists[i].first, command->name) == 0 && strcmp (s_lists[i].second, parameter->name) == 0)
+            return true;
+    return false;
 }
 
 const sb_catalog_option_t *sb_catalog_options (uint32_t *count)

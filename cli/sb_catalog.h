@@ -21,8 +21,9 @@ typedef struct {
     const char *name;     /* "pause_agent" */
     const char *synopsis; /* operands of a local command; "" for a broker's */
     const char *help;
-    bool is_local;    /* carried out here, not by the broker */
-    bool needs_agent; /* the first operand is an agent id */
+    const char *parameters_of; /* the broker's command whose parameters it takes; "" for none */
+    bool is_local;             /* carried out here, not by the broker */
+    bool needs_agent;          /* the first operand is an agent id */
 } sb_catalog_command_t;
 
 typedef struct {
@@ -80,6 +81,9 @@ bool sb_catalog_takes_any (const sb_catalog_command_t *command);
 
 /* The parameter that the i-th operand (after the agent id) stands for; NULL when it stands for none. */
 const sb_catalog_parameter_t *sb_catalog_positional (const sb_catalog_command_t *command, uint32_t i);
+
+/* True when operands beyond the last are joined to this parameter, the command's last that may stand by its place. */
+bool sb_catalog_is_list (const sb_catalog_command_t *command, const sb_catalog_parameter_t *parameter);
 
 /* All options; *count gets their number. A row's place is its number in sb_arguments_t. */
 const sb_catalog_option_t *sb_catalog_options (uint32_t *count);

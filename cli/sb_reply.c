@@ -5,6 +5,7 @@
  */
 #include "sb_reply.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "sb_catalog.h"
@@ -216,7 +217,9 @@ static const sb_value_t *s_sentence (const sb_publication_t *publication)
     return NULL;
 }
 
-void sb_reply_print_publication (const sb_publication_t *publication, FILE *stream, bool has_colour)
+/* A line: time, topic, changes; an event as time, kind, agent (unless it is `known_agent`), what happened. */
+static void s_print_publication (const sb_publication_t *publication, sb_text_t known_agent, FILE *stream,
+                                 bool has_colour)
 {
     char text[SB_DISPLAY_SIZE];
     sb_text_t category = {0};
@@ -229,7 +232,10 @@ void sb_reply_print_publication (const sb_publication_t *publication, FILE *stre
     if (is_event) {
         const sb_value_t *sentence = s_sentence (publication);
         fprintf (stream, "%-12s ", sb_display_text (subject, text));
-        fprintf (stream, "%-16s ", sb_display_text (agent_id, text));
+        if (!known_agent.size)
+            fprintf (stream, "%-16s ", sb_display_text (agent_id, text));
+        else if (!sb_text_equal (agent_id, known_agent))
+            fprintf (stream, "(%s) ", sb_display_text (agent_id, text));
         if (sentence)
             fprintf (stream, "%s", sb_display_text (sentence->text, text));
         else
@@ -246,7 +252,12 @@ void sb_reply_print_publication (const sb_publication_t *publication, FILE *stre
     fputc ('\n', stream);
 }
 
-void sb_reply_print (const char *command, const sb_pages_t *pages, FILE *stream, bool has_colour)
+void sb_reply_print_publication (const sb_publication_t *publication, FILE *stream, bool has_colour)
+{
+    s_print_publication (publication, (sb_text_t){0}, stream, has_colour);
+}
+
+void sb_reply_print (const char *command, sb_text_t agent_id, const sb_pages_t *pages, FILE *stream, bool has_colour)
 {
     char text[SB_DISPLAY_SIZE];
     const sb_command_reply_t *last = sb_pages_last (pages);
@@ -263,9 +274,13 @@ void sb_reply_print (const char *command, const sb_pages_t *pages, FILE *stream,
         fprintf (stream, "nothing\n");
     s_print_records (command, pages, stream, has_colour);
     s_print_fields (pages, stream, has_colour);
+    /* What a copy is compared at. */
+    if (strcmp (command, "state_hash") == 0 && last && last->code == SB_REASON_NONE)
+        fprintf (stream, "at sequence %" PRIu64 ", epoch %" PRIu64 " of stream %" PRIu64 "\n", last->sequence,
+                 last->epoch, last->stream_id);
     for (uint32_t page = 0; page < pages->count; page++)
         for (uint32_t i = 0; i < pages->items[page].reply.publication_count; i++)
-            sb_reply_print_publication (pages->items[page].reply.publications[i], stream, has_colour);
+            s_print_publication (pages->items[page].reply.publications[i], agent_id, stream, has_colour);
 }
 
 static void s_json_field (const sb_state_field_t *field, sb_json_t *json)

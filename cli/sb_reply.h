@@ -15,8 +15,8 @@
 void sb_reply_json (const char *command, const sb_pages_t *pages, sb_json_t *json);
 
 /* Prints for people: the message, then records (several alike as a table, one alone as a block of lines), fields,
- * publications. */
-void sb_reply_print (const char *command, const sb_pages_t *pages, FILE *stream, bool has_colour);
+ * publications. `agent_id` is the agent that was asked about, whose events need not name it; empty: none. */
+void sb_reply_print (const char *command, sb_text_t agent_id, const sb_pages_t *pages, FILE *stream, bool has_colour);
 
 /* Prints one publication as a line: time, topic, quality when it is not OK, changes. An event as time, agent,
  * kind, what happened. */

@@ -27,6 +27,8 @@ static const runner_t s_runners[] = {
     {"emergency_clear", sb_run_clear},
     {"list_agents", sb_run_agents},
     {"events", sb_run_events},
+    {"history", sb_run_history},
+    {"replay", sb_run_replay},
     {"sub", sb_run_sub},
     {"pub", sb_run_pub},
     {"top", sb_run_top},
@@ -122,7 +124,7 @@ static int s_print (const sb_run_t *self, const sb_pages_t *pages)
         puts (sb_json_text (json));
         sb_json_destroy (&json);
     } else if (!is_nothing && (last->code == SB_REASON_NONE || pages->count > 1))
-        sb_reply_print (command, pages, stdout, sb_display_has_colour (stdout));
+        sb_reply_print (command, sb_text (self->arguments.agent_id), pages, stdout, sb_display_has_colour (stdout));
     if (last->code != SB_REASON_NONE)
         return sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (last->code, last->message, text));
     if (!is_json)

@@ -55,6 +55,8 @@ int sb_run_stop (sb_run_t *self);   /* emergency_stop */
 int sb_run_clear (sb_run_t *self);  /* emergency_clear */
 int sb_run_agents (sb_run_t *self); /* list_agents */
 int sb_run_events (sb_run_t *self);
+int sb_run_history (sb_run_t *self);
+int sb_run_replay (sb_run_t *self);
 int sb_run_sub (sb_run_t *self);
 int sb_run_pub (sb_run_t *self);
 int sb_run_top (sb_run_t *self);

@@ -148,7 +148,7 @@ static void s_offer_all (const completion_t *self)
     bool is_agent = self->command->needs_agent ? self->operands == 0 : place && strcmp (place->name, "agent") == 0;
     if (is_agent)
         s_offer_agents (self, "");
-    if (!self->command->is_local && !(self->command->needs_agent && self->operands == 0))
+    if (*self->command->parameters_of && !(self->command->needs_agent && self->operands == 0))
         s_offer_parameters (self);
 }
 

@@ -100,14 +100,15 @@ static void s_print_overview (void)
     puts ("\nNames may be written with hyphens: pause-agent. More: syncbus help COMMAND");
 }
 
-/* Prints an operand's name as all operands are written: CATEGORY, [AGENT]. */
-static void s_print_operand (const sb_catalog_parameter_t *row)
+/* Prints an operand's name as all operands are written: CATEGORY, [AGENT], [INTERESTS...]. */
+static void s_print_operand (const sb_catalog_command_t *command, const sb_catalog_parameter_t *row)
 {
     char name[SB_DISPLAY_SIZE];
     snprintf (name, sizeof (name), "%s", row->name);
     for (char *letter = name; *letter; letter++)
         *letter = (char)toupper ((unsigned char)*letter);
-    printf (row->is_required ? " %s" : " [%s]", name);
+    const char *dots = sb_catalog_is_list (command, row) ? "..." : "";
+    printf (row->is_required ? " %s%s" : " [%s%s]", name, dots);
 }
 
 /* "send_command AGENT COMMAND [NAME=VALUE...]" */
@@ -118,7 +119,7 @@ static void s_print_synopsis (const sb_catalog_command_t *command)
     if (*command->synopsis)
         printf (" %s", command->synopsis);
     for (uint32_t i = 0; (row = sb_catalog_positional (command, i)) != NULL; i++)
-        s_print_operand (row);
+        s_print_operand (command, row);
     for (uint32_t i = 0; (row = sb_catalog_parameter_at (command, i)) != NULL; i++) {
         bool is_positional = false;
         const sb_catalog_parameter_t *other;

@@ -70,6 +70,13 @@ Test (arguments, are_understood_by_the_tables)
         {{"get", "system_health"}, "get_state - category=\"system_health\""},
         {{"get_state", "--agent", "feed"}, "get_state - agent=\"feed\""},
         {{"history", "trades", "--last", "20"}, "history - category=\"trades\" last=20"},
+        {{"replay", "trades", "--speed", "flat", "agent=trader"}, "replay - category=\"trades\" agent=\"trader\""},
+        {{"explain", "scanner", "confidence"}, "explain scanner field=\"confidence\""},
+        {{"state-hash"}, "state_hash -"},
+        {{"state-hash", "trades"}, "state_hash - interests=\"trades\""},
+        {{"state_hash", "trades", "market_data.feed.", "all"},
+         "state_hash - interests=\"trades market_data.feed. all\""},
+        {{"timeline", "trader", "--last", "3"}, "timeline trader last=3"},
         {{"events", "trader", "after=7", "--follow"}, "events - agent=\"trader\" after=7"},
         {{"sub", "market_data.", "all"}, "sub - [market_data.] [all]"},
         {{"pub", "--agent", "me", "market_data", "spot:BTC", "price=1.5"},
@@ -101,6 +108,10 @@ Test (arguments, that_make_no_sense_name_the_fix)
         {{"pause_agent", "trader", "risk"}, "what is \"risk\"?"},
         {{"pause_agent", "trader", "x=1"}, "has no parameter x"},
         {{"pause_agent", "trader", "--x", "1"}, "has no option --x"},
+        {{"replay"}, "replay needs category"},
+        {{"replay", "trades", "more"}, "what is \"more\"?"},
+        {{"state_hash", "trades", "interests=x"}, "given twice"},
+        {{"explain", "scanner"}, "needs field"},
         {{"emergency_clear"}, "needs latch_epoch"},
         {{"emergency_clear", "latch_epoch=x"}, "whole number"},
         {{"emergency_clear", "latch_epoch=-1"}, "not negative"},
@@ -217,7 +228,7 @@ Test (catalog, every_example_is_understood)
             const char *start = strstr (example->line, "syncbus ");
             cr_assert_not_null (start);
             snprintf (line, sizeof (line), "%s", start);
-            line[strcspn (line, "|")] = 0;
+            line[strcspn (line, "|>")] = 0;
             int count = s_split (line, words);
             s_arena = s_arena ? s_arena : sb_arena_new (1 << 20);
             cr_expect (sb_arguments_parse (&s_arguments, count, words, s_arena), "%s: %s", example->line,

@@ -8,48 +8,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "capture.h"
 #include "fake_broker.h"
 #include "sb_names.h"
 #include "sb_run.h"
-
-enum { WORDS_MAX = 16, OUTPUT_SIZE = 1 << 16 };
-
-static char s_output[OUTPUT_SIZE];     /* standard output of the last run */
-static char s_complaints[OUTPUT_SIZE]; /* standard error */
-
-static void s_read_file (FILE *file, char *text)
-{
-    rewind (file);
-    size_t size = fread (text, 1, OUTPUT_SIZE - 1, file);
-    text[size] = 0;
-    fclose (file);
-}
-
-/* Runs the command line `words` and returns its exit code. */
-static int s_run (const char *endpoint, const char *const *words)
-{
-    char *argv[WORDS_MAX + 4] = {(char *)"syncbus", (char *)"--endpoint", (char *)endpoint};
-    int argc = 3;
-    for (; words[argc - 3]; argc++)
-        argv[argc] = (char *)words[argc - 3];
-    FILE *files[2] = {tmpfile (), tmpfile ()};
-    int kept[2] = {dup (1), dup (2)};
-    fflush (stdout);
-    for (int i = 0; i < 2; i++)
-        dup2 (fileno (files[i]), i + 1);
-    int code = sb_run (argc, argv);
-    fflush (stdout);
-    fflush (stderr);
-    for (int i = 0; i < 2; i++) {
-        dup2 (kept[i], i + 1);
-        close (kept[i]);
-    }
-    s_read_file (files[0], s_output);
-    s_read_file (files[1], s_complaints);
-    return code;
-}
-
-#define RUN(endpoint, ...) s_run (endpoint, (const char *[]){__VA_ARGS__, NULL})
 
 /* What the last request was, and what is answered to all. */
 typedef struct {
@@ -85,26 +47,26 @@ Test (run, done_is_0_and_the_request_is_whole)
 {
     stage_t stage = {.reply = {.code = SB_REASON_NONE, .message = sb_text ("paused")}};
     fake_broker_t *broker = fake_broker_new (s_answer, &stage);
-    int code = RUN (fake_broker_endpoint (broker), "send-command", "trainer", "go", "n=3", "w=0.1", "t=text:4",
-                    "--reason", "why not", "--issuer", "alice", "--timeout", "2.5");
-    cr_expect_eq (code, 0, "%s", s_complaints);
-    cr_expect_str_eq (s_output, "paused\n");
-    cr_expect_str_eq (s_complaints, "");
+    int code = CAPTURE (fake_broker_endpoint (broker), "send-command", "trainer", "go", "n=3", "w=0.1", "t=text:4",
+                        "--reason", "why not", "--issuer", "alice", "--timeout", "2.5");
+    cr_expect_eq (code, 0, "%s", capture_complaints);
+    cr_expect_str_eq (capture_output, "paused\n");
+    cr_expect_str_eq (capture_complaints, "");
     cr_expect_str_eq (stage.command, "send_command");
     cr_expect_str_eq (stage.agent_id, "trainer");
     cr_expect_str_eq (stage.issuer, "alice");
     cr_expect_str_eq (stage.reason, "why not");
     cr_expect_eq (stage.timeout_ms, 2500);
     cr_expect_str_eq (stage.parameters, "command:5 n:2 w:1 t:5 ");
-    RUN (fake_broker_endpoint (broker), "status");
+    CAPTURE (fake_broker_endpoint (broker), "status");
     cr_expect_not_null (strchr (stage.issuer, '@'), "user@host by default, not %s", stage.issuer);
     unsetenv ("USER");
-    RUN (fake_broker_endpoint (broker), "status");
+    CAPTURE (fake_broker_endpoint (broker), "status");
     cr_expect_neq (strncmp (stage.issuer, "unknown", 7), 0, "%s", stage.issuer);
     cr_expect_not_null (strchr (stage.issuer, '@'), "%s", stage.issuer);
     cr_expect_neq (stage.issuer[0], '@', "%s", stage.issuer);
     setenv ("USER", "bob", 1);
-    RUN (fake_broker_endpoint (broker), "status");
+    CAPTURE (fake_broker_endpoint (broker), "status");
     cr_expect_eq (strncmp (stage.issuer, "bob@", 4), 0, "%s", stage.issuer);
     fake_broker_destroy (&broker);
 }
@@ -113,44 +75,45 @@ Test (run, refused_is_1_with_name_and_text)
 {
     stage_t stage = {.reply = {.code = SB_REASON_UNKNOWN_AGENT}};
     fake_broker_t *broker = fake_broker_new (s_answer, &stage);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "pause_agent", "nobody"), 1);
-    cr_expect_str_eq (s_complaints, "syncbus: UNKNOWN_AGENT: no agent of that id is known: see syncbus list_agents\n");
-    cr_expect_str_eq (s_output, "");
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "pause_agent", "nobody", "--json"), 1);
-    cr_expect_not_null (strstr (s_output, "\"code\":\"UNKNOWN_AGENT\""));
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "pause_agent", "nobody"), 1);
+    cr_expect_str_eq (capture_complaints,
+                      "syncbus: UNKNOWN_AGENT: no agent of that id is known: see syncbus list_agents\n");
+    cr_expect_str_eq (capture_output, "");
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "pause_agent", "nobody", "--json"), 1);
+    cr_expect_not_null (strstr (capture_output, "\"code\":\"UNKNOWN_AGENT\""));
     fake_broker_destroy (&broker);
 }
 
 Test (run, nonsense_is_2)
 {
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "pause_agent"), 2);
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "stauts"), 2);
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "status", "--timeout", "0"), 2);
-    cr_expect_eq (RUN ("nowhere", "status"), 2);
-    cr_expect_not_null (strstr (s_complaints, "tcp://HOST:PORT"));
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "help", "stauts"), 2);
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "sub", "a b"), 2);
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "pub", "notes", "x=1"), 2, "no --agent");
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "pub", "--agent", "me", "notes", "x"), 2);
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "complete", "9", "syncbus"), 2);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "pause_agent"), 2);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "stauts"), 2);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "status", "--timeout", "0"), 2);
+    cr_expect_eq (CAPTURE ("nowhere", "status"), 2);
+    cr_expect_not_null (strstr (capture_complaints, "tcp://HOST:PORT"));
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "help", "stauts"), 2);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "sub", "a b"), 2);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "pub", "notes", "x=1"), 2, "no --agent");
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "pub", "--agent", "me", "notes", "x"), 2);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "complete", "9", "syncbus"), 2);
 }
 
 Test (run, no_broker_is_3_and_names_the_endpoint)
 {
     static const char sentence[] = "syncbus: no broker at tcp://127.0.0.1:1: is syncbusd running?\n";
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "status", "--timeout", "0.1"), 3);
-    cr_expect_str_eq (s_complaints, sentence);
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "emergency_stop", "--timeout", "0.1"), 3);
-    cr_expect_str_eq (s_complaints, sentence);
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "top", "--plain", "--timeout", "0.1"), 3);
-    cr_expect_str_eq (s_complaints, sentence);
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "list_agents", "--timeout", "0.1"), 3);
-    cr_expect_eq (RUN ("x", "sub", "--publish-endpoint", "tcp://127.0.0.1:1", "--timeout", "0.1"), 3);
-    cr_expect_str_eq (s_complaints, sentence);
-    cr_expect_eq (
-        RUN ("x", "pub", "--agent", "me", "a", "b=1", "--ingress-endpoint", "tcp://127.0.0.1:1", "--timeout", "0.1"),
-        3);
-    cr_expect_str_eq (s_complaints, sentence);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "status", "--timeout", "0.1"), 3);
+    cr_expect_str_eq (capture_complaints, sentence);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "emergency_stop", "--timeout", "0.1"), 3);
+    cr_expect_str_eq (capture_complaints, sentence);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "top", "--plain", "--timeout", "0.1"), 3);
+    cr_expect_str_eq (capture_complaints, sentence);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "list_agents", "--timeout", "0.1"), 3);
+    cr_expect_eq (CAPTURE ("x", "sub", "--publish-endpoint", "tcp://127.0.0.1:1", "--timeout", "0.1"), 3);
+    cr_expect_str_eq (capture_complaints, sentence);
+    cr_expect_eq (CAPTURE ("x", "pub", "--agent", "me", "a", "b=1", "--ingress-endpoint", "tcp://127.0.0.1:1",
+                           "--timeout", "0.1"),
+                  3);
+    cr_expect_str_eq (capture_complaints, sentence);
 }
 
 Test (run, a_closed_port_is_not_waited_for_unless_timeout_says_so)
@@ -165,15 +128,15 @@ Test (run, a_closed_port_is_not_waited_for_unless_timeout_says_so)
     };
     for (size_t i = 0; i < sizeof (rows) / sizeof (rows[0]); i++) {
         int64_t begin_ms = zclock_mono ();
-        cr_expect_eq (s_run ("tcp://127.0.0.1:1", rows[i]), 3, "%s", rows[i][0]);
-        cr_expect_str_eq (s_complaints, "syncbus: no broker at tcp://127.0.0.1:1: is syncbusd running?\n");
+        cr_expect_eq (capture_run ("tcp://127.0.0.1:1", rows[i]), 3, "%s", rows[i][0]);
+        cr_expect_str_eq (capture_complaints, "syncbus: no broker at tcp://127.0.0.1:1: is syncbusd running?\n");
         cr_expect_lt (zclock_mono () - begin_ms, 3000, "%s", rows[i][0]);
     }
     int64_t begin_ms = zclock_mono ();
-    cr_expect_eq (RUN ("ipc:///nowhere/at/all", "status"), 3);
+    cr_expect_eq (CAPTURE ("ipc:///nowhere/at/all", "status"), 3);
     cr_expect_lt (zclock_mono () - begin_ms, 3000);
     begin_ms = zclock_mono ();
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "status", "--timeout", "1.5"), 3);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "status", "--timeout", "1.5"), 3);
     cr_expect_geq (zclock_mono () - begin_ms, 1500);
 }
 
@@ -181,8 +144,8 @@ Test (run, silence_is_3_and_is_told_from_no_broker)
 {
     stage_t stage = {.reply = {.code = SB_REASON_LIMIT}};
     fake_broker_t *broker = fake_broker_new (s_answer, &stage);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "status", "--timeout", "0.05"), 3);
-    cr_expect_not_null (strstr (s_complaints, "did not answer in time"));
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "status", "--timeout", "0.05"), 3);
+    cr_expect_not_null (strstr (capture_complaints, "did not answer in time"));
     fake_broker_destroy (&broker);
 }
 
@@ -191,8 +154,8 @@ Test (run, another_commands_reply_is_not_taken)
     stage_t stage = {.reply = {.code = SB_REASON_NONE, .message = sb_text ("mine")}};
     fake_broker_t *broker = fake_broker_new (s_answer, &stage);
     fake_broker_set_noise (broker, true, false);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "resume_agent", "x"), 0);
-    cr_expect_str_eq (s_output, "mine\n");
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "resume_agent", "x"), 0);
+    cr_expect_str_eq (capture_output, "mine\n");
     fake_broker_destroy (&broker);
 }
 
@@ -201,8 +164,8 @@ Test (run, garbage_for_an_answer_is_3)
     stage_t stage = {.reply = {.code = SB_REASON_NONE}};
     fake_broker_t *broker = fake_broker_new (s_answer, &stage);
     fake_broker_set_noise (broker, false, true);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "status"), 3);
-    cr_expect_not_null (strstr (s_complaints, "no command endpoint of SyncBus"));
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "status"), 3);
+    cr_expect_not_null (strstr (capture_complaints, "no command endpoint of SyncBus"));
     fake_broker_destroy (&broker);
 }
 
@@ -231,29 +194,29 @@ static void s_answer_pages (void *context, const sb_command_request_t *request, 
 Test (run, all_pages_are_fetched_unless_limited)
 {
     fake_broker_t *broker = fake_broker_new (s_answer_pages, NULL);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "notes"), 0);
-    cr_expect_str_eq (s_output, "topic      field  value  quality  changed\n"
-                                "notes.me.  a      0      OK       -\n"
-                                "notes.me.  b      1      OK       -\n"
-                                "notes.me.  c      2      OK       -\n");
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "notes", "--limit", "1"), 0);
-    cr_expect_null (strstr (s_output, " b "));
-    cr_expect_str_eq (s_complaints, "there is more: add --cursor 1\n");
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "--cursor", "1"), 0);
-    cr_expect_null (strstr (s_output, " a "));
-    cr_expect_not_null (strstr (s_output, " c "));
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "get", "notes"), 0);
+    cr_expect_str_eq (capture_output, "topic      field  value  quality  changed\n"
+                                      "notes.me.  a      0      OK       -\n"
+                                      "notes.me.  b      1      OK       -\n"
+                                      "notes.me.  c      2      OK       -\n");
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "get", "notes", "--limit", "1"), 0);
+    cr_expect_null (strstr (capture_output, " b "));
+    cr_expect_str_eq (capture_complaints, "there is more: add --cursor 1\n");
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "get", "--cursor", "1"), 0);
+    cr_expect_null (strstr (capture_output, " a "));
+    cr_expect_not_null (strstr (capture_output, " c "));
     fake_broker_destroy (&broker);
 }
 
 Test (run, json_is_one_stable_document)
 {
     fake_broker_t *broker = fake_broker_new (s_answer_pages, NULL);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "--cursor", "2", "--json"), 0);
-    char *id = strstr (s_output, "\"command_id\":\"");
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "get", "--cursor", "2", "--json"), 0);
+    char *id = strstr (capture_output, "\"command_id\":\"");
     cr_assert_not_null (id);
     memmove (id + 14, strchr (id + 14, '"'), strlen (strchr (id + 14, '"')) + 1);
     cr_expect_str_eq (
-        s_output,
+        capture_output,
         "{\"command\":\"get_state\",\"code\":\"NONE\",\"message\":\"\",\"command_id\":\"\",\"sequence\":0,"
         "\"stream_id\":0,\"epoch\":0,\"records\":[],\"fields\":[{\"topic\":\"notes.me.\",\"category\":\"notes\","
         "\"agent_id\":\"me\",\"subject\":\"\",\"name\":\"c\",\"value\":2,\"sequence\":0,\"changed_unix_ns\":\"0\","
@@ -285,11 +248,11 @@ Test (run, a_field_that_is_a_time_is_shown_as_one)
 {
     bool has_fields = true;
     fake_broker_t *broker = fake_broker_new (s_answer_times, &has_fields);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "notes"), 0);
-    cr_expect_not_null (strstr (s_output, " 2023-11-14 22:13:20.000Z "), "%s", s_output);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "notes", "--json"), 0);
-    cr_expect_not_null (strstr (s_output, "\"value\":\"1700000000000000000\""), "%s", s_output);
-    cr_expect_not_null (strstr (s_output, "\"value\":1.0,"), "%s", s_output);
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "get", "notes"), 0);
+    cr_expect_not_null (strstr (capture_output, " 2023-11-14 22:13:20.000Z "), "%s", capture_output);
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "get", "notes", "--json"), 0);
+    cr_expect_not_null (strstr (capture_output, "\"value\":\"1700000000000000000\""), "%s", capture_output);
+    cr_expect_not_null (strstr (capture_output, "\"value\":1.0,"), "%s", capture_output);
     fake_broker_destroy (&broker);
 }
 
@@ -297,12 +260,12 @@ Test (run, nothing_held_is_said_and_is_no_failure)
 {
     bool has_fields = false;
     fake_broker_t *broker = fake_broker_new (s_answer_times, &has_fields);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "nocat"), 0);
-    cr_expect_str_eq (s_output, "");
-    cr_expect_str_eq (s_complaints, "syncbus: nothing held in category nocat\n");
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "get", "nocat", "me", "--json"), 0);
-    cr_expect_eq (s_output[0], '{');
-    cr_expect_str_eq (s_complaints, "syncbus: nothing held in category nocat, agent me\n");
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "get", "nocat"), 0);
+    cr_expect_str_eq (capture_output, "");
+    cr_expect_str_eq (capture_complaints, "syncbus: nothing held in category nocat\n");
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "get", "nocat", "me", "--json"), 0);
+    cr_expect_eq (capture_output[0], '{');
+    cr_expect_str_eq (capture_complaints, "syncbus: nothing held in category nocat, agent me\n");
     fake_broker_destroy (&broker);
 }
 
@@ -374,14 +337,14 @@ Test (stop, waits_for_receipts_and_names_everybody)
 {
     stop_stage_t stage = {.is_durable = true, .confirm_at = 3};
     fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop"), 0);
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "emergency-stop"), 0);
     cr_expect_eq (stage.status_count, 3);
-    cr_expect_str_eq (s_output, "EMERGENCY STOP in force, epoch 3; 2 agents told\n"
-                                "durable: it survives a restart of the broker\n"
-                                "confirmed (2): quick, slow\n"
-                                "not connected, told when they register (1): away\n"
-                                "to lift it: syncbus emergency-clear --latch-epoch 3 --reason WHY\n");
-    cr_expect_str_eq (s_complaints, "");
+    cr_expect_str_eq (capture_output, "EMERGENCY STOP in force, epoch 3; 2 agents told\n"
+                                      "durable: it survives a restart of the broker\n"
+                                      "confirmed (2): quick, slow\n"
+                                      "not connected, told when they register (1): away\n"
+                                      "to lift it: syncbus emergency-clear --latch-epoch 3 --reason WHY\n");
+    cr_expect_str_eq (capture_complaints, "");
     fake_broker_destroy (&broker);
 }
 
@@ -389,13 +352,13 @@ Test (stop, who_does_not_confirm_is_named_and_it_is_no_failure)
 {
     stop_stage_t stage = {.is_durable = true, .confirm_at = 1000};
     fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop", "--timeout", "0.3"), 0);
-    cr_expect_not_null (strstr (s_output, "confirmed (1): quick\n"));
-    cr_expect_not_null (strstr (s_output, "NOT CONFIRMED (1): slow (DELIVERED)\n"));
-    cr_expect_not_null (strstr (s_complaints, "the stop is in force"));
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop", "--timeout", "0.3", "--json"), 0);
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "emergency-stop", "--timeout", "0.3"), 0);
+    cr_expect_not_null (strstr (capture_output, "confirmed (1): quick\n"));
+    cr_expect_not_null (strstr (capture_output, "NOT CONFIRMED (1): slow (DELIVERED)\n"));
+    cr_expect_not_null (strstr (capture_complaints, "the stop is in force"));
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "emergency-stop", "--timeout", "0.3", "--json"), 0);
     cr_expect_not_null (
-        strstr (s_output, "\"confirmed\":[\"quick\"],\"not_confirmed\":[\"slow\"],\"not_connected\":[\"away\"]"));
+        strstr (capture_output, "\"confirmed\":[\"quick\"],\"not_confirmed\":[\"slow\"],\"not_connected\":[\"away\"]"));
     fake_broker_destroy (&broker);
 }
 
@@ -403,9 +366,9 @@ Test (stop, that_is_not_durable_is_loud)
 {
     stop_stage_t stage = {.is_durable = false, .confirm_at = 0};
     fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop"), 0);
-    cr_expect_not_null (strstr (s_output, "NOT DURABLE"));
-    cr_expect_not_null (strstr (s_complaints, "WARNING"));
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "emergency-stop"), 0);
+    cr_expect_not_null (strstr (capture_output, "NOT DURABLE"));
+    cr_expect_not_null (strstr (capture_complaints, "WARNING"));
     fake_broker_destroy (&broker);
 }
 
@@ -413,7 +376,7 @@ Test (stop, that_was_lifted_meanwhile_is_1)
 {
     stop_stage_t stage = {.is_durable = true, .is_lifted = true};
     fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
-    cr_expect_eq (RUN (fake_broker_endpoint (broker), "emergency-stop"), 1);
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "emergency-stop"), 1);
     fake_broker_destroy (&broker);
 }
 
@@ -502,17 +465,18 @@ Test (events, followed_have_no_hole_and_no_repeat, .timeout = 20)
     fake_broker_t *broker = fake_broker_new (s_answer_follow, &stage);
     pthread_create (&publisher, NULL, s_publish_follow, &stage);
     cr_expect_eq (
-        RUN (fake_broker_endpoint (broker), "events", "--follow", "--json", "--publish-endpoint", stage.endpoint), 0);
-    char *place = s_output;
+        CAPTURE (fake_broker_endpoint (broker), "events", "--follow", "--json", "--publish-endpoint", stage.endpoint),
+        0);
+    char *place = capture_output;
     for (uint64_t sequence = 1; sequence <= 8; sequence++) {
         char member[64];
         snprintf (member, sizeof (member), "\"category_sequence\":%d,", (int)sequence);
         place = strstr (place, "\"category_sequence\"");
         cr_assert (place && strncmp (place, member, strlen (member)) == 0, "%d is not next in:\n%s", (int)sequence,
-                   s_output);
+                   capture_output);
         place++;
     }
-    cr_expect_null (strstr (place, "\"category_sequence\""), "%s", s_output);
+    cr_expect_null (strstr (place, "\"category_sequence\""), "%s", capture_output);
     pthread_join (publisher, NULL);
     zsock_destroy (&stage.publisher);
     fake_broker_destroy (&broker);
@@ -523,16 +487,16 @@ Test (stop, that_is_lifted_is_told_in_sentences)
     stop_stage_t stage = {.is_durable = true};
     fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
     const char *endpoint = fake_broker_endpoint (broker);
-    cr_expect_eq (RUN (endpoint, "emergency-clear", "--latch-epoch", "3", "--reason", "mended"), 0);
-    cr_expect_str_eq (s_output, "emergency stop LIFTED, epoch 4; 2 agents told\n"
-                                "durable: a restart of the broker does not bring it back\n"
-                                "paused agents stay paused: see syncbus list-agents\n");
-    cr_expect_str_eq (s_complaints, "");
+    cr_expect_eq (CAPTURE (endpoint, "emergency-clear", "--latch-epoch", "3", "--reason", "mended"), 0);
+    cr_expect_str_eq (capture_output, "emergency stop LIFTED, epoch 4; 2 agents told\n"
+                                      "durable: a restart of the broker does not bring it back\n"
+                                      "paused agents stay paused: see syncbus list-agents\n");
+    cr_expect_str_eq (capture_complaints, "");
     stage.is_durable = false;
-    cr_expect_eq (RUN (endpoint, "emergency-clear", "--latch-epoch", "3", "--reason", "mended"), 0);
-    cr_expect_not_null (strstr (s_complaints, "WARNING"));
-    cr_expect_eq (RUN (endpoint, "emergency-clear", "--latch-epoch", "3", "--reason", "mended", "--json"), 0);
-    cr_expect_eq (s_output[0], '{');
+    cr_expect_eq (CAPTURE (endpoint, "emergency-clear", "--latch-epoch", "3", "--reason", "mended"), 0);
+    cr_expect_not_null (strstr (capture_complaints, "WARNING"));
+    cr_expect_eq (CAPTURE (endpoint, "emergency-clear", "--latch-epoch", "3", "--reason", "mended", "--json"), 0);
+    cr_expect_eq (capture_output[0], '{');
     fake_broker_destroy (&broker);
 }
 
@@ -542,40 +506,42 @@ Test (run, list_agents_is_a_grid_however_it_is_asked_and_names_the_stop)
     fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
     const char *endpoint = fake_broker_endpoint (broker);
     for (int is_limited = 0; is_limited < 2; is_limited++) {
-        cr_expect_eq (is_limited ? RUN (endpoint, "list-agents", "--limit", "3") : RUN (endpoint, "list-agents"), 0);
-        cr_expect_eq (strncmp (s_output, "EMERGENCY STOP in force, epoch 3, by ", 37), 0, "%s", s_output);
-        cr_expect_not_null (strstr (s_output, "\nAGENT "), "%s", s_output);
-        cr_expect_null (strstr (s_output, "RATE"), "%s", s_output);
+        cr_expect_eq (
+            is_limited ? CAPTURE (endpoint, "list-agents", "--limit", "3") : CAPTURE (endpoint, "list-agents"), 0);
+        cr_expect_eq (strncmp (capture_output, "EMERGENCY STOP in force, epoch 3, by ", 37), 0, "%s", capture_output);
+        cr_expect_not_null (strstr (capture_output, "\nAGENT "), "%s", capture_output);
+        cr_expect_null (strstr (capture_output, "RATE"), "%s", capture_output);
     }
     stage.is_lifted = true;
-    cr_expect_eq (RUN (endpoint, "list-agents"), 0);
-    cr_expect_eq (strncmp (s_output, "AGENT ", 6), 0, "%s", s_output);
+    cr_expect_eq (CAPTURE (endpoint, "list-agents"), 0);
+    cr_expect_eq (strncmp (capture_output, "AGENT ", 6), 0, "%s", capture_output);
     fake_broker_destroy (&broker);
 }
 
 Test (help, operands_are_written_alike_and_a_number_without_unit_has_none)
 {
-    RUN ("x", "help", "history");
-    cr_expect_not_null (strstr (s_output, "syncbus history CATEGORY ["), "%s", s_output);
-    RUN ("x", "help", "get");
-    cr_expect_not_null (strstr (s_output, "syncbus get_state [CATEGORY] [AGENT] [SUBJECT]"), "%s", s_output);
-    RUN ("x", "help", "status");
-    cr_expect_null (strstr (s_output, ", 1\n"), "%s", s_output);
+    CAPTURE ("x", "help", "history");
+    cr_expect_not_null (strstr (capture_output, "syncbus history CATEGORY ["), "%s", capture_output);
+    CAPTURE ("x", "help", "get");
+    cr_expect_not_null (strstr (capture_output, "syncbus get_state [CATEGORY] [AGENT] [SUBJECT]"), "%s",
+                        capture_output);
+    CAPTURE ("x", "help", "status");
+    cr_expect_null (strstr (capture_output, ", 1\n"), "%s", capture_output);
 }
 
 Test (help, every_command_has_its_page)
 {
     const sb_catalog_command_t *command;
-    cr_expect_eq (RUN ("x", "help"), 0);
+    cr_expect_eq (CAPTURE ("x", "help"), 0);
     for (uint32_t i = 0; (command = sb_catalog_command_at (i)) != NULL; i++) {
-        cr_expect_eq (RUN ("x", "help", command->name), 0);
-        cr_expect_eq (strncmp (s_output, command->name, strlen (command->name)), 0);
+        cr_expect_eq (CAPTURE ("x", "help", command->name), 0);
+        cr_expect_eq (strncmp (capture_output, command->name, strlen (command->name)), 0);
         /* What follows `complete` are somebody else's words. */
         if (strcmp (command->name, "complete") != 0)
-            cr_expect_eq (RUN ("x", command->name, "--help"), 0);
+            cr_expect_eq (CAPTURE ("x", command->name, "--help"), 0);
     }
-    cr_expect_eq (RUN ("x", "--version"), 0);
-    cr_expect_eq (strncmp (s_output, "syncbus ", 8), 0);
+    cr_expect_eq (CAPTURE ("x", "--version"), 0);
+    cr_expect_eq (strncmp (capture_output, "syncbus ", 8), 0);
 }
 
 /* True when a line of the output is exactly `text`. */
@@ -583,7 +549,7 @@ static bool s_has_line (const char *text)
 {
     char line[128];
     snprintf (line, sizeof (line), "\n%s\n", text);
-    return strncmp (s_output, line + 1, strlen (line) - 1) == 0 || strstr (s_output, line);
+    return strncmp (capture_output, line + 1, strlen (line) - 1) == 0 || strstr (capture_output, line);
 }
 
 Test (complete, offers_every_row_of_the_tables)
@@ -592,11 +558,11 @@ Test (complete, offers_every_row_of_the_tables)
     const sb_catalog_parameter_t *row;
     uint32_t count;
     const sb_catalog_option_t *options = sb_catalog_options (&count);
-    RUN ("tcp://127.0.0.1:1", "complete", "1", "syncbus");
+    CAPTURE ("tcp://127.0.0.1:1", "complete", "1", "syncbus");
     for (uint32_t i = 0; (command = sb_catalog_command_at (i)) != NULL; i++)
         cr_expect (s_has_line (command->name) || strcmp (command->name, "complete") == 0, "%s", command->name);
     for (uint32_t i = 0; (command = sb_catalog_command_at (i)) != NULL; i++) {
-        RUN ("tcp://127.0.0.1:1", "complete", "2", "syncbus", command->name, "-");
+        CAPTURE ("tcp://127.0.0.1:1", "complete", "2", "syncbus", command->name, "-");
         for (uint32_t j = 0; j < count; j++) {
             char text[64];
             snprintf (text, sizeof (text), "--%s", options[j].name);
@@ -606,7 +572,7 @@ Test (complete, offers_every_row_of_the_tables)
         }
         if (command->is_local)
             continue;
-        RUN ("tcp://127.0.0.1:1", "complete", "3", "syncbus", command->name, command->needs_agent ? "x" : "--json");
+        CAPTURE ("tcp://127.0.0.1:1", "complete", "3", "syncbus", command->name, command->needs_agent ? "x" : "--json");
         for (uint32_t j = 0; (row = sb_catalog_parameter_at (command, j)) != NULL; j++) {
             char text[64];
             snprintf (text, sizeof (text), "%s=", row->name);
@@ -619,13 +585,13 @@ Test (complete, agents_come_from_the_broker_and_their_lack_is_silent)
 {
     stop_stage_t stage = {.is_durable = true};
     fake_broker_t *broker = fake_broker_new (s_answer_stop, &stage);
-    RUN (fake_broker_endpoint (broker), "complete", "2", "syncbus", "pause-agent", "");
-    cr_expect_str_eq (s_output, "quick\nslow\naway\n");
-    RUN ("tcp://127.0.0.1:1", "complete", "4", "syncbus", "--endpoint", fake_broker_endpoint (broker), "pause-agent",
-         "s");
-    cr_expect_str_eq (s_output, "slow\n");
-    cr_expect_eq (RUN ("tcp://127.0.0.1:1", "complete", "2", "syncbus", "pause-agent", ""), 0);
-    cr_expect_str_eq (s_output, "");
-    cr_expect_str_eq (s_complaints, "");
+    CAPTURE (fake_broker_endpoint (broker), "complete", "2", "syncbus", "pause-agent", "");
+    cr_expect_str_eq (capture_output, "quick\nslow\naway\n");
+    CAPTURE ("tcp://127.0.0.1:1", "complete", "4", "syncbus", "--endpoint", fake_broker_endpoint (broker),
+             "pause-agent", "s");
+    cr_expect_str_eq (capture_output, "slow\n");
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "complete", "2", "syncbus", "pause-agent", ""), 0);
+    cr_expect_str_eq (capture_output, "");
+    cr_expect_str_eq (capture_complaints, "");
     fake_broker_destroy (&broker);
 }
