@@ -312,7 +312,7 @@ Test (faults, message_without_a_known_body)
     s_field (unknown, 500, "x", 1);
     s_expect_malformed (unknown);
     octets_t *reserved = s_octets ();
-    s_field (reserved, 11, "", 0);
+    s_field (reserved, 13, "", 0);
     s_expect_malformed (reserved);
 }
 
@@ -508,6 +508,24 @@ Test (faults, publication_frames)
     cr_expect_eq (s_publication ("a.b.\0\x0a", 6), SB_REASON_MALFORMED);
     cr_expect_eq (s_publication ("a.b.\0\x40\x09", 7), SB_REASON_MALFORMED); /* quality 9 */
     cr_expect_eq (s_publication ("a.b.\0\x48\x63", 7), SB_REASON_MALFORMED); /* cause 99 */
+    cr_expect_eq (s_publication ("a.b.\0\x48\x09", 7), SB_REASON_NONE);      /* cause EXPIRED */
+    cr_expect_eq (s_publication ("a.b.\0\x48\x0a", 7), SB_REASON_MALFORMED); /* cause SNAPSHOT */
+}
+
+Test (faults, conflated_topics)
+{
+    cr_expect_eq (s_publication ("~conflated.100.a.b.\0", 20), SB_REASON_NONE);
+    cr_expect_eq (s_publication ("~conflated.60000._event.b.X\0", 28), SB_REASON_NONE);
+    cr_expect_eq (s_publication ("~conflated.100.a.b\0", 19), SB_REASON_MALFORMED);
+    cr_expect_eq (s_publication ("~conflated.100.\0", 16), SB_REASON_MALFORMED);
+    cr_expect_eq (s_publication ("~conflated.9.a.b.\0", 18), SB_REASON_MALFORMED);
+    cr_expect_eq (s_publication ("~conflated.100.a.\xff.\0", 21), SB_REASON_MALFORMED);
+}
+
+Test (faults, conflated_range_that_ends_before_it_begins)
+{
+    cr_expect_eq (s_publication ("a.b.\0\x28\x05\x58\x05", 9), SB_REASON_NONE); /* 5 to 5 */
+    cr_expect_eq (s_publication ("a.b.\0\x28\x05\x58\x06", 9), SB_REASON_MALFORMED);
 }
 
 Test (faults, topic_longer_than_any)

@@ -216,3 +216,45 @@ Test (names, utf8_edges)
     };
     CHECK (sb_text_is_utf8, rows);
 }
+
+static bool s_is_conflated (const char *text, uint32_t interval_ms, const char *rest)
+{
+    uint32_t found_ms = 0;
+    sb_text_t found = {NULL, 0};
+    return sb_conflated_split (sb_text (text), &found_ms, &found) && found_ms == interval_ms &&
+           sb_text_equal (found, sb_text (rest));
+}
+
+static bool s_is_refused (const char *text)
+{
+    uint32_t interval_ms;
+    sb_text_t rest;
+    return !sb_conflated_split (sb_text (text), &interval_ms, &rest);
+}
+
+Test (names, conflated_prefix_is_its_interval_and_the_rest)
+{
+    cr_expect (s_is_conflated ("~conflated.10.market_data.", 10, "market_data."));
+    cr_expect (s_is_conflated ("~conflated.60000.a.b.c", 60000, "a.b.c"));
+    cr_expect (s_is_conflated ("~conflated.100.", 100, ""));
+    cr_expect (s_is_conflated ("~conflated.100..", 100, "."));
+}
+
+Test (names, conflated_interval_out_of_range_or_spelled_otherwise)
+{
+    const char *const wrong[] = {"",
+                                 "~conflated.",
+                                 "~conflated.100",
+                                 "~conflated..a",
+                                 "~conflated.9.a",
+                                 "~conflated.60001.a",
+                                 "~conflated.4294967396.a",
+                                 "~conflated.0100.a",
+                                 "~conflated.+100.a",
+                                 "~conflated.1 0.a",
+                                 "~conflated.100a.a",
+                                 "conflated.100.a",
+                                 "~Conflated.100.a"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        cr_expect (s_is_refused (wrong[i]), "%s", wrong[i]);
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * Samples of every message, see samples.h. A message is filled by walking its descriptor; strings whose
- * syntax is checked get a fitting text by their field's name. Memory for the walk is never freed one by one:
+ * syntax or range is checked get a fitting one by their field's name. Memory for the walk is never freed one by one:
  * it lives in an arena of its own.
  */
 #include "samples.h"
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 typedef struct {
     sb_arena_t *arena;
@@ -50,10 +51,14 @@ static void s_put (filler_t *self, const ProtobufCFieldDescriptor *field, void *
     switch (field->type) {
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_FIXED64:
         *(uint64_t *)where = (UINT64_C (1) << 40) + ++self->counter;
+        if (strcmp (field->name, "first_topic_sequence") == 0) /* not beyond topic_sequence */
+            *(uint64_t *)where -= UINT64_C (1) << 39;
         return;
     case PROTOBUF_C_TYPE_UINT32:
-        *(uint32_t *)where = 1000 + ++self->counter;
+    case PROTOBUF_C_TYPE_FIXED32:
+        *(uint32_t *)where = strcmp (field->name, "credit") == 0 ? ++self->counter % 64 + 1 : 1000 + ++self->counter;
         return;
     case PROTOBUF_C_TYPE_SINT32:
         *(int32_t *)where = -(int32_t)(++self->counter % 60) - 1;
@@ -66,7 +71,8 @@ static void s_put (filler_t *self, const ProtobufCFieldDescriptor *field, void *
         return;
     case PROTOBUF_C_TYPE_ENUM: {
         const ProtobufCEnumDescriptor *numbers = field->descriptor;
-        *(int *)where = numbers->values[++self->counter % numbers->n_values].value;
+        unsigned count = numbers->n_values - (strcmp (field->name, "cause") == 0); /* the last is never on the wire */
+        *(int *)where = numbers->values[++self->counter % count].value;
         return;
     }
     case PROTOBUF_C_TYPE_STRING:
@@ -97,7 +103,9 @@ static size_t s_repeat_count (const ProtobufCFieldDescriptor *field)
     if (field->type != PROTOBUF_C_TYPE_MESSAGE)
         return 3;
     const char *name = ((const ProtobufCMessageDescriptor *)field->descriptor)->short_name;
-    return strcmp (name, "Change") == 0 || strcmp (name, "Parameter") == 0 ? 12 : 2;
+    bool has_value =
+        strcmp (name, "Change") == 0 || strcmp (name, "Parameter") == 0 || strcmp (name, "SnapshotField") == 0;
+    return has_value ? 12 : 2;
 }
 
 static void s_fill_field (filler_t *self, const ProtobufCFieldDescriptor *field, void *message, uint32_t choice)
@@ -128,6 +136,15 @@ static uint32_t s_oneof_count (const ProtobufCMessageDescriptor *descriptor)
     return count;
 }
 
+/* A chunk's body is a message of its own, and its checksum that of the body. */
+static void s_fill_chunk (filler_t *self, Syncbus__V1__SnapshotChunk *chunk)
+{
+    ProtobufCMessage *topics = s_message (self, &syncbus__v1__snapshot_topics__descriptor, 0);
+    chunk->body.data = sb_arena_take (self->arena, protobuf_c_message_get_packed_size (topics));
+    chunk->body.len = protobuf_c_message_pack (topics, chunk->body.data);
+    chunk->checksum = (uint32_t)crc32 (0, chunk->body.data, (uInt)chunk->body.len);
+}
+
 static ProtobufCMessage *s_message (filler_t *self, const ProtobufCMessageDescriptor *descriptor, uint32_t choice)
 {
     ProtobufCMessage *message = sb_arena_take (self->arena, descriptor->sizeof_message);
@@ -141,6 +158,8 @@ static ProtobufCMessage *s_message (filler_t *self, const ProtobufCMessageDescri
         if (is_oneof ? kind++ == choice % kinds : self->is_full)
             s_fill_field (self, field, message, choice / (kinds ? kinds : 1) + i);
     }
+    if (self->is_full && descriptor == &syncbus__v1__snapshot_chunk__descriptor)
+        s_fill_chunk (self, (Syncbus__V1__SnapshotChunk *)message);
     return message;
 }
 
