@@ -57,6 +57,7 @@ static bool s_make_pools (sb_core_t *self)
     self->heap = sb_memory_take (memory, agents * sizeof *self->heap);
     self->notes = sb_memory_take (memory, SB_NOTES_MAX * sizeof *self->notes);
     return self->heap && self->notes && sb_scratch_init (&self->scratch, memory) &&
+           sb_snapshot_init (self, config->max_agents) &&
            sb_pool_init (&self->agents, memory, sizeof (sb_agent_record_t), AGENTS_SLAB_LOG2, agents) &&
            sb_pool_init (&self->categories, memory, sizeof (sb_category_t), CATEGORIES_SLAB_LOG2,
                          config->max_categories + 1) &&
@@ -122,6 +123,7 @@ void sb_core_destroy (sb_core_t **self_p)
     sb_control_destroy (self);
     sb_conflation_fini (self);
     sb_expiry_fini (self);
+    sb_snapshot_fini (self);
     s_release_records (self);
     sb_pool_fini (&self->agents);
     sb_pool_fini (&self->categories);

@@ -72,14 +72,20 @@ typedef struct {
 /* One field of a topic; also, before it is applied, one field of a staged replacement. */
 typedef struct {
     char *name;              /* in core->values */
-    uint64_t sequence;       /* of the publication that last changed it */
+    uint64_t sequence;       /* of the publication that named it last */
     int64_t changed_unix_ns; /* when that was */
+    uint64_t delta_sequence; /* the delta that this publication told; 0: the broker's */
+    uint64_t instance_id;    /* whose delta */
+    int64_t event_unix_ns;   /* by the delta's word; 0: not said */
+    int64_t origin_unix_ns;  /* the same */
     sb_stored_value_t value; /* what it is */
     uint32_t topic;          /* slot; 0 in a slot that is free or staged */
     uint32_t next;           /* in the topic's list, or in the stage's */
     uint32_t previous;       /* in the topic's list; the topic of a staged field */
     uint32_t mark;           /* the agent's replacement that named it last */
     uint8_t name_size;       /* octets of name */
+    uint8_t cause;           /* sb_cause_t: of that publication */
+    bool is_walked;          /* a walk may stand on it; see snapshot/walk.h */
 } sb_field_t;
 
 /* category.agent.subject: what subscribers know. Lives as long as its agent's record. */
@@ -87,6 +93,7 @@ typedef struct {
     char *text;              /* the topic, in core->values */
     uint64_t topic_sequence; /* of its last publication */
     sb_head_t head;          /* its last publication */
+    int64_t quality_since_unix_ns; /* since when its quality and cause are what they are */
     uint32_t agent;          /* slot */
     uint32_t category;       /* slot */
     uint32_t link;           /* slot of (agent, category) */
@@ -115,6 +122,9 @@ typedef struct {
     sb_head_t head;            /* category_sequence counts its publications */
     uint32_t first_watch;      /* index + 1 in core->watches; 0: none */
     uint32_t history_limit;    /* updates kept at most */
+    uint64_t history_limit_bytes; /* octets kept at most */
+    uint64_t history_limit_ns; /* how old an entry may become; SB_NEVER: as old as it likes */
+    int64_t gone_unix_ns;      /* latest broker time of the publications that are no longer kept; INT64_MIN: all are */
     uint32_t history_updates;  /* updates kept now; an entry without updates counts as one */
     uint64_t history_bytes;    /* octets kept now */
     sb_history_entry_t **ring; /* ring_capacity of them; consecutive category_sequences */
@@ -131,6 +141,7 @@ typedef struct {
     uint32_t field_count;
     uint32_t staged_count; /* fields of a replacement that is being delivered */
     sb_head_t head;        /* last publication of the agent in the category */
+    uint64_t first;        /* category_sequence of the agent's first there; 0: none yet */
 } sb_link_t;
 
 /* An interest that is neither category, agent nor topic: its head is kept by comparing. */
@@ -255,6 +266,7 @@ typedef struct sb_agent_record {
     uint32_t leave_topic;  /* slot that giving up comes to next */
 
     /* longer work, timers (core.c, timer.c) */
+    uint32_t snapshot;    /* slot of the one that is being sent to it; 0: none */
     bool in_work;         /* it is in the list of agents with work left over */
     uint32_t work_next;   /* slot, in that list */
     uint32_t heap_place;  /* index + 1 in core->heap; 0: none */
@@ -320,6 +332,8 @@ struct sb_core {
     bool tick_put_off;        /* its budget is used up: nothing more until the next */
     bool is_behind;           /* due timers were left over: being late again is no stop of the broker */
     bool health_unfinished;   /* sb_health_tick left work over */
+    bool was_hash_slice;      /* the last slice of reading was a state hash's, not a snapshot's */
+    uint32_t aging_category;  /* slot whose history is looked at next for age; 0: all were, this tick */
 
     sb_stop_latch_t latch;
     sb_snapshots_t snapshots;
@@ -456,15 +470,52 @@ sb_category_t *sb_core_find_category (const sb_core_t *self, sb_text_t name);
 sb_category_t *sb_core_next_category (const sb_core_t *self, uint32_t slot);
 uint32_t sb_core_category_slot (const sb_core_t *self, const sb_category_t *category);
 
-/* The category_sequence after which the last `last` publications that match begin: to be given as *after. */
-uint64_t sb_core_history_start (const sb_core_t *self, const sb_category_t *category, const sb_topic_filter_t *filter,
-                                uint32_t last);
+/* ---- history (history_read.c) */
 
-/* Up to `limit` publications of the category that match and have a category_sequence above *after, oldest first, in
- * scratch memory. *after becomes where to go on; false when that was the end. Bounded like sb_core_read_fields. */
-bool sb_core_read_history (sb_core_t *self, const sb_category_t *category, const sb_topic_filter_t *filter,
-                           uint64_t *after, uint32_t limit, const sb_publication_t *const **publications,
-                           uint32_t *count);
+/* Which of a category's publications are asked for; an empty text asks for all. */
+typedef struct {
+    sb_text_t agent;
+    sb_text_t subject;
+    bool is_subject_set;
+    sb_text_t prefix;      /* of the topic */
+    sb_text_t timeline;    /* an agent: events of its own and of everybody; instead of agent and subject */
+    int64_t since_unix_ns; /* INT64_MIN: any time */
+    int64_t until_unix_ns; /* before that; INT64_MAX: any time */
+    uint64_t after;        /* category_sequence: those above */
+    bool has_floor;        /* all back to a certain one is wanted, not just the last so many */
+} sb_history_filter_t;
+
+/* Where the pages stand. */
+typedef struct {
+    uint64_t after;    /* category_sequence above which to go on; while searching: up to which to look */
+    uint64_t through;  /* the last that may come */
+    uint64_t left;     /* that may still come, or are still to be found; UINT64_MAX: any number */
+    bool is_searching; /* down from the end, for where the last `left` begin */
+} sb_history_place_t;
+
+/* One page. */
+typedef struct {
+    const sb_publication_t *const *publications; /* in scratch memory, oldest first */
+    uint32_t count;
+    bool is_evicted; /* something that may have matched is no longer kept */
+} sb_history_page_t;
+
+/* A filter that lets everything through. */
+sb_history_filter_t sb_core_history_filter (void);
+
+/* Where the first page begins: above filter->after and up to `through` or the head of now; at most `last`, the last of
+ * them when is_from_end, else the first. */
+sb_history_place_t sb_core_begin_history (const sb_category_t *category, const sb_history_filter_t *filter,
+                                          uint64_t through, uint64_t last, bool is_from_end);
+
+/* The next page: up to `limit` publications (1 or more) that match, of `bytes` octets in a reply unless the first alone
+ * has more. Moves *place; false when that was the end. Looks at SB_SCAN_MAX entries: a page may be short, even empty,
+ * and not the last. */
+bool sb_core_read_history (sb_core_t *self, const sb_category_t *category, const sb_history_filter_t *filter,
+                           sb_history_place_t *place, uint32_t limit, size_t bytes, sb_history_page_t *page);
+
+/* Broker time of the oldest publication kept; 0 when none is. */
+int64_t sb_core_history_oldest_unix_ns (const sb_category_t *category);
 
 /* The head of an interest of an agent. */
 sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *interest);

@@ -205,6 +205,10 @@ sb_reason_t sb_apply_check_fields (const sb_core_t *self, const sb_agent_record_
 sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta, sb_part_t *parts,
                             uint32_t count);
 
+/* Notes in a field of the agent which publication named it last, and what delta that told. */
+void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent,
+                    const sb_update_t *update, uint64_t sequence, sb_cause_t cause);
+
 /* A change with name and value copied to scratch memory, for a publication. */
 sb_change_t sb_apply_copy_change (sb_core_t *self, const sb_change_t *change);
 
@@ -236,14 +240,25 @@ void sb_publish_quality (sb_core_t *self, uint32_t topic, sb_cause_t cause);
 /* Emits the open publication, if there is one. */
 void sb_publish_close (sb_core_t *self);
 
+/* Publishes a level, not numbered, on any topic; `topic` and `agent_id` static or in scratch memory. */
+void sb_publish_level (sb_core_t *self, sb_text_t topic, sb_text_t agent_id, const sb_change_t *changes,
+                       uint32_t count);
+
 /* Keeps a publication in its category's history, within its bounds. */
 void sb_history_add (sb_core_t *self, sb_category_t *category, const sb_publication_t *publication);
 
-/* Drops what is beyond the bounds; drops all. */
+/* Drops what is beyond the bounds of count and octets, and of age; drops all. */
 void sb_history_trim (sb_core_t *self, sb_category_t *category);
 void sb_history_clear (sb_core_t *self, sb_category_t *category);
 
+/* Looks through the categories, from core->aging_category on, for entries that are too old, and drops SB_SLICE of them
+ * at most. True when more is left. */
+bool sb_history_age_slice (sb_core_t *self);
+
 /* ------------------------------------------------------------------ quality (quality.c) */
+
+/* Sets a topic's quality and cause, and since when. */
+void sb_quality_set (sb_core_t *self, sb_topic_t *topic, sb_quality_t quality, sb_cause_t cause);
 
 /* An accepted write touched the topic: OK unless a cause still holds. True when that changed its quality. */
 bool sb_quality_written (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic);

@@ -219,7 +219,8 @@ static uint64_t s_due_ns (const sb_core_t *self)
     uint64_t due_ns = self->tick_due_ns;
     if (self->heap_count && self->heap[0].deadline_ns < due_ns)
         due_ns = self->heap[0].deadline_ns;
-    uint64_t others_ns[] = {sb_commands_deadline (self), sb_conflation_deadline (self), sb_expiry_deadline (self)};
+    uint64_t others_ns[] = {sb_commands_deadline (self), sb_conflation_deadline (self), sb_expiry_deadline (self),
+                            sb_snapshot_deadline (self), sb_state_hash_deadline (self)};
     for (size_t i = 0; i < sizeof others_ns / sizeof others_ns[0]; i++)
         if (others_ns[i] < due_ns)
             due_ns = others_ns[i];
@@ -228,13 +229,30 @@ static uint64_t s_due_ns (const sb_core_t *self)
 
 static bool s_has_work (const sb_core_t *self)
 {
-    return self->work_first != 0 || self->health_unfinished;
+    return self->work_first != 0 || self->health_unfinished || self->aging_category != 0;
+}
+
+/* Slices of reading are no part of a tick's work: they change nothing, and may go on for long. */
+static bool s_has_reading (const sb_core_t *self)
+{
+    return sb_snapshot_has_work (self) || sb_state_hash_has_work (self);
+}
+
+/* One slice of reading: snapshots and state hashes in turn. */
+static void s_read_slice (sb_core_t *self)
+{
+    bool is_hash = sb_state_hash_has_work (self) && (!self->was_hash_slice || !sb_snapshot_has_work (self));
+    self->was_hash_slice = is_hash;
+    if (is_hash)
+        sb_state_hash_slice (self);
+    else
+        sb_snapshot_slice (self);
 }
 
 uint64_t sb_core_deadline (const sb_core_t *self)
 {
     uint64_t due_ns = s_due_ns (self);
-    bool is_ready = (s_has_work (self) && !self->tick_put_off) || sb_snapshot_has_work (self);
+    bool is_ready = (s_has_work (self) && !self->tick_put_off) || s_has_reading (self);
     return is_ready && self->now_ns < due_ns ? self->now_ns : due_ns;
 }
 
@@ -260,17 +278,8 @@ static void s_guard (sb_core_t *self)
 /* `_beat..`: the heads, once a tick, idle or not. */
 static void s_publish_beat (sb_core_t *self)
 {
-    uint32_t count = 0;
-    sb_change_t *changes = sb_core_take (self, (self->categories.high + 1) * sizeof *changes);
-    changes[count].name = sb_text ("sequence");
-    changes[count].value.kind = SB_VALUE_INTEGER;
-    changes[count++].value.integer = (int64_t)self->sequence;
-    for (uint32_t slot = 1; slot <= self->categories.high; slot++) {
-        const sb_category_t *category = sb_category_at (self, slot);
-        changes[count].name = sb_core_format (self, "head.%.*s", category->name_size, category->name);
-        changes[count].value.kind = SB_VALUE_INTEGER;
-        changes[count++].value.integer = (int64_t)category->head.category_sequence;
-    }
+    uint32_t count;
+    const sb_change_t *changes = sb_join_heads (self, &count);
     sb_core_publish_level (self, "_beat", NULL, changes, count);
 }
 
@@ -299,6 +308,7 @@ static void s_whole_tick (sb_core_t *self)
     self->tick_put_off = false;
     sb_core_counter_add (self, SB_COUNTER_ticks, 1);
     s_publish_beat (self);
+    self->aging_category = 1;
     self->health_unfinished = true;
 }
 
@@ -313,7 +323,8 @@ static void s_check_budget (sb_core_t *self)
     sb_events_late (self, elapsed_ns, true);
 }
 
-void sb_timer_tick (sb_core_t *self, const sb_event_t *event)
+/* Timers, and the tick's own work. */
+static void s_tick_work (sb_core_t *self, const sb_event_t *event)
 {
     s_take_measures (self, event);
     s_guard (self);
@@ -330,7 +341,15 @@ void sb_timer_tick (sb_core_t *self, const sb_event_t *event)
     s_check_budget (self);
     if (self->tick_put_off)
         return;
+    if (self->aging_category)
+        sb_history_age_slice (self);
     if (self->health_unfinished)
         self->health_unfinished = sb_health_tick (self);
     s_work (self);
+}
+
+void sb_timer_tick (sb_core_t *self, const sb_event_t *event)
+{
+    s_tick_work (self, event);
+    s_read_slice (self);
 }

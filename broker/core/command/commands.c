@@ -53,6 +53,18 @@ void sb_command_finish (sb_core_t *core, uint32_t memory, sb_command_reply_t *re
     sb_core_counter_add (core, SB_COUNTER_command_replies_forgotten, forgotten);
 }
 
+/* The agent whose timeline a call belongs to, or NULL. What was malformed is left to the audit log: its texts may be of
+ * any size. */
+static sb_agent_record_t *s_timeline_agent (const sb_core_t *core, const sb_call_t *call)
+{
+    sb_command_t command = sb_command_find (call->request->command);
+    sb_reason_t code = call->reply.code;
+    if (command == SB_COMMAND_COUNT || !sb_command_info (command)->changes || code == SB_REASON_BAD_REQUEST ||
+        code == SB_REASON_PROTOCOL_VERSION || sb_command_info (command)->target != SB_TARGET_AGENT)
+        return NULL;
+    return sb_core_find_agent (core, call->request->agent_id);
+}
+
 void sb_command_audit (sb_core_t *core, const sb_call_t *call)
 {
     const sb_command_request_t *request = call->request;
@@ -69,6 +81,9 @@ void sb_command_audit (sb_core_t *core, const sb_call_t *call)
         .result = call->reply.message,
     };
     sb_core_emit_audit (core, &audit);
+    sb_agent_record_t *agent = s_timeline_agent (core, call);
+    if (agent != NULL)
+        sb_events_command (core, agent, &audit);
 }
 
 /* The reply is whole: audit, answer, remember. Without a slot in the memory the asker alone is answered. */
@@ -195,6 +210,10 @@ static void s_run (sb_core_t *core, sb_call_t *call)
         break;
     case SB_CALL_WAITS_AGENT:
         call->reply.message = sb_text ("sent to the agent");
+        sb_command_audit (core, call);
+        break;
+    case SB_CALL_WAITS_WALK:
+        call->reply.message = sb_text ("being computed");
         sb_command_audit (core, call);
         break;
     }

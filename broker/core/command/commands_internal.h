@@ -24,7 +24,8 @@ typedef enum { SB_KIND_INTEGER, SB_KIND_NUMBER, SB_KIND_TEXT, SB_KIND_BOOLEAN, S
 typedef enum {
     SB_CALL_ANSWERED,    /* the reply is whole */
     SB_CALL_WAITS_STORE, /* SB_EFFECT_STORE was emitted; sb_commands_stored makes the reply */
-    SB_CALL_WAITS_AGENT  /* it is in the pending table */
+    SB_CALL_WAITS_AGENT, /* it is in the pending table */
+    SB_CALL_WAITS_WALK   /* a walk over the state makes the reply, in slices */
 } sb_call_end_t;
 
 typedef struct sb_call sb_call_t;
@@ -139,11 +140,30 @@ typedef struct {
     uint64_t left;     /* the same */
 } sb_place_t;
 
-/* Reads `cursor` and `limit`. False after a refusal: BAD_PARAMETER, BAD_CURSOR. */
+enum { SB_CURSOR_NUMBERS = 4 }; /* of a cursor at most */
+
+/* Reads `cursor`, which holds `count` numbers, and `limit`; *is_continued: a cursor was given. False after a refusal:
+ * BAD_PARAMETER, BAD_CURSOR. */
+bool sb_call_cursor (sb_core_t *core, sb_call_t *call, uint64_t *numbers, uint32_t count, bool *is_continued,
+                     uint32_t *limit);
+
+/* Sets the reply's cursor of the next page to `count` numbers, at most SB_CURSOR_NUMBERS. */
+void sb_call_next_numbers (sb_core_t *core, sb_call_t *call, const uint64_t *numbers, uint32_t count);
+
+/* The two for a cursor of a place. Reads `cursor` and `limit`. False after a refusal: BAD_PARAMETER, BAD_CURSOR. */
 bool sb_call_page (sb_core_t *core, sb_call_t *call, sb_place_t *place, uint32_t *limit);
 
 /* Sets the reply's cursor of the next page. */
 void sb_call_next_cursor (sb_core_t *core, sb_call_t *call, uint64_t position, uint64_t left);
+
+/* Refuses with BAD_PARAMETER, naming it; always false (commands_state.c). */
+bool sb_call_refuse_parameter (sb_core_t *core, sb_call_t *call, const char *name);
+
+/* Reads category, agent and subject. False after a refusal: BAD_PARAMETER (commands_state.c). */
+bool sb_call_topic_filter (sb_core_t *core, sb_call_t *call, sb_topic_filter_t *filter);
+
+/* Octets that the items of a page may have: an agent takes no message beyond max_message_bytes. */
+size_t sb_call_page_bytes (const sb_core_t *core, const sb_call_t *call);
 
 /* Sends a reply to one asker (commands.c); an agent whose session is over gets none. */
 void sb_command_answer (sb_core_t *core, const sb_asker_t *asker, sb_command_reply_t *reply);
@@ -152,7 +172,7 @@ void sb_command_answer (sb_core_t *core, const sb_asker_t *asker, sb_command_rep
  */
 void sb_command_finish (sb_core_t *core, uint32_t memory, sb_command_reply_t *reply);
 
-/* The audit line of a call. */
+/* The audit line of a call, and the event of one that changes something about an agent. */
 void sb_command_audit (sb_core_t *core, const sb_call_t *call);
 
 /* The reply of a stored call is whole: to all who wait, and remembered. */

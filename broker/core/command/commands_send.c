@@ -107,7 +107,7 @@ void sb_handle_send_command (sb_core_t *core, sb_call_t *call)
 /* The audit line of how it ended. */
 static void s_audit_end (sb_core_t *core, const sb_pending_entry_t *entry, const sb_command_reply_t *reply)
 {
-    const sb_agent_record_t *agent = sb_pool_at (&core->agents, entry->agent);
+    sb_agent_record_t *agent = sb_pool_at (&core->agents, entry->agent);
     sb_audit_t audit = {
         .unix_ns = core->now_unix_ns,
         .command_id = reply->command_id,
@@ -120,6 +120,8 @@ static void s_audit_end (sb_core_t *core, const sb_pending_entry_t *entry, const
         .result = reply->message,
     };
     sb_core_emit_audit (core, &audit);
+    if (!agent->is_leaving)
+        sb_events_command (core, agent, &audit);
 }
 
 /* Answers everybody who waits; the entry stays while the agent's own deadline is ahead. */
@@ -287,6 +289,7 @@ void sb_commands_agent_forgotten (sb_core_t *core, sb_agent_record_t *agent)
 
 void sb_commands_shutdown (sb_core_t *core)
 {
+    sb_state_hash_shutdown (core);
     sb_pending_t *pending = &core->control->pending;
     while (pending->first != 0) {
         uint32_t slot = pending->first;

@@ -6,6 +6,7 @@
  * stays open while updates of the same topic follow, and is emitted when anything else is published or the
  * message ends. So effects stand in order of sequence, and no order of deltas is ever changed. O(changes).
  */
+#include "control_internal.h"
 #include "state.h"
 
 #include <assert.h>
@@ -34,11 +35,16 @@ static void s_number (sb_core_t *self, uint32_t slot, sb_publication_t *publicat
     topic->topic_sequence++;
     topic->head = head;
     category->head = head;
-    sb_link_at (self, topic->link)->head = head;
+    sb_link_t *link = sb_link_at (self, topic->link);
+    link->head = head;
+    if (!link->first)
+        link->first = head.category_sequence;
     if (!category->is_broker)
         self->public_head = head;
     if (category->first_watch)
         sb_interest_note (self, category, sb_topic_text (topic), head);
+    if (self->control->hashes.count > 0)
+        sb_state_hash_note (self, sb_topic_text (topic));
     publication->topic = sb_core_copy (self, sb_topic_text (topic));
     publication->stream_id = self->identity.stream_id;
     publication->epoch = self->identity.epoch;
@@ -135,28 +141,35 @@ void sb_core_publish_event (sb_core_t *self, sb_agent_record_t *agent, const cha
     }
     sb_publish_close (self);
     sb_publish_sequence (self, topic, SB_CAUSE_NONE);
-    sb_topic_at (self, topic)->quality = SB_QUALITY_OK;
+    sb_quality_set (self, sb_topic_at (self, topic), SB_QUALITY_OK, SB_CAUSE_NONE);
     sb_update_t update = {
         .event_unix_ns = self->now_unix_ns, .changes = s_copy_changes (self, changes, count), .change_count = count};
     sb_publish_update (self, &update);
     sb_publish_close (self);
 }
 
-void sb_core_publish_level (sb_core_t *self, const char *category, const sb_agent_record_t *agent,
-                            const sb_change_t *changes, uint32_t count)
+void sb_publish_level (sb_core_t *self, sb_text_t topic, sb_text_t agent_id, const sb_change_t *changes, uint32_t count)
 {
     sb_publish_close (self);
     sb_update_t *update = sb_core_take (self, sizeof *update);
     update->event_unix_ns = self->now_unix_ns;
     update->changes = s_copy_changes (self, changes, count);
     update->change_count = count;
-    sb_publication_t publication = {.stream_id = self->identity.stream_id,
+    sb_publication_t publication = {.topic = topic,
+                                    .stream_id = self->identity.stream_id,
                                     .epoch = self->identity.epoch,
+                                    .agent_id = agent_id,
                                     .broker_unix_ns = self->now_unix_ns,
                                     .quality = SB_QUALITY_OK,
                                     .updates = update,
                                     .update_count = 1};
-    publication.topic = sb_core_format (self, "%s.%s.", category, agent ? agent->id : "");
-    publication.agent_id = agent ? sb_core_copy (self, sb_core_agent_id (agent)) : sb_text ("_broker");
     sb_core_emit_publish (self, &publication);
+}
+
+void sb_core_publish_level (sb_core_t *self, const char *category, const sb_agent_record_t *agent,
+                            const sb_change_t *changes, uint32_t count)
+{
+    sb_text_t agent_id = agent ? sb_core_copy (self, sb_core_agent_id (agent)) : sb_text ("_broker");
+    sb_publish_level (self, sb_core_format (self, "%s.%s.", category, agent ? agent->id : ""), agent_id, changes,
+                      count);
 }

@@ -47,6 +47,7 @@ void sb_control_destroy (sb_core_t *core)
         return;
     sb_reply_memory_fini (&self->replies);
     sb_pending_fini (&self->pending);
+    sb_state_hash_fini (core);
     sb_memory_give (&core->memory, self, sizeof *self);
     core->control = NULL;
 }
@@ -132,7 +133,10 @@ static void s_reported (sb_core_t *core, sb_agent_record_t *agent, const sb_hear
     const sb_heartbeat_t *before = &agent->beat;
     uint64_t failed = s_more (heartbeat->failed, before->failed);
     sb_breaker_success (&agent->breaker, s_more (heartbeat->processed, before->processed));
-    sb_core_counter_add (core, SB_COUNTER_agent_drops, s_more (heartbeat->dropped, before->dropped));
+    uint64_t lost = s_more (heartbeat->dropped, before->dropped);
+    sb_core_counter_add (core, SB_COUNTER_agent_drops, lost);
+    if (lost > 0)
+        sb_events_gaps (core, agent, lost, heartbeat->dropped);
     /* More than the ring holds cannot change anything further: it is open by then. */
     uint64_t laid = failed < SB_BREAKER_RING ? failed : SB_BREAKER_RING;
     for (uint64_t i = 0; i < laid; i++)

@@ -12,6 +12,7 @@
 #include "health.h"
 #include "pending.h"
 #include "reply_memory.h"
+#include "state_hashes.h"
 
 /* What the walk over the agents has found so far, and what the last whole one found. */
 typedef struct {
@@ -44,6 +45,7 @@ typedef struct {
 struct sb_control {
     sb_reply_memory_t replies; /* replies of changing commands, and which command ids are pending */
     sb_pending_t pending;      /* send_command waiting for an agent */
+    sb_state_hashes_t hashes;  /* state_hash waiting for its walk */
     sb_store_wait_t store_wait;
     bool is_stored; /* the last store was durable; true before the first */
     uint64_t told;  /* agents that the latch's last change was sent to */

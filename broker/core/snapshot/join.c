@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Joins: the heads, for whoever subscribes to `~join.<nonce>.`. O(categories).
+ *
+ * The answer is a level on that topic, so it reaches the asker over the very connection whose subscriptions it proves.
+ * The nonce's form is checked because it becomes part of a topic; who asks is not known, and need not be.
+ */
+#include "state.h"
+
+static const char s_prefix[] = "~join.";
+
+/* `~join.`, a nonce of the form of an agent's id or a subject, and a dot. */
+static bool s_is_join (sb_text_t prefix)
+{
+    uint32_t before = sizeof s_prefix - 1;
+    if (prefix.size < before + 2 || prefix.data[prefix.size - 1] != '.')
+        return false;
+    return sb_name_is_subject ((sb_text_t){prefix.data + before, prefix.size - before - 1});
+}
+
+const sb_change_t *sb_join_heads (sb_core_t *self, uint32_t *count)
+{
+    sb_change_t *changes = sb_core_take (self, (self->categories.high + 1) * sizeof *changes);
+    *count = 0;
+    changes[*count].name = sb_text ("sequence");
+    changes[*count].value.kind = SB_VALUE_INTEGER;
+    changes[(*count)++].value.integer = (int64_t)self->sequence;
+    for (uint32_t slot = 1; slot <= self->categories.high; slot++) {
+        const sb_category_t *category = sb_category_at (self, slot);
+        changes[*count].name = sb_core_format (self, "head.%.*s", category->name_size, category->name);
+        changes[*count].value.kind = SB_VALUE_INTEGER;
+        changes[(*count)++].value.integer = (int64_t)category->head.category_sequence;
+    }
+    return changes;
+}
+
+void sb_join_subscribed (sb_core_t *self, sb_text_t prefix)
+{
+    if (self->is_shutting_down)
+        return;
+    if (!s_is_join (prefix)) {
+        sb_core_counter_add (self, SB_COUNTER_joins_ignored, 1);
+        return;
+    }
+    uint32_t count;
+    const sb_change_t *changes = sb_join_heads (self, &count);
+    sb_core_counter_add (self, SB_COUNTER_joins, 1);
+    sb_publish_level (self, sb_core_copy (self, prefix), sb_text ("_broker"), changes, count);
+}
