@@ -4,17 +4,20 @@
 
 Usage: schema_test.py python|node WRITE_SAMPLES. WRITE_SAMPLES prints every message of the schema as the C codec
 writes it. Each is decoded and encoded again; the octets must be the same. In Node what was decoded
-must also be what Python decoded.
+must also be what Python decoded. A snapshot's chunk holds a message of its own: each language checks its
+checksum, reads and writes it too, and makes the state hash of its fields, which must be the same.
 """
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import zlib
 
 sys.dont_write_bytecode = True
 
 from node_folder import HERE, node_environment
+from state_hash import MASK, message_terms
 
 SCHEMAS = os.path.join(os.environ["SB_SOURCE_DIR"], "schemas")
 
@@ -33,6 +36,16 @@ def read_samples(program):
     return samples
 
 
+def chunk_decoded(chunk, message):
+    """What is in a SnapshotChunk's body, and the hash of its fields."""
+    assert zlib.crc32(chunk.body) == chunk.checksum, "the chunk's checksum is not that of its body"
+    topics = message.FromString(chunk.body)
+    assert topics.SerializeToString(deterministic=True) == chunk.body, "a chunk's body came back as other octets"
+    terms = list(message_terms(topics))
+    assert len(terms) >= 20, len(terms)
+    return topics, "%016x" % (sum(terms) & MASK)
+
+
 def python_decoded(samples):
     """What Python's protobuf makes of the samples, after it wrote the same octets."""
     with tempfile.TemporaryDirectory() as folder:
@@ -40,11 +53,17 @@ def python_decoded(samples):
         sys.path.insert(0, folder)
         import syncbus_pb2
     from google.protobuf.json_format import MessageToDict
-    decoded = []
+    decoded, chunks = [], 0
     for name, data in samples:
         message = getattr(syncbus_pb2, name).FromString(data)
         assert message.SerializeToString(deterministic=True) == data, "%s came back as other octets" % name
         decoded.append(MessageToDict(message, preserving_proto_field_name=True))
+        if name == "BrokerMessage" and message.HasField("snapshot_chunk"):
+            topics, state_hash = chunk_decoded(message.snapshot_chunk, syncbus_pb2.SnapshotTopics)
+            decoded[-1]["topics"] = MessageToDict(topics, preserving_proto_field_name=True)["topics"]
+            decoded[-1]["state_hash"] = state_hash
+            chunks += 1
+    assert chunks == 1, chunks
     return decoded
 
 
