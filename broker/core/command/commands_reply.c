@@ -2,7 +2,7 @@
  *
  * Replies: records built through the table of columns, pages and their cursors, refusals.
  *
- * A cursor is the command's name, a colon and one or two numbers: whoever reads it sees what it is, and a cursor of
+ * A cursor is the command's name and a few numbers, a colon before each: whoever reads it sees what it is, and a cursor of
  * another command is refused. Cursors hold a place, never a promise: records that come or go between two pages may be
  * missed.
  */
@@ -11,7 +11,7 @@
 
 #include "commands_internal.h"
 
-enum { PAGE_DEFAULT = 200, PAGE_MAX = 1000 };
+enum { PAGE_DEFAULT = 200, PAGE_MAX = 1000, REPLY_HEAD_BYTES = 1024 };
 
 /* A column's row. */
 typedef struct {
@@ -156,17 +156,19 @@ static bool s_read_number (sb_text_t text, uint32_t *place, uint64_t *number)
     return *place > start && (*place - start == 1 || text.data[start] != '0');
 }
 
-static bool s_read_cursor (const sb_call_t *call, sb_text_t text, uint64_t *first, uint64_t *second)
+static bool s_read_cursor (const sb_call_t *call, sb_text_t text, uint64_t *numbers, uint32_t count)
 {
     uint32_t place = (uint32_t)strlen (call->info->name);
-    if (text.size <= place || memcmp (text.data, call->info->name, place) != 0 || text.data[place++] != ':')
+    if (text.size <= place || memcmp (text.data, call->info->name, place) != 0)
         return false;
-    if (!s_read_number (text, &place, first) || place == text.size || text.data[place++] != ':')
-        return false;
-    return s_read_number (text, &place, second) && place == text.size;
+    for (uint32_t i = 0; i < count; i++)
+        if (place == text.size || text.data[place++] != ':' || !s_read_number (text, &place, &numbers[i]))
+            return false;
+    return place == text.size;
 }
 
-bool sb_call_page (sb_core_t *core, sb_call_t *call, sb_place_t *place, uint32_t *limit)
+bool sb_call_cursor (sb_core_t *core, sb_call_t *call, uint64_t *numbers, uint32_t count, bool *is_continued,
+                     uint32_t *limit)
 {
     uint64_t wanted = sb_command_integer (call, "limit", PAGE_DEFAULT);
     if (wanted < 1 || wanted > PAGE_MAX) {
@@ -174,19 +176,40 @@ bool sb_call_page (sb_core_t *core, sb_call_t *call, sb_place_t *place, uint32_t
         return false;
     }
     *limit = (uint32_t)wanted;
-    *place = (sb_place_t){0};
     sb_text_t cursor = sb_command_text (call, "cursor");
-    if (cursor.size == 0)
-        return true;
-    place->is_continued = true;
-    if (s_read_cursor (call, cursor, &place->position, &place->left))
+    *is_continued = cursor.size > 0;
+    if (!*is_continued || s_read_cursor (call, cursor, numbers, count))
         return true;
     sb_call_refuse (core, call, SB_REASON_BAD_CURSOR, cursor);
     return false;
 }
 
+bool sb_call_page (sb_core_t *core, sb_call_t *call, sb_place_t *place, uint32_t *limit)
+{
+    uint64_t numbers[2] = {0, 0};
+    bool is_continued;
+    if (!sb_call_cursor (core, call, numbers, 2, &is_continued, limit))
+        return false;
+    *place = (sb_place_t){is_continued, numbers[0], numbers[1]};
+    return true;
+}
+
+void sb_call_next_numbers (sb_core_t *core, sb_call_t *call, const uint64_t *numbers, uint32_t count)
+{
+    sb_text_t cursor = sb_text (call->info->name);
+    for (uint32_t i = 0; i < count; i++)
+        cursor = sb_core_format (core, "%.*s:%llu", (int)cursor.size, cursor.data, (unsigned long long)numbers[i]);
+    call->reply.next_cursor = cursor;
+}
+
 void sb_call_next_cursor (sb_core_t *core, sb_call_t *call, uint64_t position, uint64_t left)
 {
-    call->reply.next_cursor =
-        sb_core_format (core, "%s:%llu:%llu", call->info->name, (unsigned long long)position, (unsigned long long)left);
+    sb_call_next_numbers (core, call, (uint64_t[2]){position, left}, 2);
+}
+
+size_t sb_call_page_bytes (const sb_core_t *core, const sb_call_t *call)
+{
+    uint32_t most = core->config.max_message_bytes;
+    size_t room = most > 2 * REPLY_HEAD_BYTES ? most - REPLY_HEAD_BYTES : most / 2;
+    return call->by_agent && room < SB_PAGE_BYTES ? room : SB_PAGE_BYTES;
 }

@@ -169,10 +169,23 @@ sb_change_t sb_apply_copy_change (sb_core_t *self, const sb_change_t *change)
     return copy;
 }
 
-/* Puts one prepared change into the state. */
-static void s_commit_write (sb_core_t *self, uint32_t topic, const s_write_t *write, uint64_t sequence)
+void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent,
+                    const sb_update_t *update, uint64_t sequence, sb_cause_t cause)
 {
-    if (!write->field || (write->is_same && !write->is_new))
+    field->sequence = sequence;
+    field->changed_unix_ns = self->now_unix_ns;
+    field->delta_sequence = update->sequence;
+    field->instance_id = agent->instance_id;
+    field->event_unix_ns = update->event_unix_ns;
+    field->origin_unix_ns = update->origin_unix_ns;
+    field->cause = (uint8_t)cause;
+}
+
+/* Puts one prepared change that is published into the state. In an event category also one that changes nothing. */
+static void s_commit_write (sb_core_t *self, const sb_agent_record_t *agent, const sb_update_t *update, uint32_t topic,
+                            const s_write_t *write, uint64_t sequence)
+{
+    if (!write->field)
         return;
     if (write->change->is_delete) {
         sb_remove_field (self, write->field);
@@ -181,12 +194,11 @@ static void s_commit_write (sb_core_t *self, uint32_t topic, const s_write_t *wr
     sb_field_t *field = sb_field_at (self, write->field);
     if (write->is_new)
         sb_insert_field (self, topic, write->field);
-    else {
+    else if (!write->is_same) {
         sb_value_release (self, &field->value);
         field->value = write->value;
     }
-    field->sequence = sequence;
-    field->changed_unix_ns = self->now_unix_ns;
+    sb_apply_note (self, field, agent, update, sequence, SB_CAUSE_NONE);
 }
 
 static void s_commit_part (sb_core_t *self, sb_agent_record_t *agent, const sb_update_t *update, const sb_part_t *part,
@@ -213,7 +225,7 @@ static void s_commit_part (sb_core_t *self, sb_agent_record_t *agent, const sb_u
         if (!is_event && writes[i].is_same)
             continue;
         changes[count++] = sb_apply_copy_change (self, writes[i].change);
-        s_commit_write (self, part->topic_slot, &writes[i], sequence);
+        s_commit_write (self, agent, update, part->topic_slot, &writes[i], sequence);
     }
     sb_update_t copy = *update;
     copy.changes = changes;

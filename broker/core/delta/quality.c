@@ -20,6 +20,16 @@ static void s_count (sb_core_t *self, sb_topic_t *topic)
     sb_agent_at (self, topic->agent)->stale_topics += is_stale ? 1u : UINT32_MAX;
 }
 
+void sb_quality_set (sb_core_t *self, sb_topic_t *topic, sb_quality_t quality, sb_cause_t cause)
+{
+    if (topic->quality == (uint8_t)quality && topic->cause == (uint8_t)cause)
+        return;
+    topic->quality = (uint8_t)quality;
+    topic->cause = (uint8_t)cause;
+    topic->quality_since_unix_ns = self->now_unix_ns;
+    s_count (self, topic);
+}
+
 void sb_quality_forget (sb_core_t *self, sb_topic_t *topic)
 {
     topic->quality = SB_QUALITY_UNKNOWN;
@@ -37,14 +47,10 @@ bool sb_quality_written (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *
     if (!is_ok && !is_open) {
         if (topic->quality != SB_QUALITY_UNKNOWN)
             return false;
-        topic->quality = agent->held_quality;
-        topic->cause = agent->held_cause;
-        s_count (self, topic);
+        sb_quality_set (self, topic, (sb_quality_t)agent->held_quality, (sb_cause_t)agent->held_cause);
         return true;
     }
-    topic->quality = SB_QUALITY_OK;
-    topic->cause = SB_CAUSE_NONE;
-    s_count (self, topic);
+    sb_quality_set (self, topic, SB_QUALITY_OK, SB_CAUSE_NONE);
     sb_core_counter_add (self, SB_COUNTER_quality_changes, 1);
     return true;
 }
@@ -96,9 +102,7 @@ bool sb_quality_slice (sb_core_t *self, sb_agent_record_t *agent)
         uint32_t slot = agent->walk_topic;
         sb_topic_t *topic = sb_topic_at (self, slot);
         if (s_is_walked (self, agent, topic)) {
-            topic->quality = agent->walk_quality;
-            topic->cause = agent->walk_cause;
-            s_count (self, topic);
+            sb_quality_set (self, topic, (sb_quality_t)agent->walk_quality, (sb_cause_t)agent->walk_cause);
             sb_core_counter_add (self, SB_COUNTER_quality_changes, 1);
             sb_publish_quality (self, slot, (sb_cause_t)agent->walk_cause);
         }

@@ -60,10 +60,16 @@ void sb_category_configure (sb_core_t *self, sb_category_t *category)
     sb_text_t name = sb_category_text (category);
     category->is_event = s_names (config->event_categories, config->event_category_count, name);
     category->is_admitted = s_names (config->admitted_categories, config->admitted_category_count, name);
-    category->history_limit = config->history_updates;
+    sb_history_bound_t bound = {.updates = config->history_updates};
     for (uint32_t i = 0; i < config->history_bound_count; i++)
         if (sb_text_equal (config->history_bounds[i].category, name))
-            category->history_limit = config->history_bounds[i].updates;
+            bound = config->history_bounds[i];
+    /* The memory for histories is sized by history_bytes at start, so no category may have more. */
+    bool has_own_bytes = bound.bytes && bound.bytes < config->history_bytes;
+    uint64_t age_ms = bound.age_ms ? bound.age_ms : config->history_age_ms;
+    category->history_limit = bound.updates;
+    category->history_limit_bytes = has_own_bytes ? bound.bytes : config->history_bytes;
+    category->history_limit_ns = age_ms && age_ms < SB_NEVER / SB_MS ? age_ms * SB_MS : SB_NEVER;
 }
 
 uint32_t sb_make_category (sb_core_t *self, sb_text_t name, sb_reason_t *reason)
@@ -82,6 +88,7 @@ uint32_t sb_make_category (sb_core_t *self, sb_text_t name, sb_reason_t *reason)
     memcpy (category->name, name.data, name.size);
     category->name_size = (uint8_t)name.size;
     category->is_broker = is_broker;
+    category->gone_unix_ns = INT64_MIN;
     sb_category_configure (self, category);
     s_key_t key = {0, 0, name};
     sb_index_insert (&self->category_index, s_key_hash (self, &key), slot);

@@ -53,7 +53,7 @@ void sb_replace_begin (sb_core_t *self, sb_agent_record_t *agent, const sb_repla
 }
 
 /* Keeps one field of a chunk. */
-static void s_stage_change (sb_core_t *self, sb_agent_record_t *agent, sb_text_t category, sb_text_t subject,
+static void s_stage_change (sb_core_t *self, sb_agent_record_t *agent, sb_text_t category, const sb_delta_t *delta,
                             const sb_change_t *change)
 {
     sb_stage_t *stage = &agent->stage;
@@ -65,7 +65,7 @@ static void s_stage_change (sb_core_t *self, sb_agent_record_t *agent, sb_text_t
     uint32_t category_slot = sb_make_category (self, category, &reason);
     if (category_slot && sb_category_at (self, category_slot)->is_event)
         return;
-    uint32_t topic = category_slot ? sb_make_topic (self, agent->slot, category_slot, subject, &reason) : 0;
+    uint32_t topic = category_slot ? sb_make_topic (self, agent->slot, category_slot, delta->subject, &reason) : 0;
     if (!topic) {
         s_set_fault (stage, reason, change->name);
         return;
@@ -81,7 +81,10 @@ static void s_stage_change (sb_core_t *self, sb_agent_record_t *agent, sb_text_t
         return;
     }
     link->staged_count++;
-    sb_field_at (self, slot)->previous = topic;
+    sb_field_t *field = sb_field_at (self, slot);
+    field->previous = topic;
+    field->event_unix_ns = delta->update.event_unix_ns;
+    field->origin_unix_ns = delta->update.origin_unix_ns;
     if (stage->last)
         sb_field_at (self, stage->last)->next = slot;
     else
@@ -105,7 +108,7 @@ void sb_replace_chunk (sb_core_t *self, sb_agent_record_t *agent, const sb_repla
         for (uint32_t j = 0; j < topic->update.change_count && stage->fault == SB_REASON_NONE; j++) {
             const sb_change_t *change = &topic->update.changes[j];
             sb_text_t category = topic->category.size ? topic->category : sb_config_categorize (self, change->name);
-            s_stage_change (self, agent, category, topic->subject, change);
+            s_stage_change (self, agent, category, topic, change);
         }
     }
 }
@@ -180,6 +183,9 @@ static bool s_apply_field (sb_core_t *self, sb_agent_record_t *agent, uint32_t s
     sb_change_t written = {.name = sb_field_text (staged), .value = value};
     *change = sb_apply_copy_change (self, &written);
     uint64_t sequence = sb_publish_sequence (self, topic, SB_CAUSE_REPLACED);
+    sb_update_t update = {.sequence = agent->stage.sequence,
+                          .event_unix_ns = staged->event_unix_ns,
+                          .origin_unix_ns = staged->origin_unix_ns};
     if (field) {
         sb_stored_value_t old = field->value;
         field->value = staged->value;
@@ -190,8 +196,8 @@ static bool s_apply_field (sb_core_t *self, sb_agent_record_t *agent, uint32_t s
         field = staged;
     }
     field->mark = agent->replace_mark;
-    field->sequence = sequence;
-    field->changed_unix_ns = self->now_unix_ns;
+    sb_apply_note (self, field, agent, &update, sequence, SB_CAUSE_REPLACED);
+    field->instance_id = agent->stage.instance_id; /* a newer one may have registered meanwhile */
     sb_core_counter_add (self, SB_COUNTER_changes, 1);
     return true;
 }

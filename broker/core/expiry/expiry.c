@@ -26,6 +26,12 @@ void sb_expiry_tick (sb_core_t *self)
     (void)self;
 }
 
+int64_t sb_expiry_unix_ns (const sb_core_t *self, uint32_t field)
+{
+    (void)self, (void)field;
+    return 0;
+}
+
 void sb_expiry_fini (sb_core_t *self)
 {
     (void)self;

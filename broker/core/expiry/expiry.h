@@ -27,6 +27,9 @@ uint64_t sb_expiry_deadline (const sb_core_t *self);
 /* Expires what is due, a bounded number of fields; what is left stays due. */
 void sb_expiry_tick (sb_core_t *self);
 
+/* Broker time at which the field goes if it is not written again; 0: it stays. */
+int64_t sb_expiry_unix_ns (const sb_core_t *self, uint32_t field);
+
 /* Gives everything back. */
 void sb_expiry_fini (sb_core_t *self);
 

@@ -186,6 +186,30 @@ void sb_events_health (sb_core_t *core, bool is_low)
     s_emit (core, NULL, SB_HAPPENING_HEALTH, &facts, text);
 }
 
+void sb_events_gaps (sb_core_t *core, sb_agent_record_t *agent, uint64_t lost, uint64_t dropped)
+{
+    s_facts_t facts = {.count = 0};
+    s_add (&facts, sb_fact_integer ("lost", lost));
+    s_add (&facts, sb_fact_integer ("dropped", dropped));
+    sb_text_t text = sb_core_format (core, "%s lost %llu publications, %llu in this session", agent->id,
+                                     (unsigned long long)lost, (unsigned long long)dropped);
+    s_emit (core, agent, SB_HAPPENING_GAPS, &facts, text);
+}
+
+void sb_events_command (sb_core_t *core, sb_agent_record_t *agent, const sb_audit_t *audit)
+{
+    s_facts_t facts = {.count = 0};
+    s_add (&facts, sb_fact_text ("command", audit->command));
+    s_add (&facts, sb_fact_text ("issuer", audit->issuer));
+    s_add (&facts, sb_fact_text ("reason", audit->reason));
+    s_add (&facts, sb_fact_text ("code", sb_text (sb_reason_info (audit->code)->name)));
+    s_add (&facts, sb_fact_text ("command_id", audit->command_id));
+    sb_text_t text = sb_core_format (core, "%.*s of %s by %.*s: %.*s", (int)audit->command.size, audit->command.data,
+                                     agent->id, (int)audit->issuer.size, audit->issuer.data, (int)audit->result.size,
+                                     audit->result.data);
+    s_emit (core, agent, SB_HAPPENING_COMMAND, &facts, text);
+}
+
 void sb_events_behind (sb_core_t *core, sb_agent_record_t *agent, uint64_t backlog, bool is_behind)
 {
     s_facts_t facts = {.count = 0};

@@ -24,6 +24,9 @@
     SB_EVENT_KIND (QUALITY, INFO, "all of an agent's state changed quality: quality, cause")                           \
     SB_EVENT_KIND (HEALTH, WARNING,                                                                                    \
                    "health_score fell under 0.8, or is back: health_score, healthy, total, indicator, low")            \
+    SB_EVENT_KIND (GAPS, WARNING, "an agent says that publications were lost on the way to it: lost, dropped")         \
+    SB_EVENT_KIND (COMMAND, INFO,                                                                                      \
+                   "a changing command about an agent, also a refused one: command, issuer, reason, code, command_id") \
     SB_EVENT_KIND (BEHIND, WARNING, "a reader fell behind, or caught up: behind, backlog, dropped")                    \
     SB_EVENT_KIND (FORGOTTEN, INFO, "an agent's record was given up: agent, cause")                                    \
     SB_EVENT_KIND (LATE, WARNING, "the broker itself was late, or put work off: late_ms, work_left")                   \
@@ -57,6 +60,11 @@ void sb_events_duplicate_id (sb_core_t *core, sb_agent_record_t *agent, uint64_t
                              uint64_t other_instance_id, sb_reason_t reason);
 void sb_events_quality (sb_core_t *core, sb_agent_record_t *agent, sb_quality_t quality, sb_cause_t cause);
 void sb_events_health (sb_core_t *core, bool is_low);
+/* `lost`: by how much its count of drops grew. */
+void sb_events_gaps (sb_core_t *core, sb_agent_record_t *agent, uint64_t lost, uint64_t dropped);
+
+/* What of a command goes into its event, as for the audit. */
+void sb_events_command (sb_core_t *core, sb_agent_record_t *agent, const sb_audit_t *audit);
 void sb_events_behind (sb_core_t *core, sb_agent_record_t *agent, uint64_t backlog, bool is_behind);
 void sb_events_forgotten (sb_core_t *core, sb_text_t agent_id, const char *cause);
 void sb_events_late (sb_core_t *core, uint64_t lateness_ns, bool is_work_left);

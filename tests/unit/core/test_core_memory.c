@@ -154,6 +154,15 @@ static void s_feed (harness_t *self, uint64_t count)
         harness_delta (self, 1, i, "x", i % 3 ? "s" : "t", "p", (double)i);
 }
 
+/* The first page of all that a category keeps. True when there is more. */
+static bool s_read (harness_t *self, const char *name, uint32_t limit, sb_history_page_t *page)
+{
+    const sb_category_t *category = sb_core_find_category (self->core, sb_text (name));
+    sb_history_filter_t all = sb_core_history_filter ();
+    sb_history_place_t place = sb_core_begin_history (category, &all, UINT64_MAX, UINT64_MAX, false);
+    return sb_core_read_history (self->core, category, &all, &place, limit, SB_PAGE_BYTES, page);
+}
+
 Test (history, keeps_the_last_updates_within_its_bound)
 {
     harness_t h;
@@ -161,14 +170,11 @@ Test (history, keeps_the_last_updates_within_its_bound)
     h.config.history_updates = 20;
     harness_start_configured (&h);
     s_feed (&h, 100);
-    sb_topic_filter_t all = {0};
-    const sb_publication_t *const *found;
-    uint32_t count;
-    uint64_t after = 0;
-    sb_category_t *category = sb_core_find_category (h.core, sb_text ("x"));
-    cr_assert_not (sb_core_read_history (h.core, category, &all, &after, 100, &found, &count));
-    cr_assert_eq (count, 20);
-    for (uint32_t i = 0; i < count; i++) {
+    sb_history_page_t page;
+    cr_assert_not (s_read (&h, "x", 100, &page));
+    const sb_publication_t *const *found = page.publications;
+    cr_assert_eq (page.count, 20);
+    for (uint32_t i = 0; i < page.count; i++) {
         cr_assert_eq (found[i]->category_sequence, 81 + i);
         cr_assert_eq (found[i]->update_count, 1);
         cr_assert_eq (found[i]->updates[0].sequence, 81 + i);
@@ -204,16 +210,17 @@ Test (history, pages_by_subject_and_from_the_end)
     harness_t h;
     harness_start (&h);
     s_feed (&h, 100);
-    sb_topic_filter_t filter = {.subject = sb_text ("t")};
+    sb_history_filter_t filter = sb_core_history_filter ();
+    filter.subject = sb_text ("t");
     sb_category_t *category = sb_core_find_category (h.core, sb_text ("x"));
-    uint64_t after = sb_core_history_start (h.core, category, &filter, 5);
-    const sb_publication_t *const *found;
-    uint32_t count, total = 0;
+    sb_history_place_t place = sb_core_begin_history (category, &filter, UINT64_MAX, 5, true);
+    sb_history_page_t page;
+    uint32_t total = 0;
     bool is_more = true;
     while (is_more) {
-        is_more = sb_core_read_history (h.core, category, &filter, &after, 2, &found, &count);
-        for (uint32_t i = 0; i < count; i++, total++)
-            cr_assert_eq (found[i]->updates[0].sequence, 87 + 3 * total);
+        is_more = sb_core_read_history (h.core, category, &filter, &place, 2, SB_PAGE_BYTES, &page);
+        for (uint32_t i = 0; i < page.count; i++, total++)
+            cr_assert_eq (page.publications[i]->updates[0].sequence, 87 + 3 * total);
     }
     cr_assert_eq (total, 5);
     harness_stop (&h);
@@ -234,13 +241,10 @@ Test (history, every_kind_of_value_survives)
     changes[6].value.kind = SB_VALUE_BYTES;
     harness_changes (&h, 1, 1, "trades", "", changes, 8);
     harness_forget (&h);
-    sb_topic_filter_t all = {0};
-    const sb_publication_t *const *found;
-    uint32_t count;
-    uint64_t after = 0;
-    sb_core_read_history (h.core, sb_core_find_category (h.core, sb_text ("trades")), &all, &after, 9, &found, &count);
-    cr_assert_eq (count, 1);
-    harness_print_publication (&h, found[0]);
+    sb_history_page_t page;
+    s_read (&h, "trades", 9, &page);
+    cr_assert_eq (page.count, 1);
+    harness_print_publication (&h, page.publications[0]);
     harness_expect (&h, "{1: number=1.5 text='words' empty='' integer=-9223372036854775808 decimal=-12345e-3 "
                         "boolean=true bytes=<2> -gone}");
     harness_stop (&h);
@@ -329,14 +333,11 @@ Test (reading, page_is_bounded_by_octets)
     }
     sb_topic_filter_t all = {0};
     const sb_state_field_t *fields;
-    const sb_publication_t *const *found;
-    uint64_t cursor = 0, after = 0;
-    uint32_t count;
+    sb_history_page_t page;
+    uint64_t cursor = 0;
     cr_assert_eq (sb_core_read_fields (h.core, &all, &cursor, 100, &fields), 2);
     cr_assert_neq (cursor, 0);
-    cr_assert (sb_core_read_history (h.core, sb_core_find_category (h.core, sb_text ("trades")), &all, &after, 100,
-                                     &found, &count));
-    cr_assert_eq (count, 2);
-    cr_assert_eq (after, 2);
+    cr_assert (s_read (&h, "trades", 100, &page));
+    cr_assert_eq (page.count, 2);
     harness_stop (&h);
 }
