@@ -226,6 +226,13 @@ static inline void harness_print_send (harness_t *self, uint64_t peer, const sb_
     case SB_BROKER_MESSAGE_GOODBYE:
         harness_print (self, "GOODBYE %s", sb_reason_info (message->goodbye.reason)->name);
         break;
+    case SB_BROKER_MESSAGE_SNAPSHOT_CHUNK:
+        harness_print (self, "SNAPSHOT_CHUNK %u topics=%u", message->snapshot_chunk.number,
+                       message->snapshot_chunk.topic_count);
+        break;
+    case SB_BROKER_MESSAGE_SNAPSHOT_END:
+        harness_print (self, "SNAPSHOT_END %s", sb_reason_info (message->snapshot_end.code)->name);
+        break;
     }
     harness_print (self, "\n");
 }
