@@ -8,6 +8,7 @@
  * they are not older than the field: a later part may have brought something newer. The head of a later part must not
  * raise the floor, as fields of the parts before it may have changed in between. While a scan is open, deleted fields
  * stay behind as marks, so that a part made before the delete does not bring them back; its end clears them away.
+ * What the application was given of an overtaken change is noted: the next snapshot tells it again.
  */
 #include "agent_copy.h"
 
@@ -149,6 +150,7 @@ static void s_take_value (sb_copy_t *self, sb_copy_topic_t *topic, sb_copy_field
     }
     field->sequence = sequence;
     field->changed_unix_ns = changed_unix_ns;
+    field->is_doubtful = false;
 }
 
 static void s_take_delete (sb_copy_t *self, sb_copy_topic_t *topic, sb_copy_field_t *field, sb_text_t name,
@@ -175,8 +177,10 @@ static void s_apply_change (sb_copy_t *self, sb_copy_topic_t *topic, const sb_ch
 {
     sb_copy_field_t *field = sb_copy_table_field (&self->table, topic, change->name);
     /* Not at equality: a publication may name a field in several updates, and the last one counts. */
-    if (field && field->sequence > sequence)
+    if (field && field->sequence > sequence) {
+        field->is_doubtful = true;
         return;
+    }
     if (!change->is_delete && change->value.kind != SB_VALUE_NONE) {
         s_take_value (self, topic, field, change, sequence, changed_unix_ns);
         return;
@@ -197,6 +201,7 @@ static void s_take_head (sb_copy_topic_t *topic, const sb_publication_t *publica
     head->sequence = publication->sequence;
     head->category_sequence = publication->category_sequence;
     head->topic_sequence = publication->topic_sequence;
+    topic->is_doubtful = false;
 }
 
 bool sb_copy_apply (sb_copy_t *self, const sb_publication_t *publication)
@@ -208,15 +213,17 @@ bool sb_copy_apply (sb_copy_t *self, const sb_publication_t *publication)
         return true;
     if (publication->sequence <= topic->floor)
         return false;
-    if (publication->sequence > topic->head.sequence)
+    if (publication->sequence >= topic->head.sequence)
         s_take_head (topic, publication);
+    else
+        topic->is_doubtful = true;
     for (uint32_t i = 0; self->keeps_fields && i < publication->update_count; i++) {
         const sb_update_t *update = &publication->updates[i];
         uint64_t sequence = update->publication_sequence ? update->publication_sequence : publication->sequence;
         for (uint32_t j = 0; sequence > topic->floor && j < update->change_count; j++)
             s_apply_change (self, topic, &update->changes[j], sequence, publication->broker_unix_ns);
     }
-    topic->floor = publication->sequence;
+    topic->floor = topic->told = publication->sequence;
     topic->is_forgotten = publication->cause == SB_CAUSE_FORGOTTEN;
     return true;
 }
@@ -228,7 +235,7 @@ void sb_copy_new_stream (sb_copy_t *self, uint64_t stream_id, uint64_t epoch)
     self->stream_id = stream_id;
     self->epoch = epoch;
     for (sb_copy_topic_t *topic = self->table.first; topic; topic = topic->next) {
-        topic->head.sequence = topic->floor = topic->before = topic->part_sequence = 0;
+        topic->head.sequence = topic->floor = topic->told = topic->before = topic->part_sequence = 0;
         topic->is_hash_known = false;
         for (sb_copy_field_t *field = topic->first; field; field = field->next)
             field->sequence = 0;
@@ -316,13 +323,15 @@ void sb_copy_scan_begin (sb_copy_t *self, const sb_text_t *prefixes, uint32_t pr
 static bool s_scan_field (sb_copy_t *self, sb_copy_topic_t *topic, const sb_snapshot_field_t *named)
 {
     if (!self->keeps_fields)
-        return named->sequence > topic->floor;
+        return named->sequence > topic->told;
     sb_copy_field_t *field = sb_copy_table_field (&self->table, topic, named->name);
     if (field && field->sequence >= named->sequence) {
+        bool is_doubtful = field->is_doubtful;
+        field->is_doubtful = false;
         field->named = self->scan;
-        return false;
+        return is_doubtful;
     }
-    bool differs = !field || !sb_copy_value_equal (&field->value, &named->value);
+    bool differs = !field || field->is_doubtful || !sb_copy_value_equal (&field->value, &named->value);
     sb_change_t change = {.name = named->name, .value = named->value};
     s_take_value (self, topic, field, &change, named->sequence, named->changed_unix_ns);
     field = field ? field : sb_copy_table_field (&self->table, topic, named->name);
@@ -347,7 +356,8 @@ static bool s_scan_head (sb_copy_t *self, sb_copy_topic_t *topic, const sb_snaps
     topic->is_forgotten = false;
     if (part->sequence < topic->head.sequence)
         return false;
-    bool differs = topic->head.quality != part->quality;
+    bool differs = topic->is_doubtful || topic->head.quality != part->quality;
+    topic->is_doubtful = false;
     topic->head =
         (sb_copy_head_t){part->sequence, part->category_sequence, part->topic_sequence, part->quality, part->cause};
     return differs;
@@ -418,8 +428,8 @@ static void s_sweep_topic (sb_copy_t *self, sb_copy_topic_t *topic, sb_copy_diff
     }
     s_tell_gone (self, &head, difference, context);
     topic->is_hash_known = false;
-    if (is_named && !self->keeps_fields && topic->floor < topic->before)
-        topic->floor = topic->before;
+    if (is_named && topic->told < topic->before)
+        topic->told = topic->before;
     if (!is_named && !is_touched)
         sb_copy_table_remove_topic (&self->table, topic);
 }

@@ -41,7 +41,8 @@ const sb_copy_head_t *sb_copy_head (const sb_copy_t *self, sb_text_t topic);
 /* Takes a publication over: head and quality when it is newer than what is known, each change when it is newer than its
  * field (conflated: by Update.publication_sequence). Deletes take the field out. Those of one topic come in their
  * order, a repeat changes nothing. False when it was overtaken: its topic's state is known from a snapshot that is not
- * older, or it is a repeat; true when it is news. Cannot fail: see bounds above. */
+ * older, or it is a repeat: an application that has the snapshot's differences would go back in time by it. True when
+ * it is news: deliver it. Cannot fail: see bounds above. */
 bool sb_copy_apply (sb_copy_t *self, const sb_publication_t *publication);
 
 /* The broker's state is another one, or it began a new epoch: heads and fields stay, but any sequence is newer than

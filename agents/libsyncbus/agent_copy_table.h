@@ -26,6 +26,7 @@ typedef struct sb_copy_field {
     char *run;               /* octets of a text or bytes; NULL when there are none */
     uint32_t run_capacity;   /* octets that run has room for */
     uint32_t named;          /* the last scan that named it */
+    bool is_doubtful;        /* the application was given something older meanwhile */
     uint32_t name_size;
     char name[]; /* NUL-terminated, as is text, and a run */
 } sb_copy_field_t;
@@ -39,8 +40,10 @@ struct sb_copy_topic {
     uint64_t floor;         /* publications up to this sequence are known, or were overtaken: they change nothing */
     uint64_t before;        /* floor as scan `entered` came upon it */
     uint64_t part_sequence; /* the head that the last part of scan `named` gave */
+    uint64_t told;          /* without fields: the application has what is not younger */
     uint32_t entered;       /* the last scan during which anything came for it */
     uint32_t named;         /* the last scan that named it */
+    bool is_doubtful;       /* the application was given an older quality meanwhile */
     bool is_scanned;        /* scan `entered` is to name it, if it is there */
     uint64_t hash_sum;      /* state hash of its fields */
     bool is_hash_known;     /* hash_sum is that of now */
