@@ -91,12 +91,15 @@ static void s_pack_config (s_packer_t *packer, sb_core_config_t *config)
 {
     sb_core_config_t copy = *config;
     sb_history_bound_t *bounds = s_pack (packer, copy.history_bounds, copy.history_bound_count * sizeof *bounds);
+    sb_time_to_live_t *times = s_pack (packer, copy.times_to_live, copy.time_to_live_count * sizeof *times);
     sb_category_rule_t *rules = s_pack (packer, copy.category_rules, copy.category_rule_count * sizeof *rules);
     sb_text_t *events = s_pack (packer, copy.event_categories, copy.event_category_count * sizeof *events);
     sb_text_t *admitted = s_pack (packer, copy.admitted_categories, copy.admitted_category_count * sizeof *admitted);
     sb_text_t scratch;
     for (uint32_t i = 0; i < copy.history_bound_count; i++)
         s_pack_text (packer, bounds ? &bounds[i].category : (scratch = copy.history_bounds[i].category, &scratch));
+    for (uint32_t i = 0; i < copy.time_to_live_count; i++)
+        s_pack_text (packer, times ? &times[i].category : (scratch = copy.times_to_live[i].category, &scratch));
     for (uint32_t i = 0; i < copy.category_rule_count; i++) {
         s_pack_text (packer, rules ? &rules[i].pattern : (scratch = copy.category_rules[i].pattern, &scratch));
         s_pack_text (packer, rules ? &rules[i].category : (scratch = copy.category_rules[i].category, &scratch));
@@ -112,6 +115,7 @@ static void s_pack_config (s_packer_t *packer, sb_core_config_t *config)
     if (!packer->memory)
         return;
     copy.history_bounds = bounds;
+    copy.times_to_live = times;
     copy.category_rules = rules;
     copy.event_categories = events;
     copy.admitted_categories = admitted;

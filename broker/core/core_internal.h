@@ -83,6 +83,7 @@ typedef struct {
     uint32_t next;           /* in the topic's list, or in the stage's */
     uint32_t previous;       /* in the topic's list; the topic of a staged field */
     uint32_t mark;           /* the agent's replacement that named it last */
+    uint32_t expiry;         /* its record in core->expiry; 0: it stays for ever */
     uint8_t name_size;       /* octets of name */
     uint8_t cause;           /* sb_cause_t: of that publication */
     bool is_walked;          /* a walk may stand on it; see snapshot/walk.h */
@@ -119,6 +120,7 @@ typedef struct {
     bool is_event;             /* every delta is published; never part of a replacement */
     bool is_broker;            /* begins with _ */
     bool is_admitted;          /* stays open under the emergency stop */
+    uint32_t time_to_live_ms;  /* of fields written by deltas that ask for none; 0: for ever */
     sb_head_t head;            /* category_sequence counts its publications */
     uint32_t first_watch;      /* index + 1 in core->watches; 0: none */
     uint32_t history_limit;    /* updates kept at most */

@@ -329,10 +329,13 @@ static void s_tick_work (sb_core_t *self, const sb_event_t *event)
     s_take_measures (self, event);
     s_guard (self);
     bool had_work = s_has_work (self);
-    self->is_behind = !s_judge_agents (self);
+    bool is_judged = s_judge_agents (self);
     sb_commands_tick (self);
     sb_expiry_tick (self);
     sb_conflation_tick (self);
+    uint64_t left_ns = sb_expiry_deadline (self) < sb_conflation_deadline (self) ? sb_expiry_deadline (self)
+                                                                                 : sb_conflation_deadline (self);
+    self->is_behind = !is_judged || left_ns <= self->now_ns;
     sb_snapshot_tick (self);
     if (self->now_ns >= self->tick_due_ns)
         s_whole_tick (self);

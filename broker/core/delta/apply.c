@@ -201,14 +201,19 @@ static void s_commit_write (sb_core_t *self, const sb_agent_record_t *agent, con
     sb_apply_note (self, field, agent, update, sequence, SB_CAUSE_NONE);
 }
 
-static void s_commit_part (sb_core_t *self, sb_agent_record_t *agent, const sb_update_t *update, const sb_part_t *part,
+static void s_commit_part (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta, const sb_part_t *part,
                            const s_write_t *writes)
 {
+    const sb_update_t *update = &delta->update;
+    uint32_t time_to_live_ms = sb_expiry_time_to_live (self, part->category_slot, delta->time_to_live_ms);
     sb_topic_t *topic = sb_topic_at (self, part->topic_slot);
     bool is_event = sb_category_at (self, part->category_slot)->is_event;
     uint32_t published = 0;
-    for (uint32_t i = 0; i < part->change_count; i++)
+    for (uint32_t i = 0; i < part->change_count; i++) {
         published += is_event || !writes[i].is_same;
+        if (!writes[i].change->is_delete)
+            sb_expiry_written (self, writes[i].field, time_to_live_ms);
+    }
     sb_core_counter_add (self, SB_COUNTER_changes, published);
     sb_core_counter_add (self, SB_COUNTER_changes_suppressed, part->change_count - published);
     bool was_known = topic->quality != SB_QUALITY_UNKNOWN;
@@ -241,8 +246,11 @@ sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_
     s_write_t *writes = sb_scratch_take (&self->scratch, delta->update.change_count * sizeof *writes);
     uint32_t prepared = 0;
     sb_reason_t reason = SB_REASON_NONE;
+    uint32_t perishable = 0;
     for (uint32_t i = 0; i < count && reason == SB_REASON_NONE; i++) {
         reason = s_prepare_topic (self, agent, delta->subject, &parts[i]);
+        if (reason == SB_REASON_NONE && sb_expiry_time_to_live (self, parts[i].category_slot, delta->time_to_live_ms))
+            perishable += parts[i].change_count;
         for (uint32_t j = 0; j < parts[i].change_count && reason == SB_REASON_NONE; j++) {
             if (s_prepare (self, parts[i].topic_slot, parts[i].changes[j], &writes[prepared]))
                 prepared++;
@@ -250,12 +258,14 @@ sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_
                 reason = SB_REASON_STORE_FULL;
         }
     }
+    if (reason == SB_REASON_NONE && !sb_expiry_reserve (self, perishable))
+        reason = SB_REASON_STORE_FULL;
     if (reason != SB_REASON_NONE) {
         s_give_back (self, writes, prepared);
         return reason;
     }
     for (uint32_t i = 0; i < count; i++) {
-        s_commit_part (self, agent, &delta->update, &parts[i], writes);
+        s_commit_part (self, agent, delta, &parts[i], writes);
         agent->recent_topic = parts[i].topic_slot;
         writes += parts[i].change_count;
     }

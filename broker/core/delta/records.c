@@ -60,6 +60,10 @@ void sb_category_configure (sb_core_t *self, sb_category_t *category)
     sb_text_t name = sb_category_text (category);
     category->is_event = s_names (config->event_categories, config->event_category_count, name);
     category->is_admitted = s_names (config->admitted_categories, config->admitted_category_count, name);
+    category->time_to_live_ms = 0;
+    for (uint32_t i = 0; i < config->time_to_live_count; i++)
+        if (sb_text_equal (config->times_to_live[i].category, name))
+            category->time_to_live_ms = config->times_to_live[i].time_to_live_ms;
     sb_history_bound_t bound = {.updates = config->history_updates};
     for (uint32_t i = 0; i < config->history_bound_count; i++)
         if (sb_text_equal (config->history_bounds[i].category, name))

@@ -76,6 +76,11 @@ static void s_stage_change (sb_core_t *self, sb_agent_record_t *agent, sb_text_t
         return;
     }
     uint32_t slot = sb_make_field (self, change->name, &change->value);
+    uint32_t time_to_live_ms = sb_expiry_time_to_live (self, category_slot, delta->time_to_live_ms);
+    if (slot && !sb_expiry_stage (self, slot, time_to_live_ms)) {
+        sb_free_field (self, slot);
+        slot = 0;
+    }
     if (!slot) {
         s_set_fault (stage, SB_REASON_STORE_FULL, change->name);
         return;
@@ -174,7 +179,10 @@ static bool s_apply_field (sb_core_t *self, sb_agent_record_t *agent, uint32_t s
     sb_value_t value = sb_core_value (&staged->value);
     uint32_t existing = sb_find_field_slot (self, topic, sb_field_text (staged));
     sb_field_t *field = existing ? sb_field_at (self, existing) : NULL;
-    if (field && (field->mark == agent->replace_mark || sb_value_same (&field->value, &value))) {
+    bool is_twice = field && field->mark == agent->replace_mark;
+    if (!is_twice)
+        sb_expiry_apply (self, slot, existing ? existing : slot);
+    if (field && (is_twice || sb_value_same (&field->value, &value))) {
         field->mark = agent->replace_mark;
         sb_free_field (self, slot);
         sb_core_counter_add (self, SB_COUNTER_changes_suppressed, 1);

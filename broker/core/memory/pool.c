@@ -51,6 +51,23 @@ void sb_pool_fini (sb_pool_t *self)
     self->slabs = NULL;
 }
 
+/* Takes a slab when it is not there yet. */
+static bool s_have_slab (sb_pool_t *self, uint32_t slab)
+{
+    if (!self->slabs[slab])
+        self->slabs[slab] = sb_memory_take (self->memory, s_slab_bytes (self));
+    return self->slabs[slab] != NULL;
+}
+
+bool sb_pool_reserve (sb_pool_t *self, uint32_t more)
+{
+    uint32_t last = more < self->limit - self->used ? self->used + more : self->limit; /* slot, all below it in use */
+    for (uint32_t high = self->high; high < last; high = ((high >> self->slab_items_log2) + 1) << self->slab_items_log2)
+        if (!s_have_slab (self, high >> self->slab_items_log2))
+            return false;
+    return true;
+}
+
 uint32_t sb_pool_take (sb_pool_t *self)
 {
     uint32_t slot = self->free_head;
@@ -61,12 +78,8 @@ uint32_t sb_pool_take (sb_pool_t *self)
     } else {
         if (self->high == self->limit)
             return 0;
-        uint32_t slab = self->high >> self->slab_items_log2;
-        if (!self->slabs[slab]) {
-            self->slabs[slab] = sb_memory_take (self->memory, s_slab_bytes (self));
-            if (!self->slabs[slab])
-                return 0;
-        }
+        if (!s_have_slab (self, self->high >> self->slab_items_log2))
+            return 0;
         slot = ++self->high;
     }
     self->used++;
