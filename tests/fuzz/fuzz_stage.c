@@ -384,7 +384,7 @@ void fuzz_stage_good_recovers (fuzz_stage_t *self)
 /* So small that inputs of a few kilobytes reach each of them; the good agent's own share fits. */
 static sb_core_config_t s_config (void)
 {
-    static const sb_history_bound_t bounds[] = {{{"market_data", 11}, 4}};
+    static const sb_history_bound_t bounds[] = {{.category = {"market_data", 11}, .updates = 4}};
     sb_core_config_t config;
     sb_core_config_default (&config);
     config.max_agents = 4;

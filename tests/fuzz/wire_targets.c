@@ -4,6 +4,7 @@
  *   - a fault is of kind MESSAGE, has a text, and leaves the message zeroed
  *   - what was read can be written, what was written can be read, and both are the same from then on
  *   - with next to no memory a message is read or refused, never half read
+ *   - a snapshot's chunk is never larger than its bound says, and every field in it has a hash
  * A delta that is read with its fault has lost its content, so messages with one are not written again.
  */
 #include "fuzz.h"
@@ -11,8 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zlib.h>
+
 #include "sb_codec.h"
 #include "sb_reasons.h"
+#include "sb_state_hash.h"
 
 enum { MESSAGE_MAX = 256 * 1024, SMALL_ARENA = 4096 };
 
@@ -131,3 +135,112 @@ WIRE_TARGET (broker_message, NULL, false)
 WIRE_TARGET (command_request, NULL, true)
 WIRE_TARGET (command_reply, NULL, true)
 WIRE_TARGET (publication, NULL, false)
+
+/* ------------------------------------------------------------------ snapshots */
+
+/* Octets that are put together; freed by whoever made them. */
+typedef struct {
+    uint8_t *data;
+    size_t size;
+} s_octets_t;
+
+static s_octets_t s_octets_new (size_t size_max)
+{
+    s_octets_t octets = {malloc (size_max), 0};
+    FUZZ_CLAIM (octets.data);
+    return octets;
+}
+
+static void s_varint (s_octets_t *self, uint64_t number)
+{
+    for (; number >= 0x80; number >>= 7)
+        self->data[self->size++] = (uint8_t)(number | 0x80);
+    self->data[self->size++] = (uint8_t)number;
+}
+
+static void s_field (s_octets_t *self, uint32_t number, const void *data, size_t size)
+{
+    s_varint (self, number << 3 | 2);
+    s_varint (self, size);
+    if (size)
+        memcpy (self->data + self->size, data, size);
+    self->size += size;
+}
+
+/* Runs a frame that has the input as its body `number`, copied so that it ends where it ends. */
+static void s_run_body (void (*run) (const fuzz_target_t *, const uint8_t *, size_t), const fuzz_target_t *target,
+                        uint32_t number, const void *data, size_t size)
+{
+    s_octets_t frame = s_octets_new (size + 16);
+    s_field (&frame, number, data, size);
+    uint8_t *exact = realloc (frame.data, frame.size);
+    FUZZ_CLAIM (exact);
+    run (target, exact, frame.size);
+    free (exact);
+}
+
+/* What the core reckons a chunk to take, and what a copy makes of its fields. */
+static void s_check_chunk (sb_arena_t *arena, const sb_broker_message_t *message)
+{
+    const sb_snapshot_chunk_t *chunk = &message->snapshot_chunk;
+    uint64_t bound = SB_SNAPSHOT_CHUNK_BOUND, hash = 0, backwards = 0;
+    for (uint32_t i = 0; i < chunk->topic_count; i++) {
+        const sb_snapshot_topic_t *topic = &chunk->topics[i];
+        bound += sb_snapshot_topic_bound (topic->topic);
+        for (uint32_t n = 0; n < topic->field_count; n++) {
+            const sb_snapshot_field_t *field = &topic->fields[n], *last = &topic->fields[topic->field_count - 1 - n];
+            bound += sb_snapshot_field_bound (field->name, &field->value);
+            hash += sb_state_hash_field (topic->topic, field->name, &field->value, topic->quality, field->sequence);
+            backwards += sb_state_hash_field (topic->topic, last->name, &last->value, topic->quality, last->sequence);
+        }
+    }
+    FUZZ_CLAIM (hash == backwards);
+    sb_encoding_t *encoding;
+    size_t size = sb_encode_broker_message (arena, message, &encoding);
+    FUZZ_CLAIM (size > 0 && size <= bound);
+}
+
+static void s_run_chunk (const fuzz_target_t *self, const uint8_t *data, size_t size)
+{
+    sb_broker_message_t message;
+    fuzz_broker_message (self, data, size);
+    sb_arena_t *arena = sb_arena_new ((size_t)MESSAGE_MAX * SB_ARENA_FACTOR);
+    FUZZ_CLAIM (arena);
+    if (sb_decode_broker_message (arena, data, size, MESSAGE_MAX, &message).reason == SB_REASON_NONE)
+        s_check_chunk (arena, &message);
+    sb_arena_destroy (&arena);
+}
+
+#define SNAPSHOT_TARGET(name, run, number)                                                                             \
+    void fuzz_##name (const fuzz_target_t *self, const uint8_t *data, size_t size);                                    \
+    void fuzz_##name (const fuzz_target_t *self, const uint8_t *data, size_t size)                                     \
+    {                                                                                                                  \
+        s_run_body (run, self, number, data, size);                                                                    \
+    }
+
+SNAPSHOT_TARGET (snapshot_request, fuzz_agent_message, 11)
+SNAPSHOT_TARGET (snapshot_credit, fuzz_agent_message, 12)
+SNAPSHOT_TARGET (snapshot_end, fuzz_broker_message, 9)
+
+/* No fuzzer guesses a checksum: a body is given the right one. */
+void fuzz_snapshot_chunk (const fuzz_target_t *self, const uint8_t *data, size_t size);
+void fuzz_snapshot_chunk (const fuzz_target_t *self, const uint8_t *data, size_t size)
+{
+    bool is_body = size > 0 && data[0] % 2 == 1;
+    if (size == 0 || !is_body) {
+        s_run_body (s_run_chunk, self, 8, data + (size > 0), size - (size > 0));
+        return;
+    }
+    uint32_t checksum = (uint32_t)crc32 (0, data + 1, (uInt)(size - 1));
+    s_octets_t chunk = s_octets_new (size + 32);
+    s_varint (&chunk, 1 << 3);
+    s_varint (&chunk, (uint64_t)data[0] + 1);
+    s_varint (&chunk, 2 << 3);
+    s_varint (&chunk, (uint64_t)data[0] / 2 + 1);
+    s_field (&chunk, 3, data + 1, size - 1);
+    s_varint (&chunk, 4 << 3 | 5);
+    for (int i = 0; i < 4; i++)
+        chunk.data[chunk.size++] = (uint8_t)(checksum >> 8 * i);
+    s_run_body (s_run_chunk, self, 8, chunk.data, chunk.size);
+    free (chunk.data);
+}
