@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * Stepping the core and carrying out its effects, in their order. Effects live until the next step, so what a send or a
- * store gives rise to (PEER_LOST, STORED) is noted and stepped once the list is done: STORED first. That ends: a
- * session can be lost only once.
+ * store gives rise to (STORED, PEER_LOST, CHUNK_REFUSED) is noted and stepped once the list is done: STORED first. That
+ * ends: a session can be lost only once, and a chunk that came back is sent again by a tick.
  */
 #define _GNU_SOURCE
 #include "sb_reactor_private.h"
@@ -70,16 +70,24 @@ static uint32_t s_unpack (const sb_reactor_t *self, uint64_t peer, uint8_t *rout
     return SB_ROUTING_ID_OCTETS;
 }
 
-static void s_note_lost (sb_reactor_t *self, uint64_t peer)
+static void s_note (sb_reactor_peers_t *peers, uint64_t peer)
 {
     if (peer == SB_FOREIGN_PEER)
         return;
-    if (self->lost_count == self->lost_capacity) {
-        self->lost_capacity = self->lost_capacity * 2 + 64;
-        self->lost_peers = realloc (self->lost_peers, self->lost_capacity * sizeof *self->lost_peers);
-        assert (self->lost_peers);
+    if (peers->count == peers->capacity) {
+        peers->capacity = peers->capacity * 2 + 64;
+        peers->items = realloc (peers->items, peers->capacity * sizeof *peers->items);
+        assert (peers->items);
     }
-    self->lost_peers[self->lost_count++] = peer;
+    peers->items[peers->count++] = peer;
+}
+
+/* A refused part of a snapshot is made again later; anything else that is refused ends the session. */
+static void s_note_refused (sb_reactor_t *self, uint64_t peer, const sb_broker_message_t *message)
+{
+    bool is_snapshot =
+        message->kind == SB_BROKER_MESSAGE_SNAPSHOT_CHUNK || message->kind == SB_BROKER_MESSAGE_SNAPSHOT_END;
+    s_note (is_snapshot && errno == EAGAIN ? &self->refused : &self->lost, peer);
 }
 
 static void s_send (sb_reactor_t *self, uint64_t peer, const sb_broker_message_t *message)
@@ -92,15 +100,15 @@ static void s_send (sb_reactor_t *self, uint64_t peer, const sb_broker_message_t
     if (!s_make_frame (&frame, encoding, size)) {
         sb_reactor_complain (self, SB_SEVERITY_ERROR, "ENCODING",
                              "a message to an agent could not be encoded: its session ends");
-        s_note_lost (self, peer);
+        s_note (&self->lost, peer);
         return;
     }
     const uint32_t id_size = s_unpack (self, peer, routing_id);
     if (zmq_send (socket, routing_id, id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
         zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) >= 0)
         return;
+    s_note_refused (self, peer, message);
     zmq_msg_close (&frame);
-    s_note_lost (self, peer);
 }
 
 static void s_publish (sb_reactor_t *self, const sb_publication_t *publication)
@@ -213,19 +221,29 @@ static void s_step_once (sb_reactor_t *self, sb_event_t *event)
         s_perform (self, &effects.items[i], event);
 }
 
+/* The next event that carrying out effects gave rise to. False when there is none. */
+static bool s_next_event (sb_reactor_t *self, sb_event_t *event)
+{
+    *event = (sb_event_t){0};
+    if (self->is_stored_pending) {
+        self->is_stored_pending = false;
+        event->kind = SB_EVENT_STORED;
+        event->stored.durable = self->is_durable;
+    } else if (self->lost.count > 0) {
+        event->kind = SB_EVENT_PEER_LOST;
+        event->peer_lost.peer = self->lost.items[--self->lost.count];
+    } else if (self->refused.count > 0) {
+        event->kind = SB_EVENT_CHUNK_REFUSED;
+        event->chunk_refused.peer = self->refused.items[--self->refused.count];
+    } else
+        return false;
+    return true;
+}
+
 void sb_reactor_step (sb_reactor_t *self, sb_event_t *event)
 {
+    sb_event_t next;
     s_step_once (self, event);
-    while (self->is_stored_pending || self->lost_count > 0) {
-        sb_event_t next = {0};
-        if (self->is_stored_pending) {
-            self->is_stored_pending = false;
-            next.kind = SB_EVENT_STORED;
-            next.stored.durable = self->is_durable;
-        } else {
-            next.kind = SB_EVENT_PEER_LOST;
-            next.peer_lost.peer = self->lost_peers[--self->lost_count];
-        }
+    while (s_next_event (self, &next))
         s_step_once (self, &next);
-    }
 }

@@ -21,7 +21,8 @@ enum {
     TURN_NS = 1000 * 1000,         /* of reading ingress */
     COMMAND_BATCH = 64,            /* requests a turn */
     INGRESS_BATCH = 16,            /* messages between two looks at the clock */
-    SUBSCRIPTION_BATCH = 1024,     /* frames a turn */
+    SUBSCRIPTION_NS = 500 * 1000,  /* of reading subscriptions a turn: an answer to a join takes some microseconds */
+    SUBSCRIPTION_BATCH = 16,       /* frames between two looks at the clock */
     MONITOR_BATCH = 1024,          /* events a turn and socket */
     DRAIN_QUIET_MS = 20,           /* input is empty when nothing came for so long: libzmq's thread was held up, too */
     DRAIN_NS = 1000 * 1000 * 1000, /* at most */
@@ -213,7 +214,8 @@ void sb_reactor_destroy (sb_reactor_t **self_p)
     sb_arena_destroy (&self->decode_arena);
     sb_arena_destroy (&self->encode_arena);
     sb_config_destroy (&self->config);
-    free (self->lost_peers);
+    free (self->lost.items);
+    free (self->refused.items);
     free (self);
     *self_p = NULL;
 }
@@ -360,6 +362,18 @@ static bool s_take_ingress (sb_reactor_t *self)
     return true;
 }
 
+/* Reads what subscribers sent, for a bounded time. Returns whether there may be more. */
+static bool s_take_subscriptions (sb_reactor_t *self)
+{
+    const uint64_t end_ns = sb_reactor_clock (self) + SUBSCRIPTION_NS;
+    do {
+        for (int i = 0; i < SUBSCRIPTION_BATCH; i++)
+            if (!sb_reactor_take_subscription (self))
+                return false;
+    } while (sb_reactor_clock (self) < end_ns);
+    return true;
+}
+
 /* After the process was held up: handles what waited meanwhile, before anybody is judged by the clock. */
 static void s_drain (sb_reactor_t *self)
 {
@@ -369,7 +383,7 @@ static void s_drain (sb_reactor_t *self)
     while (sb_reactor_clock (self) < end_ns && zmq_poll (items, 2, DRAIN_QUIET_MS) > 0) {
         s_take_commands (self);
         s_take_ingress (self);
-        sb_reactor_drain_subscriptions (self, SUBSCRIPTION_BATCH);
+        s_take_subscriptions (self);
         s_read_monitors (self);
     }
 }
@@ -446,7 +460,7 @@ static bool s_turn (sb_reactor_t *self)
     s_take_signals (self);
     bool has_more = s_take_commands (self) == COMMAND_BATCH;
     has_more = s_take_ingress (self) || has_more;
-    has_more = sb_reactor_drain_subscriptions (self, SUBSCRIPTION_BATCH) == SUBSCRIPTION_BATCH || has_more;
+    has_more = s_take_subscriptions (self) || has_more;
     s_read_monitors (self);
     if (sb_reactor_clock (self) >= self->deadline_ns) {
         if (self->is_late)

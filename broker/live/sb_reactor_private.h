@@ -19,6 +19,13 @@ enum { SB_ROUTING_ID_OCTETS = 5, SB_FOREIGN_ID_MAX = 255 };
 /* Stands for the one peer whose routing id is not of our making, while its message is handled. */
 #define SB_FOREIGN_PEER UINT64_MAX
 
+/* Peers that an event is to be stepped for. */
+typedef struct {
+    uint64_t *items;
+    uint32_t count;
+    uint32_t capacity;
+} sb_reactor_peers_t;
+
 struct sb_reactor {
     sb_reactor_options_t options;
     sb_config_t *config;
@@ -39,9 +46,8 @@ struct sb_reactor {
     /* Follow-ups of the effects that are being carried out. */
     bool is_stored_pending;
     bool is_durable;
-    uint64_t *lost_peers;
-    uint32_t lost_count;
-    uint32_t lost_capacity;
+    sb_reactor_peers_t lost;    /* that a send was refused for */
+    sb_reactor_peers_t refused; /* that a chunk or end of a snapshot was refused for */
 
     uint8_t foreign_id[SB_FOREIGN_ID_MAX]; /* routing id of SB_FOREIGN_PEER */
     uint32_t foreign_id_size;
@@ -73,8 +79,6 @@ void sb_reactor_reply (sb_reactor_t *self, const sb_envelope_t *envelope, const 
 /* Each reads one message and handles it; false when there was none. */
 bool sb_reactor_take_ingress (sb_reactor_t *self);
 bool sb_reactor_take_command (sb_reactor_t *self);
-
-/* Throws away what subscribers have sent, at most `budget` frames; returns how many there were. */
-uint32_t sb_reactor_drain_subscriptions (sb_reactor_t *self, uint32_t budget);
+bool sb_reactor_take_subscription (sb_reactor_t *self);
 
 #endif

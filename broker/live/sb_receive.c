@@ -201,13 +201,30 @@ bool sb_reactor_take_command (sb_reactor_t *self)
 
 /* ---------------------------------------------------------------- subscriptions */
 
-uint32_t sb_reactor_drain_subscriptions (sb_reactor_t *self, uint32_t budget)
+/* One frame that a subscriber sent: an octet, 1 or 0, and a prefix. Others mean nothing. */
+static void s_handle_subscription (sb_reactor_t *self, zmq_msg_t *frame)
+{
+    const char *octets = zmq_msg_data (frame);
+    const size_t size = zmq_msg_size (frame);
+    if (size == 0 || (octets[0] != 0 && octets[0] != 1))
+        return;
+    sb_event_t event = {.kind = SB_EVENT_SUBSCRIPTION};
+    event.subscription.prefix = (sb_text_t){octets + 1, (uint32_t)size - 1};
+    event.subscription.is_subscribed = octets[0] == 1;
+    sb_reactor_step (self, &event);
+}
+
+bool sb_reactor_take_subscription (sb_reactor_t *self)
 {
     zmq_msg_t frame;
     zmq_msg_init (&frame);
-    uint32_t count = 0;
-    while (count < budget && s_receive (self, SB_SOCKET_PUBLISH, &frame))
-        count++;
+    const bool is_received = s_receive (self, SB_SOCKET_PUBLISH, &frame);
+    if (is_received) {
+        const bool is_first = !self->is_skipping[SB_SOCKET_PUBLISH];
+        self->is_skipping[SB_SOCKET_PUBLISH] = zmq_msg_more (&frame);
+        if (is_first && !zmq_msg_more (&frame)) /* subscriptions are single frames */
+            s_handle_subscription (self, &frame);
+    }
     zmq_msg_close (&frame);
-    return count;
+    return is_received;
 }
