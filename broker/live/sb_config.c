@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "sb_config.h"
+#include "sb_config_entry.h"
 #include "sb_config_value.h"
 #include "sb_names.h"
 
@@ -225,28 +226,6 @@ static bool s_set_endpoint (sb_config_t *self, const sb_config_key_t *key, const
     return true;
 }
 
-/* A category, or one of the broker's own. */
-static bool s_is_category (const char *word)
-{
-    return sb_name_is_category (sb_text (word[0] == '_' ? word + 1 : word));
-}
-
-static const char *s_check_entry (const sb_config_key_t *key, const char *value)
-{
-    char first[WORD_MAX], second[WORD_MAX];
-    uint64_t number;
-    const int words = strchr (key->unit, ' ') ? 2 : 1;
-    if (words == 1)
-        return sb_name_is_category (sb_text (value)) ? NULL : "not a category (a-z 0-9 _, at most 32, not all)";
-    if (!sb_value_split (value, first, second, sizeof first))
-        return "not two words";
-    if (strcmp (key->unit, "CATEGORY UPDATES") == 0)
-        return s_is_category (first) && sb_value_read_integer (second, &number) && number <= 100000000
-                   ? NULL
-                   : "not a category and a number of updates, 0 to 100000000";
-    return sb_name_is_category (sb_text (second)) ? NULL : "the second word is not a category";
-}
-
 static bool s_set_list (sb_config_t *self, const sb_config_key_t *key, const char *value, char *problem, size_t size)
 {
     sb_config_list_t *list = s_list (self, key);
@@ -254,7 +233,8 @@ static bool s_set_list (sb_config_t *self, const sb_config_key_t *key, const cha
         sb_config_list_clear (list);
         return true;
     }
-    const char *fault = strpbrk (value, ",\"\n\r") ? "it has a comma, quote or line break" : s_check_entry (key, value);
+    const char *fault =
+        strpbrk (value, ",\"\n\r") ? "it has a comma, quote or line break" : sb_entry_check (key->unit, value);
     if (!fault && list->count >= LIST_MAX)
         fault = "the list is too long";
     if (fault) {
@@ -382,11 +362,9 @@ uint32_t sb_config_read_environment (sb_config_t *self, char *const *environment
 static void s_default_lists (sb_config_t *self)
 {
     char entry[WORD_MAX * 2];
-    for (uint32_t i = 0; i < self->core.history_bound_count; i++) {
-        const sb_history_bound_t *bound = &self->core.history_bounds[i];
-        snprintf (entry, sizeof entry, "%.*s %u", (int)bound->category.size, bound->category.data, bound->updates);
-        s_list_append (&self->history_list, entry);
-    }
+    for (uint32_t i = 0; i < self->core.history_bound_count; i++)
+        s_list_append (&self->history_list,
+                       sb_entry_format_history (&self->core.history_bounds[i], entry, sizeof entry));
     for (uint32_t i = 0; i < self->core.category_rule_count; i++) {
         const sb_category_rule_t *rule = &self->core.category_rules[i];
         snprintf (entry, sizeof entry, "%.*s %.*s", (int)rule->pattern.size, rule->pattern.data,
@@ -430,6 +408,7 @@ sb_config_t *sb_config_new (void)
 static void s_free_arrays (sb_config_t *self)
 {
     free ((void *)(uintptr_t)self->core.history_bounds);
+    free ((void *)(uintptr_t)self->core.times_to_live);
     free ((void *)(uintptr_t)self->core.category_rules);
     free ((void *)(uintptr_t)self->core.event_categories);
     free ((void *)(uintptr_t)self->core.admitted_categories);
@@ -453,16 +432,6 @@ void sb_config_destroy (sb_config_t **self_p)
 
 /* ---------------------------------------------------------------- finishing */
 
-/* Borrows the words of an entry "first second" in place. */
-static void s_words (const char *entry, sb_text_t *first, sb_text_t *second)
-{
-    entry += strspn (entry, " \t");
-    *first = (sb_text_t){.data = entry, .size = (uint32_t)strcspn (entry, " \t")};
-    entry += first->size;
-    entry += strspn (entry, " \t");
-    *second = (sb_text_t){.data = entry, .size = (uint32_t)strcspn (entry, " \t")};
-}
-
 static const sb_text_t *s_text_array (const sb_config_list_t *list, uint32_t *count)
 {
     sb_text_t *texts = calloc (list->count + 1, sizeof *texts);
@@ -477,17 +446,21 @@ static void s_make_arrays (sb_config_t *self)
 {
     s_free_arrays (self);
     sb_history_bound_t *bounds = calloc (self->history_list.count + 1, sizeof *bounds);
+    sb_time_to_live_t *times = calloc (self->expiry_list.count + 1, sizeof *times);
     sb_category_rule_t *rules = calloc (self->rule_list.count + 1, sizeof *rules);
-    assert (bounds && rules);
-    sb_text_t updates;
-    for (uint32_t i = 0; i < self->history_list.count; i++) {
-        s_words (self->history_list.items[i], &bounds[i].category, &updates);
-        bounds[i].updates = (uint32_t)strtoul (updates.data, NULL, 10);
-    }
-    for (uint32_t i = 0; i < self->rule_list.count; i++)
-        s_words (self->rule_list.items[i], &rules[i].pattern, &rules[i].category);
+    assert (bounds && times && rules);
+    const char *fault = NULL;
+    for (uint32_t i = 0; i < self->history_list.count && !fault; i++)
+        fault = sb_entry_read_history (self->history_list.items[i], &bounds[i]);
+    for (uint32_t i = 0; i < self->expiry_list.count && !fault; i++)
+        fault = sb_entry_read_time_to_live (self->expiry_list.items[i], &times[i]);
+    for (uint32_t i = 0; i < self->rule_list.count && !fault; i++)
+        fault = sb_entry_read_rule (self->rule_list.items[i], &rules[i]);
+    assert (!fault); /* they were checked when they were set */
     self->core.history_bounds = bounds;
     self->core.history_bound_count = self->history_list.count;
+    self->core.times_to_live = times;
+    self->core.time_to_live_count = self->expiry_list.count;
     self->core.category_rules = rules;
     self->core.category_rule_count = self->rule_list.count;
     self->core.event_categories = s_text_array (&self->event_list, &self->core.event_category_count);
@@ -528,5 +501,12 @@ uint32_t sb_config_finish (sb_config_t *self, FILE *problems)
     }
     s_fill_paths (self);
     s_make_arrays (self);
+    for (uint32_t i = 0; i < self->core.history_bound_count; i++) {
+        if (self->core.history_bounds[i].bytes <= self->core.history_bytes)
+            continue;
+        fprintf (problems, "history/category: \"%s\" keeps more octets than history/bytes lets any category keep\n",
+                 self->history_list.items[i]);
+        problem_count++;
+    }
     return problem_count;
 }

@@ -46,6 +46,7 @@ typedef struct sb_config {
     char *ready_file;      /* empty: none */
     uint32_t linger_ms;
     sb_config_list_t history_list;
+    sb_config_list_t expiry_list;
     sb_config_list_t rule_list;
     sb_config_list_t event_list;
     sb_config_list_t admitted_list;

@@ -152,18 +152,3 @@ bool sb_value_read_endpoint (const char *text, sb_endpoint_t *endpoint)
     endpoint->is_loopback = s_is_loopback (endpoint->host);
     return true;
 }
-
-bool sb_value_split (const char *text, char *first, char *second, size_t size)
-{
-    char *words[] = {first, second};
-    for (int i = 0; i < 2; i++) {
-        text += strspn (text, " \t");
-        size_t word_size = strcspn (text, " \t");
-        if (word_size == 0 || word_size >= size)
-            return false;
-        memcpy (words[i], text, word_size);
-        words[i][word_size] = '\0';
-        text += word_size;
-    }
-    return text[strspn (text, " \t")] == '\0';
-}

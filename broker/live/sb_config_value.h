@@ -39,7 +39,4 @@ typedef struct {
  * or 0. `endpoint` may be NULL. False: not such a text. */
 bool sb_value_read_endpoint (const char *text, sb_endpoint_t *endpoint);
 
-/* Splits "first second" at blanks into two words of at most `size` - 1 octets. False: not exactly two. */
-bool sb_value_split (const char *text, char *first, char *second, size_t size);
-
 #endif

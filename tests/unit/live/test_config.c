@@ -97,7 +97,10 @@ Test (config, defaults_are_those_of_the_core)
     SAME (reply_memory_ms);
     SAME (history_updates);
     SAME (history_bytes);
+    SAME (history_age_ms);
     SAME (history_bound_count);
+    SAME (max_conflations);
+    SAME (time_to_live_count);
     SAME (category_rule_count);
     SAME (event_category_count);
     SAME (admitted_category_count);
@@ -105,6 +108,8 @@ Test (config, defaults_are_those_of_the_core)
     for (uint32_t i = 0; i < core.history_bound_count; i++) {
         cr_assert (sb_text_equal (ours->history_bounds[i].category, core.history_bounds[i].category));
         cr_assert_eq (ours->history_bounds[i].updates, core.history_bounds[i].updates);
+        cr_assert_eq (ours->history_bounds[i].bytes, core.history_bounds[i].bytes);
+        cr_assert_eq (ours->history_bounds[i].age_ms, core.history_bounds[i].age_ms);
     }
     for (uint32_t i = 0; i < core.category_rule_count; i++) {
         cr_assert (sb_text_equal (ours->category_rules[i].pattern, core.category_rules[i].pattern));
@@ -149,6 +154,7 @@ Test (config, what_is_printed_reads_back_as_the_same)
     static const char changed[] =
         "publish\n    advertise = \"a # b's\"\nhistory\n    category = \"\"\nbreaker\n"
         "    recovery_delay = 1500 ms\nlimits\n    message_bytes = 100000\n"
+        "expiry\n    category = \"quotes 500 ms\"\n    category = \"risk 24 h\"\n"
         "categorizer\n    rule = \"a* b\"\n    rule = \"?x technical\"\nlog\n    format = json\n";
     for (int i = 0; i < 2; i++) {
         sb_config_t *config = sb_config_new ();
@@ -231,6 +237,96 @@ Test (config, every_bad_line_is_named_with_its_number_and_what_to_do)
     cr_assert (s_names (21, "not a category"), "%s", s_problems);
     cr_assert (s_names (22, "unknown key"), "%s", s_problems);
     cr_assert_eq (count, 12, "%u:\n%s", count, s_problems);
+    sb_config_destroy (&config);
+}
+
+Test (config, a_category_keeps_history_by_updates_octets_and_age)
+{
+    sb_config_t *config = sb_config_new ();
+    cr_assert_eq (s_read (config, "history\n    category = \"\"\n    category = \"quotes 5\"\n"
+                                  "    category = \"trades 10000 16 MiB\"\n"
+                                  "    category = \"_event 20000 4096   24 h\"\n"
+                                  "    category = \"risk 7 0 90\"\n    category = \"macro 7 8KiB 500ms\"\n"
+                                  "    age = 1 h\n"),
+                  0, "%s", s_problems);
+    cr_assert_eq (s_finish (config), 0, "%s", s_problems);
+    static const sb_history_bound_t expected[] = {{{"quotes", 6}, 5, 0, 0},
+                                                  {{"trades", 6}, 10000, 16 << 20, 0},
+                                                  {{"_event", 6}, 20000, 4096, 24 * 3600000},
+                                                  {{"risk", 4}, 7, 0, 90000},
+                                                  {{"macro", 5}, 7, 8192, 500}};
+    cr_assert_eq (config->core.history_bound_count, 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        const sb_history_bound_t *bound = &config->core.history_bounds[i];
+        cr_assert (sb_text_equal (bound->category, expected[i].category), "%u", i);
+        cr_assert_eq (bound->updates, expected[i].updates, "%u", i);
+        cr_assert_eq (bound->bytes, expected[i].bytes, "%u", i);
+        cr_assert_eq (bound->age_ms, expected[i].age_ms, "%u", i);
+    }
+    cr_assert_eq (config->core.history_age_ms, 3600000);
+    sb_config_destroy (&config);
+}
+
+Test (config, a_category_may_not_keep_more_octets_than_any_may)
+{
+    sb_config_t *config = sb_config_new ();
+    cr_assert_eq (s_read (config, "history\n    bytes = 1 MiB\n    category = \"quotes 5 1 MiB\"\n"
+                                  "    category = \"trades 5 1048577\"\n"),
+                  0, "%s", s_problems);
+    cr_assert_eq (s_finish (config), 1);
+    cr_assert_not_null (strstr (s_problems, "\"trades 5 1048577\" keeps more octets than history/bytes"), "%s",
+                        s_problems);
+    sb_config_destroy (&config);
+}
+
+Test (config, categories_have_a_time_to_live)
+{
+    sb_config_t *config = sb_config_new ();
+    cr_assert_eq (s_read (config, "expiry\n    category = \"quotes 500 ms\"\n    category = \"risk 4294967295 ms\"\n"
+                                  "    category = \"macro 30\"\n"
+                                  "limits\n    conflations = 0\n"),
+                  0, "%s", s_problems);
+    cr_assert_eq (s_finish (config), 0, "%s", s_problems);
+    static const uint32_t expected[] = {500, UINT32_MAX, 30000};
+    cr_assert_eq (config->core.time_to_live_count, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert_eq (config->core.times_to_live[i].time_to_live_ms, expected[i], "%u", i);
+    cr_assert (sb_text_equal (config->core.times_to_live[1].category, sb_text ("risk")));
+    cr_assert_eq (config->core.max_conflations, 0);
+    sb_config_destroy (&config);
+}
+
+Test (config, an_entry_of_a_list_that_is_wrong_says_which_part)
+{
+    static const struct {
+        const char *path;
+        const char *entry;
+        const char *what;
+    } rows[] = {
+        {"history/category", "Quotes 5", "not a category"},
+        {"history/category", "quotes", "UPDATES is a number"},
+        {"history/category", "quotes -1", "UPDATES is a number"},
+        {"history/category", "quotes 100000001", "UPDATES is a number"},
+        {"history/category", "quotes 5 many", "BYTES is a size"},
+        {"history/category", "quotes 5 1 h", "BYTES is a size"},
+        {"history/category", "quotes 5 2 MiB soon", "AGE is a duration"},
+        {"history/category", "quotes 5 2 MiB 8761 h", "AGE is a duration"},
+        {"history/category", "quotes 5 2 MiB 1 h more", "nothing comes after AGE"},
+        {"expiry/category", "_event 5 s", "not a category"},
+        {"expiry/category", "quotes", "DURATION is such as"},
+        {"expiry/category", "quotes 0", "1 ms to 1193 h"},
+        {"expiry/category", "quotes 4294967296 ms", "1 ms to 1193 h"},
+        {"expiry/category", "quotes 5 s more", "nothing comes after DURATION"},
+        {"categorizer/rule", "a*", "not two words"},
+        {"categorizer/rule", "a* b c", "not two words"},
+    };
+    sb_config_t *config = sb_config_new ();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char problem[256];
+        const sb_config_key_t *key = sb_config_find (rows[i].path);
+        cr_assert_not (sb_config_set (config, key, rows[i].entry, problem, sizeof problem), "%s", rows[i].entry);
+        cr_assert_not_null (strstr (problem, rows[i].what), "%s: %s", rows[i].entry, problem);
+    }
     sb_config_destroy (&config);
 }
 
