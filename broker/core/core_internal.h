@@ -91,16 +91,16 @@ typedef struct {
 
 /* category.agent.subject: what subscribers know. Lives as long as its agent's record. */
 typedef struct {
-    char *text;              /* the topic, in core->values */
-    uint64_t topic_sequence; /* of its last publication */
-    sb_head_t head;          /* its last publication */
+    char *text;                    /* the topic, in core->values */
+    uint64_t topic_sequence;       /* of its last publication */
+    sb_head_t head;                /* its last publication */
     int64_t quality_since_unix_ns; /* since when its quality and cause are what they are */
-    uint32_t agent;          /* slot */
-    uint32_t category;       /* slot */
-    uint32_t link;           /* slot of (agent, category) */
-    uint32_t next_of_agent;  /* slot, in order of making */
-    uint32_t first_field;    /* slot */
-    uint32_t last_field;     /* slot */
+    uint32_t agent;                /* slot */
+    uint32_t category;             /* slot */
+    uint32_t link;                 /* slot of (agent, category) */
+    uint32_t next_of_agent;        /* slot, in order of making */
+    uint32_t first_field;          /* slot */
+    uint32_t last_field;           /* slot */
     uint32_t field_count;
     uint32_t walk;            /* the agent's quality walk that it has seen; see quality.c */
     uint8_t text_size;        /* octets of text */
@@ -117,15 +117,15 @@ typedef struct sb_history_entry sb_history_entry_t;
 typedef struct {
     char name[SB_CATEGORY_MAX];
     uint8_t name_size;
-    bool is_event;             /* every delta is published; never part of a replacement */
-    bool is_broker;            /* begins with _ */
-    bool is_admitted;          /* stays open under the emergency stop */
-    uint32_t time_to_live_ms;  /* of fields written by deltas that ask for none; 0: for ever */
-    sb_head_t head;            /* category_sequence counts its publications */
-    uint32_t first_watch;      /* index + 1 in core->watches; 0: none */
-    uint32_t history_limit;    /* updates kept at most */
+    bool is_event;                /* every delta is published; never part of a replacement */
+    bool is_broker;               /* begins with _ */
+    bool is_admitted;             /* stays open under the emergency stop */
+    uint32_t time_to_live_ms;     /* of fields written by deltas that ask for none; 0: for ever */
+    sb_head_t head;               /* category_sequence counts its publications */
+    uint32_t first_watch;         /* index + 1 in core->watches; 0: none */
+    uint32_t history_limit;       /* updates kept at most */
     uint64_t history_limit_bytes; /* octets kept at most */
-    uint64_t history_limit_ns; /* how old an entry may become; SB_NEVER: as old as it likes */
+    uint64_t history_limit_ns;    /* how old an entry may become; SB_NEVER: as old as it likes */
     int64_t gone_unix_ns;      /* latest broker time of the publications that are no longer kept; INT64_MIN: all are */
     uint32_t history_updates;  /* updates kept now; an entry without updates counts as one */
     uint64_t history_bytes;    /* octets kept now */

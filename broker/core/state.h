@@ -206,8 +206,8 @@ sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_
                             uint32_t count);
 
 /* Notes in a field of the agent which publication named it last, and what delta that told. */
-void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent,
-                    const sb_update_t *update, uint64_t sequence, sb_cause_t cause);
+void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent, const sb_update_t *update,
+                    uint64_t sequence, sb_cause_t cause);
 
 /* A change with name and value copied to scratch memory, for a publication. */
 sb_change_t sb_apply_copy_change (sb_core_t *self, const sb_change_t *change);

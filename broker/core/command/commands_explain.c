@@ -2,9 +2,9 @@
  *
  * explain: where a field's value comes from.
  *
- * Walks the agent's topics from a cursor and looks the name up in each, so a page costs O(topics looked at), SCAN_MAX at
- * most, and may be short. Topics live as long as their agent's record: the slot in a cursor is checked to be one of its
- * own. The cursor also counts what was found, so that the last page can tell "nowhere" from "nothing further".
+ * Walks the agent's topics from a cursor and looks the name up in each, so a page costs O(topics looked at), SCAN_MAX
+ * at most, and may be short. Topics live as long as their agent's record: the slot in a cursor is checked to be one of
+ * its own. The cursor also counts what was found, so that the last page can tell "nowhere" from "nothing further".
  */
 #include "commands_internal.h"
 #include "state.h"
@@ -70,8 +70,7 @@ static uint32_t s_walk (sb_core_t *core, sb_call_t *call, const sb_topic_filter_
 /* True when the slot is one of the agent's topics. */
 static bool s_is_own (const sb_core_t *core, const sb_agent_record_t *agent, uint64_t slot)
 {
-    return slot >= 1 && slot <= core->topics.high &&
-           sb_topic_at (core, (uint32_t)slot)->agent == agent->slot;
+    return slot >= 1 && slot <= core->topics.high && sb_topic_at (core, (uint32_t)slot)->agent == agent->slot;
 }
 
 /* The field is nowhere: says where to look for its right name. */
@@ -79,9 +78,9 @@ static void s_refuse_unknown (sb_core_t *core, sb_call_t *call)
 {
     sb_text_t name = sb_command_text (call, "field");
     sb_call_refuse (core, call, SB_REASON_BAD_PARAMETER, sb_text ("field"));
-    call->reply.message = sb_core_format (
-        core, "agent %s has no field %.*s there now: get_state with agent %s lists those that it has", call->agent->id,
-        (int)name.size, name.data, call->agent->id);
+    call->reply.message =
+        sb_core_format (core, "agent %s has no field %.*s there now: get_state with agent %s lists those that it has",
+                        call->agent->id, (int)name.size, name.data, call->agent->id);
 }
 
 void sb_handle_explain (sb_core_t *core, sb_call_t *call)

@@ -2,9 +2,9 @@
  *
  * Replies: records built through the table of columns, pages and their cursors, refusals.
  *
- * A cursor is the command's name and a few numbers, a colon before each: whoever reads it sees what it is, and a cursor of
- * another command is refused. Cursors hold a place, never a promise: records that come or go between two pages may be
- * missed.
+ * A cursor is the command's name and a few numbers, a colon before each: whoever reads it sees what it is, and a cursor
+ * of another command is refused. Cursors hold a place, never a promise: records that come or go between two pages may
+ * be missed.
  */
 #include <assert.h>
 #include <string.h>

@@ -169,8 +169,8 @@ sb_change_t sb_apply_copy_change (sb_core_t *self, const sb_change_t *change)
     return copy;
 }
 
-void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent,
-                    const sb_update_t *update, uint64_t sequence, sb_cause_t cause)
+void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent, const sb_update_t *update,
+                    uint64_t sequence, sb_cause_t cause)
 {
     field->sequence = sequence;
     field->changed_unix_ns = self->now_unix_ns;

@@ -16,7 +16,7 @@ struct sb_history_entry {
     uint64_t topic_sequence;
     int64_t broker_unix_ns;
     uint64_t added_ns; /* by the monotonic clock */
-    uint32_t size; /* octets of the whole entry */
+    uint32_t size;     /* octets of the whole entry */
     uint32_t update_count;
     uint32_t change_count; /* of all updates */
     uint8_t topic_size;

@@ -204,9 +204,9 @@ void sb_events_command (sb_core_t *core, sb_agent_record_t *agent, const sb_audi
     s_add (&facts, sb_fact_text ("reason", audit->reason));
     s_add (&facts, sb_fact_text ("code", sb_text (sb_reason_info (audit->code)->name)));
     s_add (&facts, sb_fact_text ("command_id", audit->command_id));
-    sb_text_t text = sb_core_format (core, "%.*s of %s by %.*s: %.*s", (int)audit->command.size, audit->command.data,
-                                     agent->id, (int)audit->issuer.size, audit->issuer.data, (int)audit->result.size,
-                                     audit->result.data);
+    sb_text_t text =
+        sb_core_format (core, "%.*s of %s by %.*s: %.*s", (int)audit->command.size, audit->command.data, agent->id,
+                        (int)audit->issuer.size, audit->issuer.data, (int)audit->result.size, audit->result.data);
     s_emit (core, agent, SB_HAPPENING_COMMAND, &facts, text);
 }
 
