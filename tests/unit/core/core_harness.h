@@ -229,9 +229,17 @@ static inline void harness_print_send (harness_t *self, uint64_t peer, const sb_
     case SB_BROKER_MESSAGE_SNAPSHOT_CHUNK:
         harness_print (self, "SNAPSHOT_CHUNK %u topics=%u", message->snapshot_chunk.number,
                        message->snapshot_chunk.topic_count);
+        for (uint32_t i = 0; i < message->snapshot_chunk.topic_count && i < 8; i++) {
+            const sb_snapshot_topic_t *topic = &message->snapshot_chunk.topics[i];
+            harness_print (self, " %.*s#%" PRIu64 "/%" PRIu64 "(%u)", (int)topic->topic.size, topic->topic.data,
+                           topic->sequence, topic->topic_sequence, topic->field_count);
+        }
         break;
     case SB_BROKER_MESSAGE_SNAPSHOT_END:
-        harness_print (self, "SNAPSHOT_END %s", sb_reason_info (message->snapshot_end.code)->name);
+        harness_print (self, "SNAPSHOT_END %s id=%" PRIu64 " chunks=%u fields=%" PRIu64 " sequence=%" PRIu64,
+                       sb_reason_info (message->snapshot_end.code)->name, message->snapshot_end.snapshot_id,
+                       message->snapshot_end.chunk_count, message->snapshot_end.field_count,
+                       message->snapshot_end.sequence);
         break;
     }
     harness_print (self, "\n");
