@@ -22,9 +22,10 @@ typedef struct reader_entry {
     sb_value_t value;    /* its text in `octets` */
     char *octets;
     uint64_t sequence;   /* field: named last; topic: of its last publication */
-    uint64_t topic_sequence;
+    uint64_t seen_sequence; /* topic: publications without a hole up to this one, */
+    uint64_t topic_sequence; /* which has this number in the topic */
     sb_quality_t quality;
-    unsigned parts;      /* times that the snapshot named it */
+    unsigned parts; /* times that the snapshot named it */
 } reader_entry_t;
 
 typedef struct reader_update {
@@ -134,11 +135,15 @@ static inline void reader_apply (reader_t *self, const reader_update_t *update)
         else
             reader_put (field, &change->value, update->sequence);
     }
+    if (update->sequence > topic->seen_sequence) {
+        bool is_new = update->topic_sequence == 1; /* its agent was forgotten and has come back */
+        self->has_lost = self->has_lost || (!is_new && update->topic_sequence != topic->topic_sequence + 1);
+        topic->seen_sequence = update->sequence;
+        topic->topic_sequence = update->topic_sequence;
+    }
     if (update->sequence <= topic->sequence)
         return;
-    self->has_lost = self->has_lost || update->topic_sequence > topic->topic_sequence + 1;
     topic->sequence = update->sequence;
-    topic->topic_sequence = update->topic_sequence;
     topic->quality = update->quality;
 }
 
@@ -187,8 +192,10 @@ static inline void reader_chunk (reader_t *self, const sb_snapshot_chunk_t *chun
         const sb_snapshot_topic_t *source = &chunk->topics[i];
         reader_entry_t *topic = reader_entry (self, source->topic, (sb_text_t){NULL, 0});
         cr_assert (topic->parts == 0 || topic->sequence <= source->sequence, "a head never goes back");
-        if (topic->parts++ == 0) /* what was published between two parts must be in the buffer: the first head counts */
+        if (topic->parts++ == 0) { /* what was published between two parts must be in the buffer: the first head counts */
+            topic->seen_sequence = source->sequence;
             topic->topic_sequence = source->topic_sequence;
+        }
         topic->sequence = source->sequence;
         topic->quality = source->quality;
         for (uint32_t j = 0; j < source->field_count; j++) {
