@@ -103,6 +103,8 @@ typedef struct {
     uint32_t last_field;           /* slot */
     uint32_t field_count;
     uint32_t walk;            /* the agent's quality walk that it has seen; see quality.c */
+    uint32_t conflation;      /* slot of its first entry in core->conflation; 0: none */
+    uint32_t conflation_miss; /* the version of core->conflation in which it matched nothing */
     uint8_t text_size;        /* octets of text */
     uint8_t subject_size;     /* the last octets of text */
     uint8_t quality;          /* sb_quality_t */

@@ -12,18 +12,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pool.h"
 #include "sb_model.h"
 
 /* All that is conflated. */
 typedef struct {
     uint32_t prefix_count; /* prefixes that somebody subscribes to; 0: nothing to do */
+    uint32_t capacity;     /* of the two tables below: max_conflations as it was when they were made */
+    uint32_t version;      /* counted up with each prefix: topics remember in which they match none */
+    struct sb_conflation_prefix *prefixes;     /* prefix_count of them, those of an interval side by side */
+    struct sb_conflation_interval *intervals;  /* capacity of them */
+    sb_pool_t entries;                         /* a topic and an interval in which it was sent a moment ago */
+    uint64_t told_ns;                          /* when a refused subscription was last told as an event */
+    bool was_told;                             /* one was */
 } sb_conflation_t;
 
-/* Somebody subscribed first to `prefix`, which begins with "~conflated.", or the last one left. */
+/* Somebody subscribed first to `prefix`, which begins with "~conflated.", or the last one left. One that is malformed
+ * or beyond max_conflations is ignored, counted, logged, and told by an event (once a second). */
 void sb_conflation_subscription (sb_core_t *self, sb_text_t prefix, bool is_subscribed);
 
 /* `publication` of `topic` was just emitted. Called only while prefix_count is not 0. */
 void sb_conflation_note (sb_core_t *self, uint32_t topic, const sb_publication_t *publication);
+
+/* The same for a level, which is passed on as it is. */
+void sb_conflation_note_level (sb_core_t *self, const sb_publication_t *publication);
 
 /* The topic's record is about to go: what waits of it is published now. */
 void sb_conflation_topic_removed (sb_core_t *self, uint32_t topic);

@@ -164,6 +164,8 @@ void sb_publish_level (sb_core_t *self, sb_text_t topic, sb_text_t agent_id, con
                                     .updates = update,
                                     .update_count = 1};
     sb_core_emit_publish (self, &publication);
+    if (self->conflation.prefix_count)
+        sb_conflation_note_level (self, &publication);
 }
 
 void sb_core_publish_level (sb_core_t *self, const char *category, const sb_agent_record_t *agent,

@@ -241,6 +241,17 @@ void sb_events_late (sb_core_t *core, uint64_t lateness_ns, bool is_work_left)
     s_emit (core, NULL, SB_HAPPENING_LATE, &facts, text);
 }
 
+void sb_events_conflation (sb_core_t *core, sb_text_t prefix, const char *why, uint64_t refused)
+{
+    s_facts_t facts = {.count = 0};
+    s_add (&facts, sb_fact_text ("prefix", prefix));
+    s_add (&facts, sb_fact_text ("cause", sb_text (why)));
+    s_add (&facts, sb_fact_integer ("refused", refused));
+    sb_text_t text =
+        sb_core_format (core, "subscription to %.*s refused: %s", (int)prefix.size, prefix.data, why);
+    s_emit (core, NULL, SB_HAPPENING_CONFLATION, &facts, text);
+}
+
 void sb_events_restored (sb_core_t *core, uint32_t operators)
 {
     s_facts_t facts = {.count = 0};

@@ -30,6 +30,8 @@
     SB_EVENT_KIND (BEHIND, WARNING, "a reader fell behind, or caught up: behind, backlog, dropped")                    \
     SB_EVENT_KIND (FORGOTTEN, INFO, "an agent's record was given up: agent, cause")                                    \
     SB_EVENT_KIND (LATE, WARNING, "the broker itself was late, or put work off: late_ms, work_left")                   \
+    SB_EVENT_KIND (CONFLATION, WARNING,                                                                                \
+                   "a subscription to conflated topics was refused, told once a second: prefix, cause, refused")       \
     SB_EVENT_KIND (RESTORED, INFO, "the control state was read at start: stopped, latch_epoch, operators")
 
 typedef enum {
@@ -68,6 +70,8 @@ void sb_events_command (sb_core_t *core, sb_agent_record_t *agent, const sb_audi
 void sb_events_behind (sb_core_t *core, sb_agent_record_t *agent, uint64_t backlog, bool is_behind);
 void sb_events_forgotten (sb_core_t *core, sb_text_t agent_id, const char *cause);
 void sb_events_late (sb_core_t *core, uint64_t lateness_ns, bool is_work_left);
+/* `prefix`: what was subscribed to, printable; `why`: a sentence; `refused`: how many were, in all. */
+void sb_events_conflation (sb_core_t *core, sb_text_t prefix, const char *why, uint64_t refused);
 void sb_events_restored (sb_core_t *core, uint32_t operators);
 
 #endif
