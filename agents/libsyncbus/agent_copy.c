@@ -40,6 +40,7 @@ struct sb_copy {
     uint64_t epoch;
     bool is_scanning;
     uint32_t scan;         /* number of the scan that is open or was last */
+    uint64_t covered;      /* publications up to it were made before that scan */
     sb_copy_scope_t scope; /* of that scan */
     sb_copy_scope_t all;   /* the widest scope so far */
     /* the difference being gathered */
@@ -208,6 +209,8 @@ bool sb_copy_apply (sb_copy_t *self, const sb_publication_t *publication)
 {
     if (publication->sequence == 0)
         return false;
+    if (publication->sequence <= self->covered && s_is_in_scope (&self->scope, publication->topic))
+        return false;
     sb_copy_topic_t *topic = s_topic (self, publication->topic);
     if (!topic)
         return true;
@@ -220,10 +223,10 @@ bool sb_copy_apply (sb_copy_t *self, const sb_publication_t *publication)
     for (uint32_t i = 0; self->keeps_fields && i < publication->update_count; i++) {
         const sb_update_t *update = &publication->updates[i];
         uint64_t sequence = update->publication_sequence ? update->publication_sequence : publication->sequence;
-        for (uint32_t j = 0; sequence > topic->floor && j < update->change_count; j++)
+        for (uint32_t j = 0; j < update->change_count; j++)
             s_apply_change (self, topic, &update->changes[j], sequence, publication->broker_unix_ns);
     }
-    topic->floor = topic->told = publication->sequence;
+    topic->floor = publication->sequence;
     topic->is_forgotten = publication->cause == SB_CAUSE_FORGOTTEN;
     return true;
 }
@@ -234,8 +237,9 @@ void sb_copy_new_stream (sb_copy_t *self, uint64_t stream_id, uint64_t epoch)
         return;
     self->stream_id = stream_id;
     self->epoch = epoch;
+    self->covered = 0;
     for (sb_copy_topic_t *topic = self->table.first; topic; topic = topic->next) {
-        topic->head.sequence = topic->floor = topic->told = topic->before = topic->part_sequence = 0;
+        topic->head.sequence = topic->floor = topic->before = 0;
         topic->is_hash_known = false;
         for (sb_copy_field_t *field = topic->first; field; field = field->next)
             field->sequence = 0;
@@ -303,6 +307,7 @@ void sb_copy_scan_begin (sb_copy_t *self, const sb_text_t *prefixes, uint32_t pr
     s_clear_marks (self);
     self->scan++;
     self->is_scanning = true;
+    self->covered = 0;
     self->scope.count = 0;
     for (uint32_t i = 0; i < prefix_count; i++) {
         sb_copy_prefix_t *prefix = &self->scope.items[self->scope.count];
@@ -319,11 +324,16 @@ void sb_copy_scan_begin (sb_copy_t *self, const sb_text_t *prefixes, uint32_t pr
     }
 }
 
+void sb_copy_scan_covers (sb_copy_t *self, uint64_t sequence)
+{
+    self->covered = sequence;
+}
+
 /* Takes one field of a part over. True when that differs from before. */
 static bool s_scan_field (sb_copy_t *self, sb_copy_topic_t *topic, const sb_snapshot_field_t *named)
 {
     if (!self->keeps_fields)
-        return named->sequence > topic->told;
+        return named->sequence > topic->floor;
     sb_copy_field_t *field = sb_copy_table_field (&self->table, topic, named->name);
     if (field && field->sequence >= named->sequence) {
         bool is_doubtful = field->is_doubtful;
@@ -345,14 +355,10 @@ static bool s_scan_head (sb_copy_t *self, sb_copy_topic_t *topic, const sb_snaps
 {
     if (topic->named != self->scan) {
         topic->named = self->scan;
-        topic->part_sequence = 0;
-        if (!self->keeps_fields)
-            topic->before = part->sequence;
-        else if (topic->floor < part->sequence)
+        topic->before = part->sequence;
+        if (self->keeps_fields && topic->floor < part->sequence)
             topic->floor = part->sequence;
     }
-    if (part->sequence > topic->part_sequence)
-        topic->part_sequence = part->sequence;
     topic->is_forgotten = false;
     if (part->sequence < topic->head.sequence)
         return false;
@@ -408,7 +414,7 @@ static void s_sweep_topic (sb_copy_t *self, sb_copy_topic_t *topic, sb_copy_diff
 {
     bool is_named = topic->named == self->scan;
     bool is_touched = topic->entered == self->scan;
-    uint64_t through = is_named ? topic->part_sequence : is_touched ? topic->before : UINT64_MAX;
+    uint64_t through = is_named || is_touched ? topic->before : UINT64_MAX;
     sb_publication_t head = {.topic = s_text (topic),
                              .sequence = topic->head.sequence,
                              .category_sequence = topic->head.category_sequence,
@@ -428,8 +434,8 @@ static void s_sweep_topic (sb_copy_t *self, sb_copy_topic_t *topic, sb_copy_diff
     }
     s_tell_gone (self, &head, difference, context);
     topic->is_hash_known = false;
-    if (is_named && topic->told < topic->before)
-        topic->told = topic->before;
+    if (is_named && topic->floor < topic->before)
+        topic->floor = topic->before;
     if (!is_named && !is_touched)
         sb_copy_table_remove_topic (&self->table, topic);
 }

@@ -53,6 +53,11 @@ void sb_copy_new_stream (sb_copy_t *self, uint64_t stream_id, uint64_t epoch);
  * time: an unfinished one before it is given up. */
 void sb_copy_scan_begin (sb_copy_t *self, const sb_text_t *prefixes, uint32_t prefix_count);
 
+/* The scan just begun was asked for after a publication with this sequence had been seen: what is not younger, seen or
+ * lost, is in the snapshot, so that publications up to it change nothing under its prefixes. Without this, one that
+ * waits in a buffer could bring back what another, lost one took away. */
+void sb_copy_scan_covers (sb_copy_t *self, uint64_t sequence);
+
 /* A part of it: what is newer is taken over. `difference` is called when anything differed from before: once, or once
  * for each SB_CHANGES_MAX fields. What found no place counts as different; without fields, what is younger than the
  * last publication. Publications may be applied between parts; no part is older than what was applied before the scan

@@ -37,17 +37,16 @@ struct sb_copy_topic {
     sb_copy_field_t *first, *last;
     uint64_t hash;
     sb_copy_head_t head;
-    uint64_t floor;         /* publications up to this sequence are known, or were overtaken: they change nothing */
-    uint64_t before;        /* floor as scan `entered` came upon it */
-    uint64_t part_sequence; /* the head that the last part of scan `named` gave */
-    uint64_t told;          /* without fields: the application has what is not younger */
-    uint32_t entered;       /* the last scan during which anything came for it */
-    uint32_t named;         /* the last scan that named it */
-    bool is_doubtful;       /* the application was given an older quality meanwhile */
-    bool is_scanned;        /* scan `entered` is to name it, if it is there */
-    uint64_t hash_sum;      /* state hash of its fields */
-    bool is_hash_known;     /* hash_sum is that of now */
-    bool is_forgotten;      /* given up by the broker, without fields since */
+    uint64_t floor;     /* publications up to this sequence are known, or were overtaken: they change nothing */
+    uint64_t before;    /* what scan `entered` does not name is gone if not younger: the head as it came upon it, or as
+                           its first part gave it */
+    uint32_t entered;   /* the last scan during which anything came for it */
+    uint32_t named;     /* the last scan that named it */
+    bool is_doubtful;   /* the application was given an older quality meanwhile */
+    bool is_scanned;    /* scan `entered` is to name it, if it is there */
+    uint64_t hash_sum;  /* state hash of its fields */
+    bool is_hash_known; /* hash_sum is that of now */
+    bool is_forgotten;  /* given up by the broker, without fields since */
     uint32_t text_size;
     char text[];
 };

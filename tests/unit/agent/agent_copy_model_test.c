@@ -54,6 +54,7 @@ typedef struct {
     sb_change_t changes[CHANGES_MAX];
     char texts[CHANGES_MAX][16];
     int change_count;
+    bool is_lost; /* never comes to the reader */
 } logged_t;
 
 typedef struct {
@@ -372,7 +373,7 @@ static void s_apply_through (world_t *self, int count)
 {
     for (; self->log_applied < count; self->log_applied++) {
         const sb_publication_t *publication = &self->emitted[self->log_applied].publication;
-        if (sb_copy_apply (self->copy, publication))
+        if (!self->emitted[self->log_applied].is_lost && sb_copy_apply (self->copy, publication))
             s_picture (&self->picture, publication);
     }
 }
@@ -389,25 +390,16 @@ static void s_read_part (world_t *self)
     self->is_scanning = false;
 }
 
-/* Everything up to here is lost to the reader. */
-static void s_lose (world_t *self)
+/* Of what has not come to the reader so far each publication is lost, or only some: those that come wait for the scan.
+ */
+static void s_lose (world_t *self, char first, bool is_all)
 {
     for (int i = 0; i < TOPICS; i++)
         s_emit (self, i);
-    self->log_read = self->log_applied = self->emitted_count;
-}
-
-/* Publications of topics beyond the scan's are never lost in a partial repair, so they are applied at once. */
-static void s_lose_prefix (world_t *self, char first)
-{
-    for (int i = 0; i < TOPICS; i++)
-        s_emit (self, i);
-    for (; self->log_applied < self->emitted_count; self->log_applied++) {
-        const sb_publication_t *publication = &self->emitted[self->log_applied].publication;
-        if (publication->topic.data[0] != first && sb_copy_apply (self->copy, publication))
-            s_picture (&self->picture, publication);
+    for (int i = self->log_applied; i < self->emitted_count; i++) {
+        bool is_concerned = !first || self->emitted[i].publication.topic.data[0] == first;
+        self->emitted[i].is_lost |= is_concerned && (is_all || s_random (self, 2) == 0);
     }
-    self->log_read = self->log_applied;
 }
 
 static void s_new_stream (world_t *self)
@@ -421,7 +413,7 @@ static void s_new_stream (world_t *self)
     self->log_count = self->emitted_count = self->log_read = self->log_applied = 0;
     for (uint32_t i = s_random (self, 30); i > 0; i--)
         s_happen (self);
-    s_lose (self);
+    s_lose (self, 0, s_random (self, 2));
     sb_copy_new_stream (self->copy, self->stream_id, 1);
 }
 
@@ -432,12 +424,13 @@ static void s_scan (world_t *self, const char *prefix, bool is_given_up)
     sb_text_t one = sb_text (prefix);
     bool is_all = prefix[0] == 0;
     sb_copy_scan_begin (self->copy, is_all ? prefixes : &one, is_all ? 2 : 1);
+    sb_copy_scan_covers (self->copy, self->sequence);
     self->is_scanning = true;
     s_begin_walk (self, prefix);
     uint32_t calm = 1 + s_random (self, 4), flush_in = self->has_fields ? s_random (self, 3) : 0;
-    int steps = 0;
+    int steps = 0, most = is_given_up ? 1 + (int)s_random (self, 100) : LOG_MAX;
     while (self->is_scanning) {
-        if (s_random (self, 2) == 0 && steps < 200)
+        if (s_random (self, 2) == 0 && steps < 300)
             s_happen (self);
         if (self->is_walking && s_random (self, calm) == 0)
             s_walk (self);
@@ -447,9 +440,8 @@ static void s_scan (world_t *self, const char *prefix, bool is_given_up)
             s_apply_through (self, self->log_read);
         if (self->part_read < self->part_count && s_random (self, 2) == 0)
             s_read_part (self);
-        if (is_given_up && ++steps > 15)
+        if (++steps > most)
             return;
-        steps++;
     }
 }
 
@@ -525,13 +517,12 @@ static void s_run (uint64_t seed, bool has_fields, bool is_conflated)
         if (round > 0 && how == 0)
             s_new_stream (self);
         else if (round > 0 && how == 1)
-            s_lose_prefix (self, *(prefix = s_random (self, 2) ? "a." : "b."));
+            s_lose (self, *(prefix = s_random (self, 2) ? "a." : "b."), s_random (self, 2));
         else
-            s_lose (self);
-        if (s_random (self, 3) == 0) {
+            s_lose (self, 0, s_random (self, 2));
+        if (s_random (self, 2) == 0) {
             s_scan (self, prefix, true);
-            if (!prefix[0] && s_random (self, 2) == 0)
-                s_lose (self);
+            s_lose (self, prefix[0], s_random (self, 2));
         }
         s_scan (self, prefix, false);
         for (uint32_t i = s_random (self, 5); i > 0; i--)
