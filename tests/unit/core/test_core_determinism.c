@@ -75,6 +75,9 @@ typedef struct {
     uint32_t kinds[SB_EFFECT_LOG + 1]; /* effects */
     uint32_t replies[SB_REASON_LIMIT]; /* by reason */
     uint32_t refusals[SB_REASON_LIMIT];
+    uint32_t joins;
+    uint32_t chunks;
+    uint32_t ends[SB_REASON_LIMIT]; /* of snapshots */
     uint32_t steps;
 } s_result_t;
 
@@ -96,6 +99,7 @@ typedef struct {
     char asked_id[SB_ID_MAX];
     uint32_t asked_id_size;
     bool must_store;
+    uint64_t refused_peer; /* the chunk for it is to be refused; 0: none */
     s_result_t result;
 } s_run_t;
 
@@ -152,6 +156,12 @@ static void s_take_send (s_run_t *self, const sb_effect_t *effect)
             self->expected[agent] = message->refusal.expected_sequence;
     } else if (message->kind == SB_BROKER_MESSAGE_WELCOME && agent < AGENTS) {
         self->expected[agent] = message->welcome.decided_through + 1;
+    } else if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_CHUNK) {
+        self->result.chunks++;
+        if (s_chance (&self->random, 10))
+            self->refused_peer = effect->send.peer;
+    } else if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_END) {
+        self->result.ends[message->snapshot_end.code]++;
     } else if (message->kind == SB_BROKER_MESSAGE_ACK) {
         for (uint32_t i = 0; i < message->ack.refused_count; i++)
             self->result.refusals[message->ack.refused[i].reason]++;
@@ -207,6 +217,7 @@ static void s_take_effect (s_run_t *self, const sb_effect_t *effect)
     case SB_EFFECT_PUBLISH:
         size = sb_encode_publication (self->arena, effect->publish, &encoding);
         s_hash_encoding (self, size, encoding);
+        self->result.joins += sb_prefix_matches (sb_text ("~join."), effect->publish->topic);
         break;
     case SB_EFFECT_REPLY:
         s_hash_number (&self->result.hash, effect->reply.token);
@@ -242,6 +253,12 @@ static void s_step (s_run_t *self, sb_event_t event)
         sb_event_t stored = {.kind = SB_EVENT_STORED};
         stored.stored.durable = !s_chance (&self->random, 10);
         s_step (self, stored);
+    }
+    if (self->refused_peer) {
+        sb_event_t refused = {.kind = SB_EVENT_CHUNK_REFUSED};
+        refused.chunk_refused.peer = self->refused_peer;
+        self->refused_peer = 0;
+        s_step (self, refused);
     }
 }
 
@@ -426,6 +443,36 @@ static void s_send_heartbeat (s_run_t *self)
     s_message (self, peer, &message);
 }
 
+/* Asks for a snapshot, or gives credit: for the one under way, as a rule. */
+static void s_send_snapshot (s_run_t *self)
+{
+    static const char *const interests[] = {"market_data", "all", "_event", "trades.agent-1", "Bad"};
+    s_random_t *random = &self->random;
+    sb_text_t wanted[2] = {sb_text (interests[s_below (random, 5)]), sb_text (interests[s_below (random, 4)])};
+    uint64_t peer;
+    uint32_t agent = s_pick (self, &peer);
+    sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_SNAPSHOT_REQUEST};
+    message.snapshot_request = (sb_snapshot_request_t){agent + 1, wanted, s_below (random, 3), 1 + s_below (random, 3)};
+    if (s_chance (random, 60)) {
+        message.kind = SB_AGENT_MESSAGE_SNAPSHOT_CREDIT;
+        message.snapshot_credit = (sb_snapshot_credit_t){agent + 1 + s_chance (random, 10), s_below (random, 10)};
+    }
+    s_message (self, peer, &message);
+}
+
+/* Somebody subscribes, or leaves. */
+static void s_send_subscription (s_run_t *self)
+{
+    static const char *const prefixes[] = {"~join.nonce-1.",    "~join.bad nonce.",         "~join.x.",
+                                           "market_data.",      "~conflated.50.market_da",  "~conflated.10.",
+                                           "~conflated.010.a.", "~conflated.200.trades.ag", ""};
+    s_random_t *random = &self->random;
+    sb_event_t event = {.kind = SB_EVENT_SUBSCRIPTION};
+    event.subscription.prefix = sb_text (prefixes[s_below (random, sizeof prefixes / sizeof prefixes[0])]);
+    event.subscription.is_subscribed = s_chance (random, 60);
+    s_step (self, event);
+}
+
 static void s_send_result (s_run_t *self)
 {
     sb_parameter_t value = {.name = sb_text ("weights"), .value = s_value (&self->random)};
@@ -463,6 +510,7 @@ static const s_command_kind_t command_kinds[] = {{"status", 4, false, NULL},
                                                  {"get_state", 5, false, "limit"},
                                                  {"history", 5, false, "category"},
                                                  {"events", 4, false, "last"},
+                                                 {"state_hash", 5, false, "interests"},
                                                  {"no_such_command", 1, false, NULL}};
 
 enum { COMMAND_KINDS = sizeof command_kinds / sizeof command_kinds[0] };
@@ -485,7 +533,8 @@ static sb_value_t s_command_value (s_run_t *self, const char *parameter)
     value.integer = 1 + s_below (&self->random, 20);
     if (strcmp (parameter, "latch_epoch") == 0)
         value.integer = (int64_t)self->latch_epoch;
-    if (strcmp (parameter, "command") == 0 || strcmp (parameter, "category") == 0) {
+    if (strcmp (parameter, "command") == 0 || strcmp (parameter, "category") == 0 ||
+        strcmp (parameter, "interests") == 0) {
         value.kind = SB_VALUE_TEXT;
         value.text = sb_text (strcmp (parameter, "command") == 0 ? "rebalance_weights" : "market_data");
     }
@@ -600,6 +649,10 @@ static void s_happen (s_run_t *self)
         s_send_result (self);
     else if (dice < 90)
         s_noise (self);
+    else if (dice < 92)
+        s_send_snapshot (self);
+    else if (dice < 93)
+        s_send_subscription (self);
     else
         s_pass_time (self);
 }
@@ -654,6 +707,10 @@ static void s_check_rich (const s_result_t *result)
                                     SB_REASON_REPLACE_INCOMPLETE, SB_REASON_BAD_AGENT_ID};
     for (uint32_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
         cr_assert_gt (result->refusals[refusals[i]], 0, "never refused: %s", sb_reason_info (refusals[i])->name);
+    cr_assert_gt (result->joins, 50);
+    cr_assert_gt (result->chunks, 200);
+    cr_assert_gt (result->ends[SB_REASON_NONE], 50);
+    cr_assert_gt (result->ends[SB_REASON_BAD_INTEREST], 10);
     const sb_reason_t replies[] = {SB_REASON_NONE,
                                    SB_REASON_TIMEOUT,
                                    SB_REASON_EXPIRED,
