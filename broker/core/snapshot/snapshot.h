@@ -16,7 +16,7 @@
 struct sb_agent_record;
 
 enum {
-    SB_SLICE_FIELDS = 128,      /* fields in a slice at most */
+    SB_SLICE_FIELDS = 256,      /* fields in a slice at most */
     SB_SLICE_TOPICS = 512,      /* slots of topics looked at in a slice at most */
     SB_SLICE_BYTES = 32 * 1024, /* octets of a chunk at most, and a quarter of max_message_bytes; or one field */
     SB_SNAPSHOT_RETRY_MS = 100  /* after the socket refused a chunk */

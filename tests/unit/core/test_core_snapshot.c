@@ -119,15 +119,15 @@ Test (snapshot, comes_in_numbered_chunks_then_ends)
 {
     harness_t harness;
     uint64_t sequence = s_start (&harness);
-    s_fill (&harness, &sequence, "BTC", 200);
+    s_fill (&harness, &sequence, "BTC", 400);
     harness_forget (&harness);
     reader_request (&harness, READER, 7, NULL, 0, 64);
     harness_expect_not (&harness, "SNAPSHOT"); /* slices are the tick's */
     harness_settle (&harness);
     harness_expect (&harness, "SNAPSHOT_CHUNK 1 topics=1 market_data.writer.BTC#");
-    harness_expect (&harness, "/200(128)");
-    harness_expect (&harness, "/200(72)");
-    harness_expect (&harness, "SNAPSHOT_END NONE id=7 chunks=2 fields=200");
+    harness_expect (&harness, "/400(256)");
+    harness_expect (&harness, "/400(144)");
+    harness_expect (&harness, "SNAPSHOT_END NONE id=7 chunks=2 fields=400");
     cr_assert (s_is_idle (&harness));
     harness_stop (&harness);
 }
@@ -136,7 +136,7 @@ Test (snapshot, without_credit_leaves_the_broker_idle)
 {
     harness_t harness;
     uint64_t sequence = s_start (&harness);
-    s_fill (&harness, &sequence, "BTC", 300);
+    s_fill (&harness, &sequence, "BTC", 600);
     harness_forget (&harness);
     reader_request (&harness, READER, 7, NULL, 0, 1);
     cr_assert (!s_is_idle (&harness));
@@ -191,7 +191,7 @@ Test (snapshot, credit_0_gives_it_up)
 {
     harness_t harness;
     uint64_t sequence = s_start (&harness);
-    s_fill (&harness, &sequence, "BTC", 300);
+    s_fill (&harness, &sequence, "BTC", 600);
     reader_request (&harness, READER, 7, NULL, 0, 64);
     harness_tick (&harness);
     harness_forget (&harness);
@@ -322,14 +322,14 @@ Test (snapshot, request_replaces_the_one_before)
 {
     harness_t harness;
     uint64_t sequence = s_start (&harness);
-    s_fill (&harness, &sequence, "BTC", 300);
+    s_fill (&harness, &sequence, "BTC", 600);
     reader_request (&harness, READER, 1, NULL, 0, 64);
     harness_tick (&harness);
     harness_forget (&harness);
     reader_request (&harness, READER, 2, NULL, 0, 64);
     harness_settle (&harness);
     harness_expect_times (&harness, "SNAPSHOT_CHUNK 1 ", 1);
-    harness_expect (&harness, "SNAPSHOT_END NONE id=2 chunks=3 fields=300");
+    harness_expect (&harness, "SNAPSHOT_END NONE id=2 chunks=3 fields=600");
     harness_expect_not (&harness, "id=1");
     harness_stop (&harness);
 }
@@ -338,7 +338,7 @@ Test (snapshot, ends_with_its_session)
 {
     harness_t harness;
     uint64_t sequence = s_start (&harness);
-    s_fill (&harness, &sequence, "BTC", 300);
+    s_fill (&harness, &sequence, "BTC", 600);
     for (unsigned i = 0; i < 4; i++) {
         reader_request (&harness, READER, i + 1, NULL, 0, 64);
         harness_tick (&harness);
@@ -363,7 +363,7 @@ Test (snapshot, refused_chunk_is_made_again_after_100_ms)
 {
     harness_t harness;
     uint64_t sequence = s_start (&harness);
-    s_fill (&harness, &sequence, "BTC", 200);
+    s_fill (&harness, &sequence, "BTC", 400);
     reader_request (&harness, READER, 1, NULL, 0, 2);
     harness_tick (&harness);
     harness_forget (&harness);
@@ -378,7 +378,7 @@ Test (snapshot, refused_chunk_is_made_again_after_100_ms)
     harness_settle (&harness);
     harness_expect (&harness, "SNAPSHOT_CHUNK 1 "); /* with its number, and its credit */
     harness_expect (&harness, "SNAPSHOT_CHUNK 2 ");
-    harness_expect (&harness, "SNAPSHOT_END NONE id=1 chunks=2 fields=200");
+    harness_expect (&harness, "SNAPSHOT_END NONE id=1 chunks=2 fields=400");
     reader_refuse (&harness, READER); /* too late: it is over */
     harness_stop (&harness);
 }
@@ -403,19 +403,19 @@ Test (snapshot, fields_that_go_are_stepped_over)
 {
     harness_t harness;
     uint64_t sequence = s_start (&harness);
-    s_fill (&harness, &sequence, "BTC", 300);
+    s_fill (&harness, &sequence, "BTC", 600);
     reader_request (&harness, READER, 1, NULL, 0, 64);
-    harness_tick (&harness); /* f0 to f127 */
-    for (unsigned i = 120; i < 296; i++) {
+    harness_tick (&harness); /* f0 to f255 */
+    for (unsigned i = 250; i < 592; i++) {
         char name[16];
         snprintf (name, sizeof name, "f%u", i);
         sb_change_t gone = harness_delete (name);
         harness_changes (&harness, WRITER, sequence++, "market_data", "BTC", &gone, 1);
     }
-    sb_change_t last = harness_delete ("f299"); /* what the walk was to end with */
+    sb_change_t last = harness_delete ("f599"); /* what the walk was to end with */
     harness_changes (&harness, WRITER, sequence++, "market_data", "BTC", &last, 1);
     harness_settle (&harness);
-    harness_expect (&harness, "SNAPSHOT_END NONE id=1 chunks=2 fields=131");
+    harness_expect (&harness, "SNAPSHOT_END NONE id=1 chunks=2 fields=263");
     harness_stop (&harness);
 }
 
@@ -423,18 +423,18 @@ Test (snapshot, ends_though_fields_are_added_faster_than_read)
 {
     harness_t harness;
     uint64_t sequence = s_start (&harness);
-    s_fill (&harness, &sequence, "BTC", 200);
+    s_fill (&harness, &sequence, "BTC", 400);
     reader_request (&harness, READER, 1, NULL, 0, 64);
-    unsigned next = 200;
+    unsigned next = 400;
     for (unsigned tick = 0; tick < 4; tick++) {
         harness_tick (&harness);
-        for (unsigned i = 0; i < 200; i++) {
+        for (unsigned i = 0; i < 300; i++) {
             char name[16];
             snprintf (name, sizeof name, "f%u", next++);
             harness_delta (&harness, WRITER, sequence++, "market_data", "BTC", name, i);
         }
     }
-    harness_expect (&harness, "SNAPSHOT_END NONE id=1 chunks=2 fields=200");
+    harness_expect (&harness, "SNAPSHOT_END NONE id=1 chunks=2 fields=400");
     harness_stop (&harness);
 }
 
@@ -449,7 +449,7 @@ Test (snapshot, outlives_the_agents_whose_topics_it_walks)
     harness_send_registration (&harness, READER, &registration);
     harness_register (&harness, WRITER, "writer", 1);
     uint64_t sequence = 1;
-    s_fill (&harness, &sequence, "BTC", 300);
+    s_fill (&harness, &sequence, "BTC", 600);
     harness_goodbye (&harness, WRITER);
     reader_request (&harness, READER, 1, NULL, 0, 2);
     harness_settle (&harness);
@@ -474,7 +474,7 @@ Test (snapshot, hundred_readers_take_turns)
     enum { READERS = 99 };
     harness_t harness;
     uint64_t sequence = s_start (&harness);
-    s_fill (&harness, &sequence, "BTC", 640);
+    s_fill (&harness, &sequence, "BTC", 1280);
     for (uint64_t i = 0; i < READERS - 1; i++) {
         char id[16];
         snprintf (id, sizeof id, "reader%u", (unsigned)i);
@@ -494,7 +494,7 @@ Test (snapshot, hundred_readers_take_turns)
             if (harness.effects.items[i].kind == SB_EFFECT_SEND && harness.effects.items[i].send.message == message)
                 peer = harness.effects.items[i].send.peer;
         if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_END) {
-            cr_assert_eq (message->snapshot_end.field_count, 640);
+            cr_assert_eq (message->snapshot_end.field_count, 1280);
             ends++;
             continue;
         }
