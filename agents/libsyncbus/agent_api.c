@@ -305,6 +305,7 @@ static sb_reason_t s_make_deltas (const sb_agent_update_t *updates, uint32_t cou
         deltas[i].update.origin_unix_ns = update->origin_unix_ns;
         deltas[i].update.changes = update->changes;
         deltas[i].update.change_count = update->change_count;
+        deltas[i].time_to_live_ms = update->time_to_live_ms;
         sb_reason_t reason = sb_agent_check (&deltas[i]);
         if (reason != SB_REASON_NONE)
             return reason;

@@ -4,7 +4,8 @@
  * the window like a delta; a cursor walks the own state and fills chunks up to the message limit, a few a step.
  * After a refusal by a full broker it is tried again ever more slowly, 1 s to 30 s; after one for its content
  * also, but only once the state has changed, else after 60 s: the same would be refused again, and count as a failure.
- * A field too large for this broker's messages is left out: nothing can bring it there.
+ * A field too large for this broker's messages is left out: nothing can bring it there. Fields go by topic and by what
+ * is left of their time to live.
  */
 #include "agent_step_private.h"
 
@@ -45,9 +46,10 @@ bool sb_replacement_may_begin (const sb_agent_step_t *self)
            self->now_ns >= s_retry_at (self) && sb_levels_blocked (self, (sb_text_t){NULL, 0}) == SB_REASON_NONE;
 }
 
-static bool s_is_same_topic (const sb_delta_t *delta, sb_text_t category, sb_text_t subject)
+static bool s_is_same_topic (const sb_delta_t *delta, sb_text_t category, sb_text_t subject, uint32_t time_to_live_ms)
 {
-    return sb_text_equal (delta->category, category) && sb_text_equal (delta->subject, subject);
+    return delta->time_to_live_ms == time_to_live_ms && sb_text_equal (delta->category, category) &&
+           sb_text_equal (delta->subject, subject);
 }
 
 static sb_value_t s_copy_value (sb_agent_step_t *self, const sb_value_t *value)
@@ -99,8 +101,9 @@ static bool s_send_chunk (sb_agent_step_t *self)
             s_leave_out (self, name);
             continue;
         }
+        uint32_t time_left_ms = sb_own_state_time_left_ms (self->state);
         sb_delta_t *topic = topic_count ? &topics[topic_count - 1] : NULL;
-        bool is_new = !topic || !s_is_same_topic (topic, category, subject) ||
+        bool is_new = !topic || !s_is_same_topic (topic, category, subject, time_left_ms) ||
                       topic->update.change_count == self->limits.max_changes;
         if (field_count > 0 &&
             (bytes + added > sb_step_payload_max (self) || (is_new && topic_count == SB_CHANGES_MAX)))
@@ -109,7 +112,9 @@ static bool s_send_chunk (sb_agent_step_t *self)
         bytes += added;
         if (is_new) {
             topic = &topics[topic_count++];
-            *topic = (sb_delta_t){.category = sb_step_copy (self, category), .subject = sb_step_copy (self, subject)};
+            *topic = (sb_delta_t){.category = sb_step_copy (self, category),
+                                  .subject = sb_step_copy (self, subject),
+                                  .time_to_live_ms = time_left_ms};
             topic->update.changes = &changes[field_count];
             topic->update.event_unix_ns = self->unix_ns;
         }
@@ -132,6 +137,7 @@ void sb_replacement_send (sb_agent_step_t *self)
     sb_replace_t *replace = &self->replace;
     if (replace->phase == SB_REPLACE_BEGIN) {
         sb_step_send (self, SB_AGENT_MESSAGE_REPLACE_BEGIN)->replace_begin.sequence = replace->sequence;
+        sb_own_state_expire (self->state);
         sb_own_state_rewind (self->state);
         replace->version = sb_own_state_version (self->state);
         replace->chunk_count = 0;

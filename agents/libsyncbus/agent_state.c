@@ -67,9 +67,12 @@ struct sb_own_state {
     uint64_t walk;          /* the present one */
     uint32_t passed_count;  /* fields that it has passed */
     uint64_t version;       /* see sb_own_state_version */
+    uint64_t now_ns;
+    uint64_t first_gone_ns; /* no field's time runs out before; UINT64_MAX: none has one */
 };
 
 enum { SB_BUCKETS_MIN = 64 };
+#define SB_NS_A_MS UINT64_C (1000000)
 
 static uint64_t s_hash (uint64_t hash, sb_text_t text)
 {
@@ -87,6 +90,7 @@ sb_own_state_t *sb_own_state_new (uint32_t max_fields, uint64_t seed)
     self->seed = seed;
     self->max_fields = max_fields;
     self->category_limit = UINT32_MAX;
+    self->first_gone_ns = UINT64_MAX;
     self->walk = 1; /* which has passed nothing */
     self->topic_buckets = self->field_buckets = SB_BUCKETS_MIN;
     self->topics = calloc (self->topic_buckets, sizeof *self->topics);
@@ -132,6 +136,12 @@ void sb_own_state_destroy (sb_own_state_t **self_p)
 void sb_own_state_set_category_limit (sb_own_state_t *self, uint32_t max_fields)
 {
     self->category_limit = max_fields;
+}
+
+void sb_own_state_set_time (sb_own_state_t *self, uint64_t now_ns)
+{
+    assert (now_ns >= self->now_ns);
+    self->now_ns = now_ns;
 }
 
 uint32_t sb_own_state_count (const sb_own_state_t *self)
@@ -325,7 +335,6 @@ static void s_remove_field (sb_own_state_t *self, sb_own_field_t *field)
 static bool s_copy_value (sb_own_value_t *own, const sb_value_t *value)
 {
     own->value = *value;
-    own->memory = NULL;
     sb_text_t *text = value->kind == SB_VALUE_TEXT    ? &own->value.text
                       : value->kind == SB_VALUE_BYTES ? &own->value.bytes
                                                       : NULL;
@@ -339,6 +348,26 @@ static bool s_copy_value (sb_own_value_t *own, const sb_value_t *value)
     return true;
 }
 
+static uint64_t s_gone_ns (const sb_own_state_t *self, uint32_t time_to_live_ms)
+{
+    uint64_t time_to_live_ns = time_to_live_ms * SB_NS_A_MS;
+    if (time_to_live_ms == 0 || time_to_live_ns > UINT64_MAX - self->now_ns)
+        return 0;
+    return self->now_ns + time_to_live_ns;
+}
+
+static bool s_is_gone (const sb_own_state_t *self, const sb_own_field_t *field)
+{
+    return field->own.gone_ns && field->own.gone_ns <= self->now_ns;
+}
+
+/* The field's time to live is among those to be watched. */
+static void s_watch (sb_own_state_t *self, const sb_own_field_t *field)
+{
+    if (field->own.gone_ns && field->own.gone_ns < self->first_gone_ns)
+        self->first_gone_ns = field->own.gone_ns;
+}
+
 static bool s_write (sb_own_state_t *self, sb_own_topic_t **topic, const sb_delta_t *delta, const sb_change_t *change,
                      uint64_t writer, sb_own_value_t *before)
 {
@@ -347,7 +376,7 @@ static bool s_write (sb_own_state_t *self, sb_own_topic_t **topic, const sb_delt
         *topic = s_find_topic (self, topic_hash, delta->category, delta->subject);
     uint64_t hash = s_hash (topic_hash, change->name);
     sb_own_field_t *field = *topic ? s_find_field (self, *topic, hash, change->name) : NULL;
-    sb_own_value_t after = {.writer = writer};
+    sb_own_value_t after = {.writer = writer, .gone_ns = s_gone_ns (self, delta->time_to_live_ms)};
     if (!change->is_delete && !s_copy_value (&after, &change->value))
         return false;
     if (!field && !change->is_delete) {
@@ -368,6 +397,7 @@ static bool s_write (sb_own_state_t *self, sb_own_topic_t **topic, const sb_delt
         sb_own_value_clear (&field->own);
     }
     field->own = after;
+    s_watch (self, field);
     field->is_noted = false;
     self->version++;
     s_unlink_by_age (self, field);
@@ -411,6 +441,7 @@ bool sb_own_state_restore (sb_own_state_t *self, const sb_delta_t *delta, const 
     } else {
         sb_own_value_clear (&field->own);
         field->own = *before;
+        s_watch (self, field);
         field->is_noted = false;
         self->version++;
     }
@@ -430,6 +461,21 @@ void sb_own_state_forget_category (sb_own_state_t *self, sb_text_t category)
                 s_remove_field (self, topic->first);
         }
         topic = next;
+    }
+}
+
+void sb_own_state_expire (sb_own_state_t *self)
+{
+    if (self->now_ns < self->first_gone_ns)
+        return;
+    self->first_gone_ns = UINT64_MAX;
+    for (sb_own_field_t *field = self->newest; field;) {
+        sb_own_field_t *older = field->older;
+        if (s_is_gone (self, field))
+            s_remove_field (self, field);
+        else
+            s_watch (self, field);
+        field = older;
     }
 }
 
@@ -464,11 +510,12 @@ static bool s_is_far_from_bounds (const sb_own_state_t *self, const sb_delta_t *
     return true;
 }
 
-sb_reason_t sb_own_state_check (const sb_own_state_t *self, const sb_delta_t *deltas, uint32_t count)
+sb_reason_t sb_own_state_check (sb_own_state_t *self, const sb_delta_t *deltas, uint32_t count)
 {
     assert (count <= SB_CHANGES_MAX);
     if (s_is_far_from_bounds (self, deltas, count))
         return SB_REASON_NONE;
+    sb_own_state_expire (self);
     uint32_t new_fields[SB_CHANGES_MAX];
     uint64_t added = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -497,10 +544,15 @@ void sb_own_state_rewind (sb_own_state_t *self)
 bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_t *subject, sb_text_t *name,
                              const sb_value_t **value)
 {
-    if (self->passed_count == self->field_count)
-        return false;
-    while (!self->cursor || self->cursor->walk == self->walk)
-        self->cursor = self->cursor ? self->cursor->older : self->newest;
+    for (;;) {
+        if (self->passed_count == self->field_count)
+            return false;
+        while (!self->cursor || self->cursor->walk == self->walk)
+            self->cursor = self->cursor ? self->cursor->older : self->newest;
+        if (!s_is_gone (self, self->cursor))
+            break;
+        s_remove_field (self, self->cursor);
+    }
     const sb_own_field_t *field = self->cursor;
     const sb_own_topic_t *topic = field->topic;
     *category = (sb_text_t){topic->category->name, topic->category->size};
@@ -508,6 +560,16 @@ bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_
     *name = (sb_text_t){field->name, field->name_size};
     *value = &field->own.value;
     return true;
+}
+
+uint32_t sb_own_state_time_left_ms (const sb_own_state_t *self)
+{
+    assert (self->cursor);
+    uint64_t gone_ns = self->cursor->own.gone_ns;
+    if (!gone_ns)
+        return 0;
+    assert (gone_ns > self->now_ns);
+    return (uint32_t)((gone_ns - self->now_ns + SB_NS_A_MS - 1) / SB_NS_A_MS);
 }
 
 void sb_own_state_advance (sb_own_state_t *self)
@@ -537,9 +599,12 @@ void sb_own_state_visit (const sb_own_state_t *self,
                          void *context)
 {
     for (const sb_own_topic_t *topic = self->first; topic; topic = topic->next) {
-        for (const sb_own_field_t *field = topic->first; field; field = field->next)
+        for (const sb_own_field_t *field = topic->first; field; field = field->next) {
+            if (s_is_gone (self, field))
+                continue;
             visit (context, (sb_text_t){topic->category->name, topic->category->size},
                    (sb_text_t){topic->subject, topic->subject_size}, (sb_text_t){field->name, field->name_size},
                    &field->own.value);
+        }
     }
 }

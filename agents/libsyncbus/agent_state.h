@@ -5,6 +5,11 @@
  * lookups; nothing depends on hash order. A cursor walks it in pieces while writes go on; what changes
  * meanwhile also goes out as a delta. It goes from the last written field back: a field written once without
  * category and once with the one the broker's rules give it is two here and one there, where the first counts.
+ *
+ * A field written with a time to live is gone, for every function here, from the moment that runs out; its memory goes
+ * when a walk comes upon it or its place is needed. Times to live that the broker gives a category are not known here:
+ * a whole state brings such a field back for one more of them, even if it had gone. Rejected: a heap of deadlines,
+ * since a refresh, which is what most writes are, would pay for it.
  */
 #ifndef SB_AGENT_STATE_H
 #define SB_AGENT_STATE_H
@@ -18,17 +23,21 @@ typedef struct {
     sb_value_t value; /* SB_VALUE_NONE: there was no such field */
     void *memory;     /* what value's text lives in; owned; may be NULL */
     uint64_t writer;  /* sequence of the write that made it; 0: none that went out as a delta */
+    uint64_t gone_ns; /* when its time to live runs out; 0: never */
 } sb_own_value_t;
 
 /* Creates an empty state of at most `max_fields` fields, hashed by `seed`. NULL when there is no memory. */
 sb_own_state_t *sb_own_state_new (uint32_t max_fields, uint64_t seed);
 void sb_own_state_destroy (sb_own_state_t **self_p);
 
+/* What time it is, on the clock of the step; never goes back. A write's time to live counts from it. */
+void sb_own_state_set_time (sb_own_state_t *self, uint64_t now_ns);
+
 /* Fields that one category may have from now on. */
 void sb_own_state_set_category_limit (sb_own_state_t *self, uint32_t max_fields);
 
 /* Whether `deltas` would fit: SB_REASON_NONE, STORE_FULL (max_fields of all), TOO_MANY_FIELDS (of a category). */
-sb_reason_t sb_own_state_check (const sb_own_state_t *self, const sb_delta_t *deltas, uint32_t count);
+sb_reason_t sb_own_state_check (sb_own_state_t *self, const sb_delta_t *deltas, uint32_t count);
 
 /* Writes one delta's changes; it passed sb_own_state_check. `before` (one per change, or NULL) gets what was
  * there, and owns it. False when there is no memory: then the changes before it were made. */
@@ -45,7 +54,11 @@ void sb_own_value_clear (sb_own_value_t *value);
 /* Forgets every field of a category. */
 void sb_own_state_forget_category (sb_own_state_t *self, sb_text_t category);
 
+/* Fields that occupy memory: those that are gone count until their memory goes. */
 uint32_t sb_own_state_count (const sb_own_state_t *self);
+
+/* Frees what is gone. Linear, unless nothing can be. */
+void sb_own_state_expire (sb_own_state_t *self);
 
 /* Sets the cursor to the field last written: a walk begins, which passes each field once. */
 void sb_own_state_rewind (sb_own_state_t *self);
@@ -53,6 +66,9 @@ void sb_own_state_rewind (sb_own_state_t *self);
 /* The field at the cursor; false when all were passed. All texts borrow until the next write. */
 bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_t *subject, sb_text_t *name,
                              const sb_value_t **value);
+
+/* What is left of the time to live of the field at the cursor, in ms, rounded up: at least 1; 0: it lives for ever. */
+uint32_t sb_own_state_time_left_ms (const sb_own_state_t *self);
 
 /* Moves the cursor on; sb_own_state_at_cursor was true, with no write since. */
 void sb_own_state_advance (sb_own_state_t *self);

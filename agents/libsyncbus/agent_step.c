@@ -420,6 +420,7 @@ void sb_agent_step (sb_agent_step_t *self, const sb_agent_event_t *event, sb_age
     assert (event->monotonic_ns >= self->now_ns);
     self->now_ns = event->monotonic_ns;
     self->unix_ns = event->unix_ns;
+    sb_own_state_set_time (self->state, self->now_ns);
     *effects = (sb_agent_effects_t){0};
     if (event->kind >= SB_AGENT_EVENT_UPDATE) {
         s_step_any (self, event, effects);

@@ -74,8 +74,8 @@ size_t sb_delta_memory_bytes (const sb_delta_t *delta)
 
 uint64_t sb_delta_wire_bytes (const sb_delta_t *delta)
 {
-    /* 48: tags, lengths, sequence and two times; 24: two nested lengths, the longest number, tags. */
-    uint64_t size = 48 + (uint64_t)delta->category.size + delta->subject.size;
+    /* 56: tags, lengths, sequence, two times, time to live; 24: two nested lengths, the longest number, tags. */
+    uint64_t size = 56 + (uint64_t)delta->category.size + delta->subject.size;
     for (uint32_t i = 0; i < delta->update.change_count; i++)
         size += 24 + (uint64_t)delta->update.changes[i].name.size + s_text_size (&delta->update.changes[i].value);
     return size;
