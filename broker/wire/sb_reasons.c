@@ -34,8 +34,8 @@ static const uint8_t s_row_of[SB_REASON_LIMIT] = {
 
 static const char *const s_breaker_states[] = {"CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN"};
 static const char *const s_qualities[] = {"UNKNOWN", "OK", "STALE", "FORCED_STALE"};
-static const char *const s_causes[] = {"NONE",   "REPLACED", "LOST",      "OFFLINE",  "BREAKER",
-                                       "PAUSED", "STOPPED",  "FORGOTTEN", "RECOVERED"};
+static const char *const s_causes[] = {"NONE",    "REPLACED",  "LOST",      "OFFLINE", "BREAKER", "PAUSED",
+                                       "STOPPED", "FORGOTTEN", "RECOVERED", "EXPIRED", "SNAPSHOT"};
 
 #define NAME_OF(names, number)                                                                                         \
     ((uint32_t)(number) < sizeof (names) / sizeof (names)[0] ? (names)[(uint32_t)(number)] : "?")

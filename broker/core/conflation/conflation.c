@@ -33,7 +33,7 @@ struct sb_conflation_prefix {
 struct sb_conflation_interval {
     char head[sizeof "~conflated.60000."];
     uint32_t head_size;
-    uint32_t interval_ms;  /* 0: free */
+    uint32_t interval_ms; /* 0: free */
     uint32_t prefix_count;
     uint32_t first; /* slots of entries, in order of sending */
     uint32_t last;
@@ -332,8 +332,8 @@ static void s_note (sb_core_t *self, uint32_t topic, uint32_t place, const sb_pu
         slot = 0;
     }
     sb_merge_entry_t *entry = slot ? s_entry_at (self, slot) : NULL;
-    bool is_quiet = !entry || (!entry->first_topic_sequence &&
-                               self->now_ns - entry->sent_ns >= interval->interval_ms * SB_MS);
+    bool is_quiet =
+        !entry || (!entry->first_topic_sequence && self->now_ns - entry->sent_ns >= interval->interval_ms * SB_MS);
     if (is_quiet) {
         s_pass (self, interval, publication);
         s_note_sent (self, topic, place, slot, publication);
@@ -400,8 +400,7 @@ void sb_conflation_topic_removed (sb_core_t *self, uint32_t topic)
     while ((slot = sb_topic_at (self, topic)->conflation) != 0) {
         sb_merge_entry_t *entry = s_entry_at (self, slot);
         const s_interval_t *interval = &self->conflation.intervals[entry->interval];
-        if (entry->first_topic_sequence && s_is_wanted (self, entry) &&
-            !sb_merge_send (self, entry, s_head (interval)))
+        if (entry->first_topic_sequence && s_is_wanted (self, entry) && !sb_merge_send (self, entry, s_head (interval)))
             sb_core_counter_add (self, SB_COUNTER_conflated_lost, 1);
         s_free_entry (self, slot);
     }

@@ -18,15 +18,15 @@ enum {
 
 struct sb_merge_delete {
     sb_merge_delete_t *next;
-    uint64_t sequence;    /* of the publication */
-    sb_update_t update;   /* of the delta, without changes */
+    uint64_t sequence;  /* of the publication */
+    sb_update_t update; /* of the delta, without changes */
     uint32_t name_size;
     char name[];
 };
 
 /* A change on its way out. */
 typedef struct {
-    uint64_t sequence; /* of the publication that made it */
+    uint64_t sequence;  /* of the publication that made it */
     sb_update_t update; /* of the delta, without changes */
     sb_change_t change; /* borrowed */
 } s_item_t;
@@ -211,8 +211,8 @@ static bool s_is_before (const s_item_t *one, const s_item_t *other)
     return one->update.sequence < other->update.sequence;
 }
 
-/* Sorts places by publication, then delta; what is equal keeps its order. Merge sort from the bottom up: no recursion, no
- * worst case. Returns the array, of the two, that holds the result. */
+/* Sorts places by publication, then delta; what is equal keeps its order. Merge sort from the bottom up: no recursion,
+ * no worst case. Returns the array, of the two, that holds the result. */
 static uint32_t *s_sort (const s_item_t *items, uint32_t *order, uint32_t *other, uint32_t count)
 {
     for (uint32_t width = 1; width < count; width *= 2) {
@@ -221,7 +221,8 @@ static uint32_t *s_sort (const s_item_t *items, uint32_t *order, uint32_t *other
             uint32_t end = start + 2 * width < count ? start + 2 * width : count;
             uint32_t left = start, right = middle;
             for (uint32_t i = start; i < end; i++) {
-                bool is_right = left == middle || (right < end && s_is_before (&items[order[right]], &items[order[left]]));
+                bool is_right =
+                    left == middle || (right < end && s_is_before (&items[order[right]], &items[order[left]]));
                 other[i] = is_right ? order[right++] : order[left++];
             }
         }

@@ -39,8 +39,8 @@ typedef struct {
  * no memory for the name of a deleted field: then nothing changed. */
 bool sb_merge_add (sb_core_t *self, sb_merge_entry_t *entry, const sb_publication_t *publication);
 
-/* Emits what waits as one publication, with `head` ("~conflated.<ms>.") before its topic; nothing waits then. False when
- * there is no memory for that: then nothing changed. Precondition: something waits. O(fields of the topic). */
+/* Emits what waits as one publication, with `head` ("~conflated.<ms>.") before its topic; nothing waits then. False
+ * when there is no memory for that: then nothing changed. Precondition: something waits. O(fields of the topic). */
 bool sb_merge_send (sb_core_t *self, sb_merge_entry_t *entry, sb_text_t head);
 
 /* Drops what waits. */

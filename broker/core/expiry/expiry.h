@@ -21,10 +21,10 @@ enum { SB_EXPIRY_LEVELS = 11, SB_EXPIRY_BUCKETS = 64 };
 
 /* All fields that have a time to live. */
 typedef struct {
-    sb_pool_t records;                                      /* one for each such field; made with the first */
-    uint32_t count;                                         /* fields that stand in the wheel */
-    uint64_t wheel_ns;                                      /* how far the wheel has come; at most the core's now */
-    uint64_t occupied[SB_EXPIRY_LEVELS];                    /* a bit for each bucket that is not empty */
+    sb_pool_t records;                                     /* one for each such field; made with the first */
+    uint32_t count;                                        /* fields that stand in the wheel */
+    uint64_t wheel_ns;                                     /* how far the wheel has come; at most the core's now */
+    uint64_t occupied[SB_EXPIRY_LEVELS];                   /* a bit for each bucket that is not empty */
     uint32_t buckets[SB_EXPIRY_LEVELS][SB_EXPIRY_BUCKETS]; /* first record of a ring; 0: empty */
 } sb_expiry_t;
 
