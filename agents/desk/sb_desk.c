@@ -7,6 +7,8 @@
  */
 #include "sb_desk.h"
 
+#include "sb_inputs.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
@@ -39,7 +41,10 @@ struct sb_desk {
     bool is_ending;                /* a signal asked for it */
     bool active;                   /* as last told to the program */
     uint64_t stale_topics;         /* changes of quality to stale */
+    sb_inputs_t inputs;            /* which of them are stale */
     uint64_t gaps;                 /* runs of publications that were lost */
+    uint64_t recoveries;           /* of a category, or of all, after a loss */
+    uint64_t learned;              /* updates that were state, not news */
     char grid_status[S_GRID_TEXT]; /* as last set */
     char grid_signal[S_GRID_TEXT];
     double grid_confidence;
@@ -114,6 +119,19 @@ bool sb_desk_is_active (const sb_desk_t *self)
     return self->active;
 }
 
+bool sb_desk_is_current (const sb_desk_t *self)
+{
+    return sb_inputs_is_current (&self->inputs);
+}
+
+bool sb_desk_is_gone (const sb_update_t *update, const char *name)
+{
+    for (uint32_t i = 0; i < update->change_count; i++)
+        if (update->changes[i].is_delete && sb_desk_is (update->changes[i].name, name))
+            return true;
+    return false;
+}
+
 sb_reason_t sb_desk_send (sb_desk_t *self, const sb_agent_update_t *updates, uint32_t count, uint64_t *first_sequence)
 {
     uint64_t first = 0;
@@ -179,15 +197,17 @@ static int s_on_update (sb_agent_t *agent, const sb_publication_t *publication, 
     if (!s_split (publication->topic, parts))
         return -1;
     bool is_stale = publication->quality == SB_QUALITY_STALE || publication->quality == SB_QUALITY_FORCED_STALE;
-    /* A change of quality carries no updates; a write always makes its topic fresh. */
-    if (publication->update_count == 0 && program->on_quality) {
+    bool is_news = publication->cause != SB_CAUSE_SNAPSHOT;
+    for (uint32_t i = 0; i < publication->update_count && program->on_update; i++) {
+        sb_desk_update_t update = {parts[0], parts[1], parts[2], &publication->updates[i], sb_desk_unix_ns (), is_news};
+        self->learned += !is_news;
+        program->on_update (self, &update, program->context);
+    }
+    /* A change of quality carries no updates; a write always makes its topic fresh. State may be stale as it comes. */
+    if ((publication->update_count == 0 || (!is_news && is_stale)) && program->on_quality) {
         sb_desk_quality_t quality = {parts[0], parts[1], parts[2], is_stale};
         self->stale_topics += is_stale;
         program->on_quality (self, &quality, program->context);
-    }
-    for (uint32_t i = 0; i < publication->update_count && program->on_update; i++) {
-        sb_desk_update_t update = {parts[0], parts[1], parts[2], &publication->updates[i], sb_desk_unix_ns ()};
-        program->on_update (self, &update, program->context);
     }
     return 0;
 }
@@ -238,14 +258,47 @@ static void s_on_refused (sb_agent_t *agent, const sb_agent_refusal_t *refusal, 
         self->program->on_refused (self, refusal, self->program->context);
 }
 
+/* Tells the program when all is current again, or no longer is. */
+static void s_tell_current (sb_desk_t *self, bool was_current)
+{
+    bool is_current = sb_inputs_is_current (&self->inputs);
+    if (is_current != was_current && self->program->on_current)
+        self->program->on_current (self, is_current, self->program->context);
+}
+
+/* One line for each category that becomes stale; --verbose has one for each run. */
 static void s_on_gap (sb_agent_t *agent, const sb_agent_gap_t *gap, void *context)
 {
     (void)agent;
     sb_desk_t *self = context;
+    bool was_current = sb_inputs_is_current (&self->inputs);
     self->gaps++;
-    if (self->verbose)
-        sb_desk_log (self, "lost %llu publications of %.*s", (unsigned long long)(gap->last - gap->first + 1),
-                     (int)gap->topic.size, gap->topic.data);
+    if (!sb_inputs_gap (&self->inputs, gap->topic) && !self->verbose)
+        return;
+    if (gap->first)
+        sb_desk_log (self, "lost %llu publications of %.*s: stale until they are fetched",
+                     (unsigned long long)(gap->last - gap->first + 1), (int)gap->topic.size, gap->topic.data);
+    else
+        sb_desk_log (self, "lost the last publications of %.*s: stale until they are fetched", (int)gap->topic.size,
+                     gap->topic.data);
+    s_tell_current (self, was_current);
+}
+
+static void s_on_recovered (sb_agent_t *agent, const sb_agent_recovery_t *recovery, void *context)
+{
+    (void)agent;
+    sb_desk_t *self = context;
+    bool was_current = sb_inputs_is_current (&self->inputs);
+    bool was_stale = sb_inputs_recovered (&self->inputs, recovery->category);
+    self->recoveries += was_stale;
+    uint64_t gone = recovery->lost - recovery->recovered;
+    if (was_stale || recovery->lost || self->verbose)
+        sb_desk_log (self, "%.*s%s current again: %llu lost, %llu of them fetched%s", (int)recovery->category.size,
+                     recovery->category.data ? recovery->category.data : "",
+                     recovery->category.size ? " is" : "all inputs are", (unsigned long long)recovery->lost,
+                     (unsigned long long)recovery->recovered,
+                     gone ? ", for the others the state was taken; events among them are gone" : "");
+    s_tell_current (self, was_current);
 }
 
 /* Called from any of the library's threads: writes one line, touches nothing else. */
@@ -339,9 +392,12 @@ static bool s_connect (sb_desk_t *self, char *error, size_t error_size)
                      .on_status = s_on_status,
                      .on_refused = s_on_refused,
                      .on_gap = s_on_gap,
+                     .on_recovered = s_on_recovered,
                      .on_log = s_on_log},
         .context = self,
     };
+    for (uint32_t i = 0; i < program->interest_count; i++)
+        sb_inputs_add (&self->inputs, program->interests[i]);
     self->agent = sb_agent_new (&options, error, error_size);
     return self->agent != NULL;
 }
@@ -427,6 +483,9 @@ static void s_summarize (sb_desk_t *self, int code)
     SB_ROW (processed);
     SB_ROW (failed);
     SB_ROW (dropped);
+    SB_ROW (recovered);
+    SB_ROW (resynchronized);
+    SB_ROW (snapshots);
     SB_ROW (registrations);
     SB_ROW (replacements);
     SB_ROW (reconnects);
@@ -436,6 +495,8 @@ static void s_summarize (sb_desk_t *self, int code)
 #undef SB_ROW
     sb_summary_integer (summary, "waiting", counts.received - counts.processed - counts.failed);
     sb_summary_integer (summary, "gaps", self->gaps);
+    sb_summary_integer (summary, "recoveries", self->recoveries);
+    sb_summary_integer (summary, "learned", self->learned);
     sb_summary_integer (summary, "stale_topics", self->stale_topics);
     for (int reason = 1; reason < SB_REASON_LIMIT; reason++) {
         uint64_t refused = sb_agent_refused_count (self->agent, (sb_reason_t)reason);

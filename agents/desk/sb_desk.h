@@ -28,6 +28,7 @@ typedef struct {
     sb_text_t subject;
     const sb_update_t *update;
     int64_t now_unix_ns; /* when it is handled */
+    bool is_news;        /* false: state that a join or a repair brought. To be known, not to be acted on */
 } sb_desk_update_t;
 
 /* A topic whose data may not be acted on any more, or may again. Borrowed until the callback returns. */
@@ -65,6 +66,9 @@ typedef struct {
     void (*on_refused) (sb_desk_t *desk, const sb_agent_refusal_t *refusal, void *context);
     /* Updates go out again (true), or do not (false): paused, stopped, cut off, or without a broker. */
     void (*on_active) (sb_desk_t *desk, bool is_active, void *context);
+    /* Some of what the program reads was lost on the way (false): what it knows may be behind until all is current
+     * again (true). Updates are told meanwhile, in order, but not of what is stale. */
+    void (*on_current) (sb_desk_t *desk, bool is_current, void *context);
     /* After each round of updates and at least every 250 ms: what takes long or issues commands. */
     void (*on_round) (sb_desk_t *desk, void *context);
     /* At most every 250 ms: set the grid's fields with sb_desk_grid. */
@@ -87,6 +91,9 @@ const char *sb_desk_agent_id (const sb_desk_t *self);
 /* True while updates go out. */
 bool sb_desk_is_active (const sb_desk_t *self);
 
+/* True while nothing that the program reads is stale. */
+bool sb_desk_is_current (const sb_desk_t *self);
+
 /* Sends updates in one message, all or none; waits up to a second for room in the window. Returns what
  * sb_agent_update_batch returns. *first_sequence (may be NULL) gets the first one's number, 0 when not sent. */
 sb_reason_t sb_desk_send (sb_desk_t *self, const sb_agent_update_t *updates, uint32_t count, uint64_t *first_sequence);
@@ -97,6 +104,9 @@ void sb_desk_grid (sb_desk_t *self, const char *status, double confidence, const
 
 /* The number of field `name` in an update; `otherwise` when it is absent, deleted or no number. */
 double sb_desk_number (const sb_update_t *update, const char *name, double otherwise);
+
+/* True when the update deletes field `name`. */
+bool sb_desk_is_gone (const sb_update_t *update, const char *name);
 
 /* True when `text` is exactly the C string `string`. */
 bool sb_desk_is (sb_text_t text, const char *string);

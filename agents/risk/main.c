@@ -108,10 +108,12 @@ static void s_on_execution (s_context_t *self, const sb_desk_update_t *update)
 static void s_on_update (sb_desk_t *desk, const sb_desk_update_t *update, void *context)
 {
     s_context_t *self = context;
-    if (sb_desk_is (update->category, "execution_result"))
+    if (sb_desk_is (update->category, "execution_result") && update->is_news)
         s_on_execution (self, update);
+    else if (sb_desk_is (update->category, "execution_result"))
+        return;
     else if (sb_desk_is (update->category, "risk_metrics")) {
-        self->peers_heard += !sb_desk_is (update->agent_id, sb_desk_agent_id (desk));
+        self->peers_heard += update->is_news && !sb_desk_is (update->agent_id, sb_desk_agent_id (desk));
         return;
     } else {
         sb_quote_t price = {sb_desk_number (update->update, "price", NAN), sb_desk_number (update->update, "bid", NAN),
@@ -119,7 +121,9 @@ static void s_on_update (sb_desk_t *desk, const sb_desk_update_t *update, void *
         if (update->subject.size)
             sb_risk_price (self->risk, update->subject, &price);
     }
-    s_report (desk, self, update->update);
+    /* Marks that a join or a repair brought are reported with the next news. */
+    if (update->is_news)
+        s_report (desk, self, update->update);
 }
 
 static void s_on_quality (sb_desk_t *desk, const sb_desk_quality_t *quality, void *context)
@@ -137,6 +141,11 @@ static void s_on_round (sb_desk_t *desk, void *context)
     s_context_t *self = context;
     sb_risk_decision_t decision;
     while (sb_desk_is_active (desk) && sb_risk_decide (self->risk, sb_desk_monotonic_ns (), &decision)) {
+        /* Nobody is let go on what may be an old picture: asked again a second later. A pause does not wait. */
+        if (!decision.is_pause && !sb_desk_is_current (desk)) {
+            sb_risk_done (self->risk, &decision, false, sb_desk_monotonic_ns ());
+            continue;
+        }
         const char *command = decision.is_pause ? "pause_agent" : "resume_agent";
         char message[256] = "";
         sb_reason_t reason = sb_agent_command (sb_desk_agent (desk), command, decision.trader, NULL, 0, decision.reason,

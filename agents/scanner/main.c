@@ -3,7 +3,8 @@
  * syncbus-scanner: market data and indicators to signals.
  *
  * Reads market_data and technical, and the trainer's weights from performance; writes scanner_data, one subject
- * for each instrument, only when its signal or confidence bucket changed: readers get decisions, not ticks.
+ * for each instrument, only when its signal or confidence bucket changed: readers get decisions, not ticks. State that
+ * a join or a repair brought is taken in, but no signal is made of it, nor while some of the input is lost.
  * restart forgets instruments, signals and learned weights: all of it comes back with the next ticks.
  */
 #include "sb_desk.h"
@@ -139,8 +140,11 @@ static void s_on_update (sb_desk_t *desk, const sb_desk_update_t *update, void *
     }
     sb_scanner_observation_t observation;
     sb_scanner_signal_t signal;
-    if (update->subject.size && s_observe (update->update, &observation) &&
-        sb_scanner_observe (self->scanner, update->subject, &observation, &signal))
+    if (!update->subject.size || !s_observe (update->update, &observation))
+        return;
+    if (!update->is_news || !sb_desk_is_current (desk))
+        sb_scanner_learn (self->scanner, update->subject, &observation);
+    else if (sb_scanner_observe (self->scanner, update->subject, &observation, &signal))
         s_publish (desk, self, update->subject, update->update, &signal);
 }
 
@@ -182,6 +186,7 @@ static void s_on_summary (sb_desk_t *desk, sb_summary_t *summary, void *context)
     sb_scanner_counts (self->scanner, &counts);
     sb_summary_integer (summary, "instruments", counts.instruments);
     sb_summary_integer (summary, "observations", counts.observations);
+    sb_summary_integer (summary, "state_learned", counts.learned);
     sb_summary_integer (summary, "signals_published", self->published);
     sb_summary_integer (summary, "signals_not_sent", self->not_sent);
     sb_summary_integer (summary, "unchanged", counts.unchanged);

@@ -156,15 +156,14 @@ static void s_take (sb_scanner_t *self, double *known, double now, double above,
         self->counts.bad_values++;
 }
 
-bool sb_scanner_observe (sb_scanner_t *self, sb_text_t subject, const sb_scanner_observation_t *observation,
-                         sb_scanner_signal_t *signal)
+/* The instrument's record, with what was observed in it; NULL, and counted, when there is no room. */
+static s_instrument_t *s_learn (sb_scanner_t *self, sb_text_t subject, const sb_scanner_observation_t *observation)
 {
     s_instrument_t *instrument = sb_records_take (self->instruments, subject);
     if (!instrument) {
         self->counts.no_room++;
-        return false;
+        return NULL;
     }
-    self->counts.observations++;
     sb_scanner_observation_t *known = &instrument->last;
     if (!instrument->is_set) {
         *known = (sb_scanner_observation_t){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
@@ -178,7 +177,22 @@ bool sb_scanner_observe (sb_scanner_t *self, sb_text_t subject, const sb_scanner
     s_take (self, &known->rsi, observation->rsi, -DBL_TRUE_MIN, 100);
     s_take (self, &known->vwap, observation->vwap, 0, DBL_MAX);
     s_take (self, &known->volatility, observation->volatility, -DBL_TRUE_MIN, DBL_MAX);
+    return instrument;
+}
 
+void sb_scanner_learn (sb_scanner_t *self, sb_text_t subject, const sb_scanner_observation_t *observation)
+{
+    self->counts.learned += s_learn (self, subject, observation) != NULL;
+}
+
+bool sb_scanner_observe (sb_scanner_t *self, sb_text_t subject, const sb_scanner_observation_t *observation,
+                         sb_scanner_signal_t *signal)
+{
+    s_instrument_t *instrument = s_learn (self, subject, observation);
+    if (!instrument)
+        return false;
+    const sb_scanner_observation_t *known = &instrument->last;
+    self->counts.observations++;
     s_components (&self->options, known, signal->components);
     double score = 0;
     if (isnan (known->price) || !s_weigh (self->weights, signal->components, &score))

@@ -66,6 +66,10 @@ void sb_scanner_destroy (sb_scanner_t **self_p);
 bool sb_scanner_observe (sb_scanner_t *self, sb_text_t subject, const sb_scanner_observation_t *observation,
                          sb_scanner_signal_t *signal);
 
+/* Takes an observation in without giving a signal out: of state that a join or a repair brought, or while some of the
+ * input is lost. The next observation judges by all that is known then. */
+void sb_scanner_learn (sb_scanner_t *self, sb_text_t subject, const sb_scanner_observation_t *observation);
+
 /* The instrument's data became stale (true when a hold is now to be published: *signal), or nothing is known of it. */
 bool sb_scanner_stale (sb_scanner_t *self, sb_text_t subject, sb_scanner_signal_t *signal);
 
@@ -81,6 +85,7 @@ bool sb_scanner_reset (sb_scanner_t *self);
 /* Counts since the beginning. */
 typedef struct {
     uint64_t observations;             /* taken in */
+    uint64_t learned;                  /* taken in without a signal */
     uint64_t bad_values;               /* left out: out of range */
     uint64_t no_room;                  /* observations of instruments beyond max_instruments */
     uint64_t signals[SB_SIGNAL_COUNT]; /* given out, by signal */

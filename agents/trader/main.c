@@ -4,7 +4,9 @@
  *
  * Reads scanner_data and market_data; writes one trade and one execution result for each order filled, and an
  * execution result alone for one refused by its own limits. While paused, stopped or cut off it goes on listening and
- * makes no order; it flattens nothing. restart forgets targets, cooldowns and refusals; the account stays.
+ * makes no order; it flattens nothing. Nor does it while something of what it reads was lost and is not yet made good,
+ * nor on state that a join or a repair brought: it acts on news, and only while it knows all of it. restart forgets
+ * targets, cooldowns and refusals; the account stays.
  */
 #include "sb_desk.h"
 #include "sb_outbox.h"
@@ -23,6 +25,7 @@ typedef struct {
     double confidence; /* of the last signal that was taken in */
     char last_signal[96];
     uint64_t sent_again; /* orders */
+    uint64_t waits;      /* times that something it reads was lost, so that it made no order */
 } s_context_t;
 
 static bool s_start (sb_desk_t *desk, void *context, char *error, size_t error_size)
@@ -131,7 +134,8 @@ static bool s_is_signal (sb_text_t text, sb_signal_t *signal)
     return false;
 }
 
-/* Reads a scanner's update; a field that is not in it has not changed, so the last one heard counts. */
+/* Reads a scanner's update; a field that is not in it has not changed, so the last one heard counts. True when that
+ * made an order. */
 static bool s_on_signal (s_context_t *self, const sb_desk_update_t *update, const sb_trader_times_t *times,
                          sb_trader_order_t *order)
 {
@@ -147,6 +151,12 @@ static bool s_on_signal (s_context_t *self, const sb_desk_update_t *update, cons
     self->confidence = signal.confidence;
     snprintf (self->last_signal, sizeof self->last_signal, "%s %.*s", sb_signal_names[signal.signal],
               (int)update->subject.size, update->subject.data);
+    if (!update->is_news) {
+        sb_trader_learn_signal (self->trader, update->subject, &signal);
+        if (sb_desk_is_gone (update->update, "signal"))
+            sb_trader_signal_stale (self->trader, update->subject);
+        return false;
+    }
     return sb_trader_signal (self->trader, update->subject, &signal, times, order);
 }
 
@@ -163,7 +173,12 @@ static void s_on_update (sb_desk_t *desk, const sb_desk_update_t *update, void *
     else {
         sb_quote_t price = {sb_desk_number (update->update, "price", NAN), sb_desk_number (update->update, "bid", NAN),
                             sb_desk_number (update->update, "ask", NAN)};
-        has_order = sb_trader_price (self->trader, update->subject, &price, &times, &order);
+        if (update->is_news)
+            has_order = sb_trader_price (self->trader, update->subject, &price, &times, &order);
+        else
+            sb_trader_learn_price (self->trader, update->subject, &price);
+        if (!update->is_news && sb_desk_is_gone (update->update, "price"))
+            sb_trader_price_stale (self->trader, update->subject, true);
     }
     if (has_order)
         s_order (desk, self, &order);
@@ -194,8 +209,16 @@ static void s_send_waiting (sb_desk_t *desk, s_context_t *self)
 static void s_on_active (sb_desk_t *desk, bool is_active, void *context)
 {
     s_context_t *self = context;
-    sb_trader_set_trading (self->trader, is_active);
+    sb_trader_set_trading (self->trader, is_active && sb_desk_is_current (desk));
     s_send_waiting (desk, self);
+}
+
+/* Signals that were lost and fetched come before this says so: the last one counts, and the next price acts on it. */
+static void s_on_current (sb_desk_t *desk, bool is_current, void *context)
+{
+    s_context_t *self = context;
+    sb_trader_set_trading (self->trader, is_current && sb_desk_is_active (desk));
+    self->waits += !is_current;
 }
 
 static void s_on_refused (sb_desk_t *desk, const sb_agent_refusal_t *refusal, void *context)
@@ -223,8 +246,8 @@ static void s_on_grid (sb_desk_t *desk, void *context)
     sb_trader_account_t account;
     sb_trader_account (self->trader, &account);
     s_send_waiting (desk, self);
-    sb_desk_grid (desk, "trading", self->last_signal[0] ? self->confidence : NAN,
-                  self->last_signal[0] ? self->last_signal : NULL,
+    sb_desk_grid (desk, sb_desk_is_current (desk) ? "trading" : "waiting: input lost",
+                  self->last_signal[0] ? self->confidence : NAN, self->last_signal[0] ? self->last_signal : NULL,
                   account.realized_pnl + account.unrealized_pnl - account.fees);
 }
 
@@ -242,6 +265,8 @@ static void s_on_summary (sb_desk_t *desk, sb_summary_t *summary, void *context)
     }
     sb_summary_integer (summary, "prices", account.prices);
     sb_summary_integer (summary, "signals", account.signals);
+    sb_summary_integer (summary, "state_learned", account.learned);
+    sb_summary_integer (summary, "waits_for_input", self->waits);
     sb_summary_integer (summary, "instruments", account.instruments);
     sb_summary_integer (summary, "positions", account.positions);
     sb_summary_number (summary, "cash", account.cash);
@@ -303,6 +328,7 @@ int main (int argc, char **argv)
         .on_command = s_on_command,
         .on_refused = s_on_refused,
         .on_active = s_on_active,
+        .on_current = s_on_current,
         .on_grid = s_on_grid,
         .on_summary = s_on_summary,
         .stop = s_stop,

@@ -236,18 +236,32 @@ static bool s_trade (sb_trader_t *self, sb_text_t subject, s_instrument_t *instr
     return true;
 }
 
-bool sb_trader_price (sb_trader_t *self, sb_text_t subject, const sb_quote_t *price, const sb_trader_times_t *times,
-                      sb_trader_order_t *order)
+/* The instrument's record, with the prices in it; NULL, and counted, when there is no room. */
+static s_instrument_t *s_take_price (sb_trader_t *self, sb_text_t subject, const sb_quote_t *price)
 {
     s_instrument_t *instrument = sb_records_take (self->instruments, subject);
     if (!instrument) {
         self->counts.no_room++;
-        return false;
+        return NULL;
     }
-    self->counts.prices++;
     self->counts.bad_values += sb_quote_take (&instrument->quote, price);
     instrument->is_fresh = true;
+    return instrument;
+}
+
+bool sb_trader_price (sb_trader_t *self, sb_text_t subject, const sb_quote_t *price, const sb_trader_times_t *times,
+                      sb_trader_order_t *order)
+{
+    s_instrument_t *instrument = s_take_price (self, subject, price);
+    if (!instrument)
+        return false;
+    self->counts.prices++;
     return s_trade (self, subject, instrument, times, order);
+}
+
+void sb_trader_learn_price (sb_trader_t *self, sb_text_t subject, const sb_quote_t *price)
+{
+    self->counts.learned += s_take_price (self, subject, price) != NULL;
 }
 
 /* The target that a signal sets, in units. */
@@ -265,29 +279,47 @@ static double s_target (sb_trader_t *self, const s_instrument_t *instrument, con
     return s_lots (self, signal->signal == SB_SIGNAL_BUY ? units : -units);
 }
 
-bool sb_trader_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_signal_t *signal,
-                       const sb_trader_times_t *times, sb_trader_order_t *order)
+/* The instrument's record, with the signal in it; NULL, and counted, when the signal is out of range or there is no
+ * room. */
+static s_instrument_t *s_take_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_signal_t *signal)
 {
     bool is_good = signal->confidence >= 0 && signal->confidence <= 1 && signal->signal < SB_SIGNAL_COUNT;
     for (int i = 0; i < SB_COMPONENT_COUNT; i++)
         is_good &= fabs (signal->components[i]) <= 1;
     if (!is_good) {
         self->counts.bad_values++;
-        return false;
+        return NULL;
     }
     s_instrument_t *instrument = sb_records_take (self->instruments, subject);
     if (!instrument) {
         self->counts.no_room++;
-        return false;
+        return NULL;
     }
+    instrument->was_refused = false;
+    instrument->has_signal = true;
+    instrument->signal = *signal;
+    return instrument;
+}
+
+bool sb_trader_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_signal_t *signal,
+                       const sb_trader_times_t *times, sb_trader_order_t *order)
+{
+    s_instrument_t *instrument = s_take_signal (self, subject, signal);
+    if (!instrument)
+        return false;
     self->counts.signals++;
     /* Without a price yet there is no target: the next signal sets one. */
     instrument->has_target = s_mark (instrument) > 0;
     instrument->target = s_target (self, instrument, signal);
-    instrument->was_refused = false;
-    instrument->has_signal = true;
-    instrument->signal = *signal;
     return s_trade (self, subject, instrument, times, order);
+}
+
+void sb_trader_learn_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_signal_t *signal)
+{
+    s_instrument_t *instrument = s_take_signal (self, subject, signal);
+    self->counts.learned += instrument != NULL;
+    if (instrument)
+        instrument->has_target = false;
 }
 
 bool sb_trader_last_signal (const sb_trader_t *self, sb_text_t subject, sb_trader_signal_t *signal)

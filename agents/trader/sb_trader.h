@@ -100,6 +100,11 @@ bool sb_trader_price (sb_trader_t *self, sb_text_t subject, const sb_quote_t *pr
 bool sb_trader_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_signal_t *signal,
                        const sb_trader_times_t *times, sb_trader_order_t *order);
 
+/* The same prices, or signal, but as state that a join or a repair brought, not as news: known from now on, and never a
+ * reason for an order. What is held is kept; a target set before no longer stands, the next signal sets one. */
+void sb_trader_learn_price (sb_trader_t *self, sb_text_t subject, const sb_quote_t *price);
+void sb_trader_learn_signal (sb_trader_t *self, sb_text_t subject, const sb_trader_signal_t *signal);
+
 /* The last signal taken in for the instrument; false when there was none. */
 bool sb_trader_last_signal (const sb_trader_t *self, sb_text_t subject, sb_trader_signal_t *signal);
 
@@ -128,6 +133,7 @@ typedef struct {
     uint32_t positions;                         /* not 0 */
     uint64_t prices;                            /* taken in */
     uint64_t signals;                           /* taken in */
+    uint64_t learned;                           /* prices and signals that were state, not news */
     uint64_t bad_values;                        /* prices or signals left out: out of range */
     uint64_t no_room;                           /* for instruments beyond max_instruments */
     uint64_t clipped;                           /* targets cut to max_position */

@@ -68,9 +68,12 @@ static void s_on_update (sb_desk_t *desk, const sb_desk_update_t *update, void *
 {
     s_context_t *self = context;
     if (sb_desk_is (update->category, "performance")) {
-        self->peers_heard += !sb_desk_is (update->agent_id, sb_desk_agent_id (desk));
+        self->peers_heard += update->is_news && !sb_desk_is (update->agent_id, sb_desk_agent_id (desk));
         return;
     }
+    /* A trade is learned from once, when it happens. */
+    if (!update->is_news)
+        return;
     sb_trainer_trade_t trade = {
         .price = sb_desk_number (update->update, "price", NAN),
         .fee = sb_desk_number (update->update, "fee", 0),

@@ -179,7 +179,7 @@ Test (history, that_lost_its_oldest_says_so_loudly)
     fake_broker_destroy (&broker);
 }
 
-Test (history, that_grows_while_it_is_read_ends_all_the_same)
+Test (history, that_grows_while_it_is_read_ends_all_the_same, .timeout = 20)
 {
     stage_t stage = {.oldest = 1, .head = 7, .grow = 3};
     fake_broker_t *broker = fake_broker_new (s_answer, &stage);

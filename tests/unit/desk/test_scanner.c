@@ -218,3 +218,23 @@ Test (scanner, instruments_beyond_the_bound_are_counted)
     cr_assert (sb_scanner_observe (scanner, s_text ("a:C"), &observation, &signal));
     sb_scanner_destroy (&scanner);
 }
+
+Test (scanner, what_is_learned_gives_no_signal_and_is_judged_with_the_next_observation)
+{
+    sb_scanner_t *scanner = s_scanner ();
+    sb_scanner_signal_t signal;
+    sb_scanner_counts_t counts;
+    sb_scanner_observation_t state = S_NOTHING;
+    state.price = 100;
+    state.rsi = 10;
+    sb_scanner_learn (scanner, s_text ("us:BAC"), &state);
+    cr_assert_not (sb_scanner_stale (scanner, s_text ("us:BAC"), &signal), "no signal was given out");
+    sb_scanner_observation_t news = S_NOTHING;
+    news.price = 101;
+    cr_assert (sb_scanner_observe (scanner, s_text ("us:BAC"), &news, &signal));
+    cr_assert_eq (signal.signal, SB_SIGNAL_BUY, "by the rsi that was learned");
+    sb_scanner_counts (scanner, &counts);
+    cr_assert_eq (counts.learned, 1);
+    cr_assert_eq (counts.observations, 1);
+    sb_scanner_destroy (&scanner);
+}

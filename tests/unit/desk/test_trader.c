@@ -341,3 +341,58 @@ Test (trader, the_account_adds_up_over_a_long_random_walk)
     cr_assert_float_eq (account.realized_pnl, realized, 1e-6);
     sb_trader_destroy (&trader);
 }
+
+Test (trader, learned_prices_and_signals_are_known_and_never_traded_on)
+{
+    sb_trader_options_t options = s_options ();
+    sb_trader_t *trader = sb_trader_new (&options);
+    sb_trader_order_t order;
+    sb_trader_account_t account;
+    sb_quote_t price = {10, NAN, NAN};
+    sb_trader_signal_t signal = {.signal = SB_SIGNAL_BUY, .confidence = 0.5};
+    sb_trader_learn_price (trader, s_text ("us:BAC"), &price);
+    sb_trader_learn_signal (trader, s_text ("us:BAC"), &signal);
+    cr_assert (sb_trader_last_signal (trader, s_text ("us:BAC"), &signal));
+    cr_assert_eq (signal.confidence, 0.5);
+    cr_assert_not (s_price (trader, "us:BAC", 10, 1, &order), "news of the price do not make the old signal news");
+    sb_trader_account (trader, &account);
+    cr_assert_eq (account.outcomes[SB_TRADER_FILLED], 0);
+    cr_assert_eq (account.learned, 2);
+    cr_assert_eq (account.signals, 0);
+    cr_assert (s_signal (trader, "us:BAC", SB_SIGNAL_BUY, 0.5, 0, 2, &order), "the next signal is one");
+    cr_assert_eq (order.quantity, 50, "at the price that was learned");
+    sb_trader_destroy (&trader);
+}
+
+Test (trader, a_learned_signal_ends_the_target_before_it_and_keeps_the_position)
+{
+    sb_trader_options_t options = s_options ();
+    options.cooldown_ms = 1000;
+    sb_trader_t *trader = sb_trader_new (&options);
+    sb_trader_order_t order;
+    s_price (trader, "us:BAC", 10, 1, &order);
+    cr_assert (s_signal (trader, "us:BAC", SB_SIGNAL_BUY, 0.5, 0, 1, &order));
+    cr_assert_not (s_signal (trader, "us:BAC", SB_SIGNAL_SELL, 1, 0, 2, &order), "cooling down");
+    sb_trader_signal_t signal = {.signal = SB_SIGNAL_HOLD};
+    sb_trader_learn_signal (trader, s_text ("us:BAC"), &signal);
+    cr_assert_not (s_price (trader, "us:BAC", 10, 2 * S_SECOND, &order), "the old target no longer stands");
+    sb_trader_account_t account;
+    sb_trader_account (trader, &account);
+    cr_assert_eq (account.positions, 1);
+    sb_trader_destroy (&trader);
+}
+
+Test (trader, learned_values_out_of_range_are_left_out)
+{
+    sb_trader_options_t options = s_options ();
+    sb_trader_t *trader = sb_trader_new (&options);
+    sb_trader_signal_t signal = {.signal = SB_SIGNAL_BUY, .confidence = 2};
+    sb_quote_t price = {-1, NAN, NAN};
+    sb_trader_learn_signal (trader, s_text ("us:BAC"), &signal);
+    sb_trader_learn_price (trader, s_text ("us:BAC"), &price);
+    sb_trader_account_t account;
+    sb_trader_account (trader, &account);
+    cr_assert_eq (account.bad_values, 2);
+    cr_assert_not (sb_trader_last_signal (trader, s_text ("us:BAC"), &signal));
+    sb_trader_destroy (&trader);
+}
