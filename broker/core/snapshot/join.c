@@ -7,12 +7,12 @@
  */
 #include "state.h"
 
-static const char s_prefix[] = "~join.";
+enum { PREFIX_SIZE = sizeof "~join." - 1 };
 
 /* `~join.`, a nonce of the form of an agent's id or a subject, and a dot. */
 static bool s_is_join (sb_text_t prefix)
 {
-    uint32_t before = sizeof s_prefix - 1;
+    uint32_t before = PREFIX_SIZE;
     if (prefix.size < before + 2 || prefix.data[prefix.size - 1] != '.')
         return false;
     return sb_name_is_subject ((sb_text_t){prefix.data + before, prefix.size - before - 1});
