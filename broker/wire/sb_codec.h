@@ -43,9 +43,9 @@ enum { SB_ARENA_FACTOR = 64 };
  *   TOO_LARGE  size > max_bytes (itself at most UINT32_MAX)
  *   MALFORMED  no such message, an empty request or reply, a body of no known kind, an enum's number that the schema
  *              does not name (or the cause SNAPSHOT), bad UTF-8 or NUL in a text outside a delta, no delta or more than
- *              SB_CHANGES_MAX of them in a batch, more topics than that in a ReplaceChunk, more buckets than a histogram
- *              has, a snapshot_id, credit or chunk number out of range, a wrong checksum, a snapshot's field without a
- *              name or value that a field can have, a conflated range that ends before it begins, the arena is full
+ *              SB_CHANGES_MAX of them in a batch, more topics than that in a ReplaceChunk, too many buckets, a
+ *              snapshot_id, credit or chunk number out of range, a wrong checksum, a snapshot's field without a name or
+ *              value that a field can have, a conflated range that ends before it begins, the arena is full
  * and then leaves *message zeroed. A delta's bad content is its `fault`; such a delta has no changes. A parameter whose
  * value is not finite, out of range, or of no known kind has SB_VALUE_NONE. What *message points to lives in the arena
  * (texts NUL-terminated) until its reset; nothing points into `data`. */

@@ -28,12 +28,12 @@ typedef struct {
 #define SB_NUMBER_MAX UINT64_C (9007199254740991)
 
 enum {
-    SB_PROTOCOL = 1,             /* version of the wire protocol */
-    SB_CATEGORY_MAX = 32,        /* octets of a category */
-    SB_ID_MAX = 64,              /* octets of an agent id, of a subject, of a command id */
-    SB_FIELD_NAME_MAX = 128,     /* octets of a field name */
-    SB_TOPIC_MAX = 162,          /* octets of category.agent.subject, without the NUL */
-    SB_CHANGES_MAX = 1024,       /* changes in a delta, deltas in a batch */
+    SB_PROTOCOL = 1,              /* version of the wire protocol */
+    SB_CATEGORY_MAX = 32,         /* octets of a category */
+    SB_ID_MAX = 64,               /* octets of an agent id, of a subject, of a command id */
+    SB_FIELD_NAME_MAX = 128,      /* octets of a field name */
+    SB_TOPIC_MAX = 162,           /* octets of category.agent.subject, without the NUL */
+    SB_CHANGES_MAX = 1024,        /* changes in a delta, deltas in a batch */
     SB_DECIMAL_EXPONENT_MAX = 64, /* absolute value */
     SB_CONFLATION_MIN_MS = 10,
     SB_CONFLATION_MAX_MS = 60000,
