@@ -106,8 +106,8 @@ static bool s_matches (const sb_history_entry_t *entry, const sb_history_filter_
 {
     if (entry->broker_unix_ns < filter->since_unix_ns || entry->broker_unix_ns >= filter->until_unix_ns)
         return false;
-    if (filter->prefix.size > entry->topic_size ||
-        memcmp (filter->prefix.data, entry->octets, filter->prefix.size) != 0)
+    bool is_longer = filter->prefix.size > entry->topic_size;
+    if (filter->prefix.size && (is_longer || memcmp (filter->prefix.data, entry->octets, filter->prefix.size) != 0))
         return false;
     sb_text_t agent = {entry->octets + entry->agent_start, entry->agent_size};
     uint32_t subject_start = entry->agent_start + entry->agent_size + 1u;

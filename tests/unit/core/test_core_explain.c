@@ -79,7 +79,7 @@ Test (core_explain, a_value_names_its_delta_its_times_and_its_quality)
     cr_assert_eq (control_integer (&h, 0, "event_unix_ns"), 111);
     cr_assert_eq (control_integer (&h, 0, "origin_unix_ns"), 99);
     cr_assert_eq (control_integer (&h, 0, "changed_unix_ns"), written_unix_ns);
-    cr_assert_eq (control_integer (&h, 0, "sequence"), sequence);
+    cr_assert_eq (control_integer (&h, 0, "sequence"), (int64_t)sequence);
     cr_assert (control_is_text (&h, 0, "cause", "NONE"));
     cr_assert_eq (control_integer (&h, 0, "expires_unix_ns"), 0);
     cr_assert (control_is_text (&h, 0, "quality", "OK"));
