@@ -6,14 +6,14 @@ tests/unit/wire/state_hash_test.c holds the C library to the same rows.
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 
+from node_folder import HERE, skip
 from state_hash import KINDS, MASK, parse_value, read_vectors, term
-
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def node_terms(rows):
@@ -30,10 +30,13 @@ def main():
     assert {row[2] for row in rows} == set(KINDS), "every kind has a vector"
     terms = [term(topic, name, kind, parse_value(kind, text), quality, sequence)
              for topic, name, kind, text, quality, sequence, _ in rows]
-    for row, made, in_node in zip(rows, terms, node_terms(rows), strict=True):
+    for row, made in zip(rows, terms):
         assert row[6] == "%016x" % made, "%s: Python makes %016x" % (row, made)
-        assert row[6] == in_node, "%s: Node makes %s" % (row, in_node)
     assert "%016x" % (sum(terms) & MASK) == stated_sum
+    if not shutil.which("node"):
+        skip("there is no node on this machine; Python makes the terms of the page")
+    for row, in_node in zip(rows, node_terms(rows), strict=True):
+        assert row[6] == in_node, "%s: Node makes %s" % (row, in_node)
     print("Python and Node make the %d terms of the page, and their sum" % len(rows))
 
 
