@@ -18,11 +18,11 @@ typedef struct reader_entry {
     struct reader_entry *topic; /* of a field; NULL: it is a topic */
     char topic_text[SB_TOPIC_MAX + 1];
     char name[SB_FIELD_NAME_MAX + 1];
-    bool is_there;       /* a field that was deleted is not */
-    sb_value_t value;    /* its text in `octets` */
+    bool is_there;    /* a field that was deleted is not */
+    sb_value_t value; /* its text in `octets` */
     char *octets;
-    uint64_t sequence;   /* field: named last; topic: of its last publication */
-    uint64_t seen_sequence; /* topic: publications without a hole up to this one, */
+    uint64_t sequence;       /* field: named last; topic: of its last publication */
+    uint64_t seen_sequence;  /* topic: publications without a hole up to this one, */
     uint64_t topic_sequence; /* which has this number in the topic */
     sb_quality_t quality;
     unsigned parts; /* times that the snapshot named it */
@@ -192,7 +192,8 @@ static inline void reader_chunk (reader_t *self, const sb_snapshot_chunk_t *chun
         const sb_snapshot_topic_t *source = &chunk->topics[i];
         reader_entry_t *topic = reader_entry (self, source->topic, (sb_text_t){NULL, 0});
         cr_assert (topic->parts == 0 || topic->sequence <= source->sequence, "a head never goes back");
-        if (topic->parts++ == 0) { /* what was published between two parts must be in the buffer: the first head counts */
+        if (topic->parts++ ==
+            0) { /* what was published between two parts must be in the buffer: the first head counts */
             topic->seen_sequence = source->sequence;
             topic->topic_sequence = source->topic_sequence;
         }
@@ -202,8 +203,8 @@ static inline void reader_chunk (reader_t *self, const sb_snapshot_chunk_t *chun
             const sb_snapshot_field_t *field = &source->fields[j];
             cr_assert_leq (field->sequence, source->sequence);
             reader_put (reader_entry (self, source->topic, field->name), &field->value, field->sequence);
-            self->chunk_hash += sb_state_hash_field (source->topic, field->name, &field->value, source->quality,
-                                                     field->sequence);
+            self->chunk_hash +=
+                sb_state_hash_field (source->topic, field->name, &field->value, source->quality, field->sequence);
             self->field_count++;
         }
     }

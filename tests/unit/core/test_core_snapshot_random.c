@@ -144,7 +144,8 @@ static void s_register_writer (s_play_t *self, uint32_t writer)
 }
 
 /* Changes of different fields in a row. `names` is room for them. */
-static uint32_t s_make_changes (s_play_t *self, sb_change_t *changes, char (*names)[8], uint32_t limit, bool with_deletes)
+static uint32_t s_make_changes (s_play_t *self, sb_change_t *changes, char (*names)[8], uint32_t limit,
+                                bool with_deletes)
 {
     static const char *const s_texts[] = {"", "BUY", "a text that is long enough to be in a run of its own"};
     uint32_t count = 1 + s_below (self, limit), first = s_below (self, FIELDS);
@@ -202,9 +203,9 @@ static void s_ask (s_play_t *self, uint32_t reader)
 {
     reader_join (&self->readers[reader]);
     sb_text_t interest = sb_text (reader == 0 ? "all" : "market_data");
-    sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_SNAPSHOT_REQUEST,
-                                  .snapshot_request = {++self->snapshot_id[reader], &interest, 1,
-                                                       1 + s_below (self, 4)}};
+    sb_agent_message_t message = {
+        .kind = SB_AGENT_MESSAGE_SNAPSHOT_REQUEST,
+        .snapshot_request = {++self->snapshot_id[reader], &interest, 1, 1 + s_below (self, 4)}};
     self->owed[reader] = 0;
     s_message (self, s_reader_peer (reader), &message);
 }

@@ -211,10 +211,8 @@ Test (state_hash, answers_an_agent_over_its_session)
     unsigned ticks;
     s_start (&harness);
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_COMMAND};
-    message.command = (sb_command_request_t){.command_id = sb_text ("mine"),
-                                             .command = sb_text ("state_hash"),
-                                             .timeout_ms = 1000,
-                                             .protocol = SB_PROTOCOL};
+    message.command = (sb_command_request_t){
+        .command_id = sb_text ("mine"), .command = sb_text ("state_hash"), .timeout_ms = 1000, .protocol = SB_PROTOCOL};
     harness_message (&harness, ASKER, &message);
     const sb_command_reply_t *reply = s_wait (&harness, &ticks);
     s_check (&harness, reply, sb_core_state_hash (harness.core), 2, 4001);
