@@ -332,8 +332,10 @@ Test (core_timeline, an_agent_that_came_back_after_its_record_was_given_up_sees_
     cr_assert_str_eq (kinds, "REGISTERED LIVENESS LIVENESS LIVENESS FORGOTTEN REGISTERED LIVENESS");
 }
 
-Test (core_timeline, a_flood_of_anothers_events_is_not_silent, .init = s_init)
+Test (core_timeline, a_flood_of_anothers_events_is_not_silent)
 {
+    harness_stop (&h);
+    s_init ();
     sb_history_bound_t bound = {sb_text ("_event"), 20, 0, 0};
     h.config.history_bounds = &bound;
     h.config.history_bound_count = 1;

@@ -22,6 +22,8 @@ static void s_stop (void)
     harness_stop (&h);
 }
 
+/* Tests of a core at a time with others: each is stopped where it is used. */
+TestSuite (core_history_age);
 TestSuite (core_history, .init = s_init, .fini = s_stop);
 
 /* An agent that writes `count` numbers to trades, an event category, alternately under two subjects, a second apart. */
@@ -412,7 +414,7 @@ static uint32_t s_kept_after (uint64_t age_ms, uint64_t wait_ms)
     return kept;
 }
 
-Test (core_history, a_tick_drops_what_has_come_of_age, .init = NULL, .fini = NULL)
+Test (core_history_age, a_tick_drops_what_has_come_of_age)
 {
     cr_assert_eq (s_kept_after (5000, 4999), 1);
     cr_assert_eq (s_kept_after (5000, 5000), 0);
@@ -438,7 +440,7 @@ static uint32_t s_kept_after_adding (uint64_t wait_ms)
     return kept;
 }
 
-Test (core_history, a_publication_pushes_out_what_has_come_of_age, .init = NULL, .fini = NULL)
+Test (core_history_age, a_publication_pushes_out_what_has_come_of_age)
 {
     cr_assert_eq (s_kept_after_adding (4999), 2);
     cr_assert_eq (s_kept_after_adding (5000), 1);
