@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What syncbus.h declares of an agent: making and ending one, updates, waiting, commands, dispatch, counts. Checks of
- * content run before the lock is taken; under it an update is one step of the pure part.
+ * What syncbus.h declares of an agent: making and ending one, updates, waiting, commands, dispatch, copy, counts.
+ * Checks of content run before the lock is taken; under it an update is one step of the pure part.
  */
 #include <errno.h>
 #include <math.h>
@@ -23,10 +23,15 @@ enum {
     SB_QUEUE_DEFAULT = 1000,
     SB_MEMORY_DEFAULT = 100,
     SB_FIELDS_DEFAULT = 65536,
+    SB_COPY_FIELDS_DEFAULT = 1000000,
+    SB_CONFLATE_MIN_MS = 10,
+    SB_CONFLATE_MAX_MS = 60000,
     SB_GRID_TIMEOUT_MS = 1000,
     SB_ARENA_BYTES = 256 * 1024 * 1024
 };
 #define SB_MEMORY_BYTES_DEFAULT (UINT64_C (4) * 1024 * 1024)
+#define SB_COPY_BYTES_DEFAULT   (UINT64_C (512) * 1024 * 1024)
+#define SB_BUFFER_BYTES_DEFAULT (UINT64_C (64) * 1024 * 1024)
 
 /* ------------------------------------------------------------------ making one */
 
@@ -51,6 +56,9 @@ static const char *s_check_options (const sb_agent_options_t *options, const cha
         *detail = options->interests[i] ? options->interests[i] : "(none)";
         if (!options->interests[i] || !sb_name_is_interest (sb_text (options->interests[i])))
             return sb_reason_text (SB_REASON_BAD_INTEREST);
+        uint32_t conflate_ms = options->conflate_ms ? options->conflate_ms[i] : 0;
+        if (conflate_ms && (conflate_ms < SB_CONFLATE_MIN_MS || conflate_ms > SB_CONFLATE_MAX_MS))
+            return "conflate_ms should be 0, or 10 to 60000; it is not for the interest";
     }
     *detail = "";
     for (uint32_t i = 0; i < options->publish_count; i++) {
@@ -100,12 +108,17 @@ static sb_agent_step_t *s_new_step (const sb_agent_t *self, const sb_agent_optio
         .publish_endpoint = sb_text (s_endpoint (options->publish_endpoint, "SYNCBUS_PUBLISH", "")),
         .interests = interests,
         .interest_count = options->interest_count,
+        .conflate_ms = options->conflate_ms,
         .publishes = publishes,
         .publish_count = options->publish_count,
         .heartbeat_interval_ms = options->heartbeat_interval_ms ? options->heartbeat_interval_ms : 1000,
         .window_updates = options->window_updates,
         .queue_publications = options->queue_publications ? options->queue_publications : SB_QUEUE_DEFAULT,
         .max_fields = options->max_fields ? options->max_fields : SB_FIELDS_DEFAULT,
+        .has_copy = !options->without_copy,
+        .copy_fields = options->copy_fields ? options->copy_fields : SB_COPY_FIELDS_DEFAULT,
+        .copy_bytes = options->copy_bytes ? options->copy_bytes : SB_COPY_BYTES_DEFAULT,
+        .buffer_bytes = options->buffer_bytes ? options->buffer_bytes : SB_BUFFER_BYTES_DEFAULT,
         .has_update_handler = options->handlers.on_update != NULL,
         .has_command_handler = options->handlers.on_command != NULL,
     };
@@ -188,7 +201,7 @@ sb_agent_t *sb_agent_new (const sb_agent_options_t *options, char *error, size_t
     return self;
 }
 
-static uint64_t s_deadline_ns (uint32_t timeout_ms)
+uint64_t sb_api_deadline_ns (uint32_t timeout_ms)
 {
     return sb_shell_monotonic_ns () + timeout_ms * UINT64_C (1000000);
 }
@@ -196,7 +209,7 @@ static uint64_t s_deadline_ns (uint32_t timeout_ms)
 /* Lets out what is unsent, then says goodbye; the I/O thread ends with that. */
 static void s_leave (sb_agent_t *self, uint32_t linger_ms)
 {
-    uint64_t deadline_ns = s_deadline_ns (linger_ms);
+    uint64_t deadline_ns = sb_api_deadline_ns (linger_ms);
     sb_agent_event_t leave = {.kind = SB_AGENT_EVENT_LEAVE};
     sb_agent_effects_t answer;
     bool must_wake;
@@ -257,7 +270,7 @@ sb_agent_status_t sb_agent_status (sb_agent_t *self)
 bool sb_agent_wait_active (sb_agent_t *self, uint32_t timeout_ms)
 {
     sb_reason_t reason;
-    uint64_t deadline_ns = s_deadline_ns (timeout_ms);
+    uint64_t deadline_ns = sb_api_deadline_ns (timeout_ms);
     bool is_in_time = true;
     pthread_mutex_lock (&self->lock);
     sb_agent_status_t status = sb_agent_step_status (self->step, &reason);
@@ -269,10 +282,26 @@ bool sb_agent_wait_active (sb_agent_t *self, uint32_t timeout_ms)
     return status == SB_AGENT_ACTIVE;
 }
 
+bool sb_agent_wait_current (sb_agent_t *self, uint32_t timeout_ms)
+{
+    sb_reason_t reason;
+    uint64_t deadline_ns = sb_api_deadline_ns (timeout_ms);
+    bool is_in_time = true;
+    pthread_mutex_lock (&self->lock);
+    self->current_waiters++;
+    while (!sb_agent_step_is_current (self->step) && is_in_time &&
+           sb_agent_step_status (self->step, &reason) != SB_AGENT_FINISHED)
+        is_in_time = sb_shell_wait (self, deadline_ns);
+    self->current_waiters--;
+    bool is_current = sb_agent_step_is_current (self->step);
+    pthread_mutex_unlock (&self->lock);
+    return is_current;
+}
+
 bool sb_agent_wait_decided (sb_agent_t *self, uint32_t timeout_ms)
 {
     sb_reason_t reason;
-    uint64_t deadline_ns = s_deadline_ns (timeout_ms);
+    uint64_t deadline_ns = sb_api_deadline_ns (timeout_ms);
     bool is_in_time = true;
     pthread_mutex_lock (&self->lock);
     while (!sb_agent_step_is_settled (self->step) && is_in_time &&
@@ -324,7 +353,7 @@ static sb_reason_t s_update (sb_agent_t *self, const sb_delta_t *deltas, uint32_
     pthread_mutex_lock (&self->lock);
     sb_shell_step_locked (self, &event, &answer, &must_wake);
     if (answer.reason == SB_REASON_WINDOW_FULL && timeout_ms) {
-        uint64_t deadline_ns = s_deadline_ns (timeout_ms);
+        uint64_t deadline_ns = sb_api_deadline_ns (timeout_ms);
         bool is_in_time = true;
         while (answer.reason == SB_REASON_WINDOW_FULL && is_in_time) {
             is_in_time = sb_shell_wait (self, deadline_ns);
@@ -415,9 +444,9 @@ static void s_forget_waiter (sb_agent_t *self, const sb_reply_waiter_t *waiter)
 }
 
 /* Issues it and waits, with the lock held. */
-static sb_reason_t s_request (sb_agent_t *self, const sb_command_request_t *request, sb_reply_waiter_t *waiter)
+sb_reason_t sb_api_request (sb_agent_t *self, const sb_command_request_t *request, sb_reply_waiter_t *waiter)
 {
-    uint64_t deadline_ns = s_deadline_ns (request->timeout_ms);
+    uint64_t deadline_ns = sb_api_deadline_ns (request->timeout_ms);
     waiter->token = self->next_token++;
     sb_agent_event_t event = {.kind = SB_AGENT_EVENT_REQUEST};
     event.request.token = waiter->token;
@@ -462,7 +491,7 @@ sb_reason_t sb_agent_command (sb_agent_t *self, const char *command, const char 
         };
         sb_reply_waiter_t waiter = {.message = message, .message_size = message_size};
         pthread_mutex_lock (&self->lock);
-        fault = s_request (self, &request, &waiter);
+        fault = sb_api_request (self, &request, &waiter);
         pthread_mutex_unlock (&self->lock);
     }
     if (fault != SB_REASON_NONE && message && message_size && message[0] == 0)
@@ -470,7 +499,7 @@ sb_reason_t sb_agent_command (sb_agent_t *self, const char *command, const char 
     return fault;
 }
 
-/* ------------------------------------------------------------------ dispatch, memory, counts */
+/* ------------------------------------------------------------------ dispatch, memory */
 
 int sb_agent_descriptor (sb_agent_t *self)
 {
@@ -498,6 +527,36 @@ uint32_t sb_agent_memory (sb_agent_t *self, bool (*visit) (const sb_publication_
 {
     return sb_inbox_visit_memory (self->inbox, visit, context);
 }
+
+/* ------------------------------------------------------------------ the copy */
+
+void sb_agent_copy_state (sb_agent_t *self, sb_agent_copy_state_t *state)
+{
+    pthread_mutex_lock (&self->lock);
+    sb_agent_step_copy_state (self->step, state);
+    pthread_mutex_unlock (&self->lock);
+}
+
+uint32_t sb_agent_copy_visit (sb_agent_t *self, const char *prefix,
+                              bool (*visit) (const sb_agent_field_t *field, void *context), void *context)
+{
+    pthread_mutex_lock (&self->lock);
+    uint32_t count = sb_agent_step_copy_visit (self->step, sb_text (prefix), visit, context);
+    pthread_mutex_unlock (&self->lock);
+    return count;
+}
+
+double sb_agent_copy_number (sb_agent_t *self, const char *topic, const char *name, double otherwise)
+{
+    sb_agent_field_t field;
+    pthread_mutex_lock (&self->lock);
+    if (sb_agent_step_copy_find (self->step, sb_text (topic), sb_text (name), &field))
+        otherwise = sb_value_number (&field.value, otherwise);
+    pthread_mutex_unlock (&self->lock);
+    return otherwise;
+}
+
+/* ------------------------------------------------------------------ counts */
 
 void sb_agent_counts (sb_agent_t *self, sb_agent_counts_t *counts)
 {
