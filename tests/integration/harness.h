@@ -162,6 +162,9 @@ typedef struct sb_subscriber sb_subscriber_t;
 sb_subscriber_t *sb_subscriber_new (const char *publish, const char *prefix);
 void sb_subscriber_destroy (sb_subscriber_t **self_p);
 
+/* Subscribes to one more prefix. */
+void sb_subscriber_add (sb_subscriber_t *self, const char *prefix);
+
 /* The next publication, or NULL after `timeout_ms`. Valid until the next call. */
 const sb_publication_t *sb_subscriber_receive (sb_subscriber_t *self, int timeout_ms);
 

@@ -327,9 +327,15 @@ sb_subscriber_t *sb_subscriber_new (const char *publish, const char *prefix)
 {
     sb_subscriber_t *self = calloc (1, sizeof *self);
     s_link_open (&self->link, ZMQ_SUB);
+    zmq_setsockopt (self->link.socket, ZMQ_SNDHWM, &(int){0}, sizeof (int)); /* else subscriptions are lost silently */
     zmq_setsockopt (self->link.socket, ZMQ_SUBSCRIBE, prefix, strlen (prefix));
     s_link_connect (&self->link, publish);
     return self;
+}
+
+void sb_subscriber_add (sb_subscriber_t *self, const char *prefix)
+{
+    zmq_setsockopt (self->link.socket, ZMQ_SUBSCRIBE, prefix, strlen (prefix));
 }
 
 void sb_subscriber_destroy (sb_subscriber_t **self_p)
