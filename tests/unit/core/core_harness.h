@@ -147,12 +147,14 @@ static inline void harness_print_value (harness_t *self, const sb_value_t *value
     }
 }
 
-/* PUBLISH topic #sequence/category/topic QUALITY CAUSE {agent sequence: name=value -name} */
+/* PUBLISH topic #sequence/category/topic (conflated: first-last) QUALITY CAUSE {agent sequence: name=value -name} */
 static inline void harness_print_publication (harness_t *self, const sb_publication_t *publication)
 {
-    harness_print (self, "PUBLISH %.*s #%" PRIu64 "/%" PRIu64 "/%" PRIu64 " %s %s", (int)publication->topic.size,
-                   publication->topic.data, publication->sequence, publication->category_sequence,
-                   publication->topic_sequence, sb_quality_name (publication->quality),
+    harness_print (self, "PUBLISH %.*s #%" PRIu64 "/%" PRIu64 "/", (int)publication->topic.size,
+                   publication->topic.data, publication->sequence, publication->category_sequence);
+    if (publication->first_topic_sequence)
+        harness_print (self, "%" PRIu64 "-", publication->first_topic_sequence);
+    harness_print (self, "%" PRIu64 " %s %s", publication->topic_sequence, sb_quality_name (publication->quality),
                    sb_cause_name (publication->cause));
     for (uint32_t i = 0; i < publication->update_count; i++) {
         const sb_update_t *update = &publication->updates[i];
