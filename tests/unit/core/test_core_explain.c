@@ -106,6 +106,7 @@ Test (core_explain, in_an_event_category_the_last_publication_counts)
     s_explain ("price");
     cr_assert_eq (control_integer (&h, 0, "delta_sequence"), 2);
     cr_assert_eq (control_integer (&h, 0, "sequence"), (int64_t)h.core->sequence);
+    cr_assert_eq (control_column (&h, 0, "value")->number, 5);
 }
 
 Test (core_explain, a_whole_state_names_itself)
@@ -186,6 +187,25 @@ Test (core_explain, pages_give_each_topic_once)
         snprintf (cursor, sizeof cursor, "%.*s", (int)next.size, next.size > 0 ? next.data : "");
     } while (cursor[0] != '\0');
     cr_assert_eq (total, 20);
+}
+
+Test (core_explain, a_last_page_without_records_is_no_refusal_when_there_were_some_before)
+{
+    harness_delta (&h, 1, 1, "market_data", "BTC", "price", 1);
+    harness_delta (&h, 1, 2, "market_data", "ETH", "price", 2);
+    sb_parameter_t parameters[] = {control_parameter_text ("field", "price"), control_parameter_integer ("limit", 1),
+                                   control_parameter_text ("cursor", "")};
+    s_ask ("explain", "feed", parameters, 3);
+    char cursor[64];
+    sb_text_t next = control_reply (&h)->next_cursor;
+    snprintf (cursor, sizeof cursor, "%.*s", (int)next.size, next.data);
+    sb_change_t gone = harness_delete ("price");
+    harness_changes (&h, 1, 3, "market_data", "ETH", &gone, 1);
+    parameters[2] = control_parameter_text ("cursor", cursor);
+    s_ask ("explain", "feed", parameters, 3);
+    control_expect (&h, NONE);
+    cr_assert_eq (control_reply (&h)->record_count, 0);
+    cr_assert_eq (control_reply (&h)->next_cursor.size, 0);
 }
 
 Test (core_explain, what_is_not_there_is_refused_with_where_to_look)
