@@ -36,8 +36,9 @@ def program(*parts):
 class Broker:
     """with Broker(folder) as broker: broker.ingress, broker.publish, broker.command are its endpoints."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, *options):
+        """`options` are more of the program's."""
+        self.folder, self.options = folder, options
 
     def __enter__(self):
         ready = os.path.join(self.folder, "ready.json")
@@ -45,7 +46,7 @@ class Broker:
         self.log = open(os.path.join(self.folder, "syncbusd.log"), "w")
         self.process = subprocess.Popen(
             [program("broker", "live", "syncbusd"), "--ingress", any_port, "--publish", any_port, "--command", any_port,
-             "--ready-file", ready, "--state-dir", self.folder], stdout=self.log, stderr=self.log)
+             "--ready-file", ready, "--state-dir", self.folder, *self.options], stdout=self.log, stderr=self.log)
         wait_for("the broker's ready file", lambda: os.path.exists(ready) or self.process.poll() is not None)
         assert self.process.poll() is None, "syncbusd ended at once:\n" + open(self.log.name).read()
         with open(ready) as file:
