@@ -3,8 +3,10 @@
  * The core's step against hostile sessions, and each command's handler. An input is a list of records (fuzz.h):
  *   0 FRAME    from a hostile peer (how & 3): octets of an AgentMessage; how & 4: answers the command told last
  *   1 TIME     16 bits of 10 ms pass
- *   2 FLUSH    a turn of the reactor ends
- *   3 LOST     the connection of peer how & 3
+ *   2 FLUSH    a turn of the reactor ends; how & 1: instead octets of a prefix that the first subscriber comes to, or,
+ *              how & 2, the last one leaves
+ *   3 LOST     the connection of peer how & 3; how & 4: instead the socket takes no parts of snapshots from now on,
+ *              or, how & 8, takes them again
  *   4 REQUEST  octets of a CommandRequest at the command endpoint; for a handler's target the command is always its
  *              own, and unless how & 1 the form is made valid
  *   5 SESSION  the same over the session of peer how & 3; how & 4 as how & 1 there
@@ -96,8 +98,23 @@ static void s_frame (fuzz_stage_t *stage, fuzz_reader_t *reader, uint8_t how)
     free (octets);
 }
 
+static void s_subscribe (fuzz_stage_t *stage, fuzz_reader_t *reader, uint8_t how)
+{
+    size_t size;
+    uint8_t *octets = fuzz_take_octets (reader, &size);
+    sb_event_t event = {.kind = SB_EVENT_SUBSCRIPTION};
+    event.subscription.prefix = (sb_text_t){(const char *)octets, (uint32_t)size};
+    event.subscription.is_subscribed = !(how & 2);
+    fuzz_stage_step (stage, &event);
+    free (octets);
+}
+
 static void s_lose (fuzz_stage_t *stage, uint8_t how)
 {
+    if (how & 4) {
+        stage->refuses_chunks = !(how & 8);
+        return;
+    }
     sb_event_t event = {.kind = SB_EVENT_PEER_LOST};
     event.peer_lost.peer = 1 + (how & 3);
     fuzz_stage_step (stage, &event);
@@ -119,7 +136,10 @@ static void s_play (fuzz_stage_t *stage, fuzz_reader_t *reader, const char *comm
         fuzz_stage_advance (stage, fuzz_take_number (reader) * UINT64_C (10000000));
         break;
     case FLUSH:
-        fuzz_stage_flush (stage);
+        if (how & 1)
+            s_subscribe (stage, reader, how);
+        else
+            fuzz_stage_flush (stage);
         break;
     case LOST:
         s_lose (stage, how);
@@ -151,6 +171,7 @@ void fuzz_core_step (const fuzz_target_t *self, const uint8_t *data, size_t size
         s_play (stage, &reader, NULL);
         fuzz_stage_good_works (stage);
     }
+    fuzz_stage_good_reads (stage);
     fuzz_stage_destroy (&stage);
 }
 
@@ -163,5 +184,6 @@ void fuzz_command (const fuzz_target_t *self, const uint8_t *data, size_t size)
         FUZZ_CLAIM (fuzz_stage_operate (stage, "status", NULL, NULL, NULL) == SB_REASON_NONE);
     }
     fuzz_stage_good_recovers (stage);
+    fuzz_stage_good_reads (stage);
     fuzz_stage_destroy (&stage);
 }

@@ -71,6 +71,10 @@ static void s_tell_good (fuzz_stage_t *self, const sb_broker_message_t *message)
     case SB_BROKER_MESSAGE_GOODBYE:
         self->is_good_over = true;
         break;
+    case SB_BROKER_MESSAGE_SNAPSHOT_CHUNK:
+    case SB_BROKER_MESSAGE_SNAPSHOT_END:
+        fuzz_snapshot_heard (self, message);
+        break;
     default:
         break;
     }
@@ -85,6 +89,12 @@ static void s_perform_send (fuzz_stage_t *self, uint64_t peer, const sb_broker_m
     sb_fault_t fault = sb_decode_broker_message (self->work, octets, size, ARENA_BYTES, &read);
     FUZZ_CLAIM (fault.reason == SB_REASON_NONE && read.kind == message->kind);
     free (octets);
+    bool is_part = read.kind == SB_BROKER_MESSAGE_SNAPSHOT_CHUNK || read.kind == SB_BROKER_MESSAGE_SNAPSHOT_END;
+    if (is_part && self->refuses_chunks) {
+        FUZZ_CLAIM (self->refused_peer == 0); /* one slice of one snapshot a step */
+        self->refused_peer = peer;
+        return;
+    }
     if (peer == FUZZ_GOOD_PEER) {
         s_tell_good (self, &read);
     } else if (read.kind == SB_BROKER_MESSAGE_COMMAND && peer >= 1 && peer <= FUZZ_PEERS) {
@@ -122,6 +132,18 @@ static void s_check_reply (const sb_command_reply_t *reply)
         s_check_value (&reply->fields[i].value);
 }
 
+/* A conflated publication tells of the topic as it is. */
+static void s_check_conflated (const fuzz_stage_t *self, const sb_publication_t *publication, sb_text_t topic)
+{
+    sb_text_t category, agent_id, subject;
+    FUZZ_CLAIM (sb_topic_split (topic, &category, &agent_id, &subject));
+    FUZZ_CLAIM (category.data[0] == '_' || publication->sequence); /* the broker's levels are not numbered */
+    FUZZ_CLAIM (publication->sequence <= self->sequence);
+    FUZZ_CLAIM (publication->first_topic_sequence <= publication->topic_sequence);
+    if (sb_text_equal (topic, sb_text (s_good_topic)))
+        FUZZ_CLAIM (publication->topic_sequence == self->topic_sequence);
+}
+
 static void s_perform_publish (fuzz_stage_t *self, const sb_publication_t *publication)
 {
     sb_encoding_t *encoding;
@@ -131,8 +153,13 @@ static void s_perform_publish (fuzz_stage_t *self, const sb_publication_t *publi
     uint8_t *octets = s_write (encoding, size);
     FUZZ_CLAIM (sb_decode_publication (self->work, octets, size, ARENA_BYTES, &read).reason == SB_REASON_NONE);
     free (octets);
-    FUZZ_CLAIM (sb_topic_split (read.topic, &category, &agent_id, &subject));
+    uint32_t interval_ms;
     s_check_updates (read.updates, read.update_count);
+    if (sb_conflated_split (read.topic, &interval_ms, &subject)) {
+        s_check_conflated (self, &read, subject);
+        return;
+    }
+    FUZZ_CLAIM (sb_topic_split (read.topic, &category, &agent_id, &subject));
     if (read.sequence != 0) {
         FUZZ_CLAIM (self->sequence == 0 || read.sequence == self->sequence + 1);
         self->sequence = read.sequence;
@@ -221,7 +248,13 @@ static void s_step_once (fuzz_stage_t *self, sb_event_t *event)
 void fuzz_stage_step (fuzz_stage_t *self, sb_event_t *event)
 {
     s_step_once (self, event);
-    while (self->is_stored) {
+    while (self->is_stored || self->refused_peer) {
+        sb_event_t refused = {.kind = SB_EVENT_CHUNK_REFUSED, .chunk_refused = {self->refused_peer}};
+        self->refused_peer = 0;
+        if (!self->is_stored) {
+            s_step_once (self, &refused);
+            continue;
+        }
         sb_event_t stored = {.kind = SB_EVENT_STORED};
         stored.stored.durable = !self->store_fails;
         self->is_stored = false;
@@ -249,6 +282,17 @@ static void s_beat (fuzz_stage_t *self)
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT, .heartbeat = {.progress = self->now_ns}};
     s_message (self, FUZZ_GOOD_PEER, &message, 20);
     self->beat_at_ns = self->now_ns + 1000 * MS;
+}
+
+void fuzz_stage_tick (fuzz_stage_t *self)
+{
+    uint64_t deadline_ns = sb_core_deadline (self->core);
+    if (deadline_ns > self->now_ns)
+        self->now_ns = deadline_ns;
+    if (self->now_ns >= self->beat_at_ns)
+        s_beat (self);
+    sb_event_t event = {.kind = SB_EVENT_TICK};
+    fuzz_stage_step (self, &event);
 }
 
 void fuzz_stage_advance (fuzz_stage_t *self, uint64_t duration_ns)

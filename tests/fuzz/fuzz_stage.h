@@ -3,7 +3,9 @@
  * A core on stage: small bounds, so that a short input reaches them; a good agent on a connection of its own; and
  * hostile peers. The stage does with effects what the broker's shell does, bytes included, and claims along the way:
  *   - whatever the core sends, publishes or replies can be written, and is read without a fault by the other end
- *   - global sequences, and those of the good agent's category and topic, have no holes
+ *   - global sequences, and those of the good agent's category and topic, have no holes; ranges of conflated
+ *     publications end at their topic's head
+ *   - afterwards a snapshot is whole, and its hash is the one it says
  *   - each request gets exactly one reply; all memory goes back
  */
 #ifndef FUZZ_STAGE_H
@@ -15,6 +17,16 @@
 
 enum { FUZZ_PEERS = 4, FUZZ_GOOD_PEER = 100, FUZZ_TOKENS_MAX = 4096, FUZZ_ID_OCTETS = 72 };
 
+/* The snapshot that the good agent takes. */
+typedef struct {
+    uint64_t id;
+    uint32_t chunks;
+    uint32_t credit;
+    uint64_t fields;
+    uint64_t hash; /* of the fields that came */
+    bool is_whole;
+} fuzz_snapshot_t;
+
 typedef struct {
     sb_core_t *core;
     sb_arena_t *input; /* what is being decoded */
@@ -25,6 +37,9 @@ typedef struct {
     size_t allocated;                           /* octets that the core holds */
     bool store_fails;                           /* what is to be made durable is not */
     bool is_stored;                             /* a store is to be confirmed */
+    bool refuses_chunks;                        /* the socket takes no part of a snapshot */
+    uint64_t refused_peer;                      /* one was not taken for this peer; 0: none */
+    fuzz_snapshot_t snapshot;
     uint64_t sequence;                          /* global head */
     uint64_t category_sequence, topic_sequence; /* heads of the good agent's category and topic */
 
@@ -53,6 +68,9 @@ void fuzz_stage_destroy (fuzz_stage_t **self_p);
 void fuzz_stage_step (fuzz_stage_t *self, sb_event_t *event);
 void fuzz_stage_flush (fuzz_stage_t *self);
 
+/* One tick, at the core's deadline when that is still to come. */
+void fuzz_stage_tick (fuzz_stage_t *self);
+
 /* Lets time pass, ticking at each deadline, the good agent beating; in all no more than 2 minutes for an input. */
 void fuzz_stage_advance (fuzz_stage_t *self, uint64_t duration_ns);
 
@@ -72,6 +90,12 @@ sb_reason_t fuzz_stage_operate (fuzz_stage_t *self, const char *command, const c
 /* Claims that the good agent's next delta is accepted and published and that `status` is answered. If somebody paused
  * the good agent, an operator resumes it first. */
 void fuzz_stage_good_works (fuzz_stage_t *self);
+
+/* Claims that the good agent gets a whole snapshot. */
+void fuzz_stage_good_reads (fuzz_stage_t *self);
+
+/* A part of it came (fuzz_snapshot.c). */
+void fuzz_snapshot_heard (fuzz_stage_t *self, const sb_broker_message_t *message);
 
 /* An operator undoes whatever operators did to the good agent; then it works. */
 void fuzz_stage_good_recovers (fuzz_stage_t *self);

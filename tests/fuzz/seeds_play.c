@@ -116,9 +116,101 @@ static void s_bad_deltas (seed_t *seed)
     seed_save (seed, "core_step", "bad_deltas");
 }
 
+/* Whoever subscribes to it first, or leaves it last. */
+static void s_subscribe (seed_t *seed, const char *prefix, bool is_subscribed)
+{
+    seed_record_octets (seed, FLUSH, is_subscribed ? 1 : 3, prefix, strlen (prefix));
+}
+
+static void s_ask_snapshot (seed_t *seed, uint8_t peer, uint64_t snapshot_id, const sb_text_t *interests,
+                            uint32_t interest_count, uint32_t credit)
+{
+    sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_SNAPSHOT_REQUEST};
+    message.snapshot_request = (sb_snapshot_request_t){snapshot_id, interests, interest_count, credit};
+    seed_agent_message (seed, FRAME, peer, &message);
+}
+
+static void s_give_credit (seed_t *seed, uint8_t peer, uint64_t snapshot_id, uint32_t credit)
+{
+    sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_SNAPSHOT_CREDIT, .snapshot_credit = {snapshot_id, credit}};
+    seed_agent_message (seed, FRAME, peer, &message);
+}
+
+/* Snapshots taken, refused by the socket, given up, asked for twice, of nothing and of nonsense. */
+static void s_snapshots (seed_t *seed)
+{
+    static const sb_text_t some[] = {{"market_data", 11}, {"risk.a", 6}}, none[] = {{"No Interest", 11}};
+    s_register (seed, 0, "a", 7);
+    for (uint64_t sequence = 1; sequence < 4; sequence++)
+        s_delta (seed, FRAME, 0, sequence, sequence == 2 ? "trades" : "market_data");
+    s_ask_snapshot (seed, 0, 1, NULL, 0, 1);
+    s_time (seed, TIME, 1);
+    s_delta (seed, FRAME, 0, 4, "risk");
+    s_give_credit (seed, 0, 1, 5);
+    seed_record (seed, LOST, 4);
+    s_time (seed, TIME, 1);
+    seed_record (seed, LOST, 12);
+    s_time (seed, TIME, 1);
+    seed_save (seed, "core_step", "snapshot_refused_by_the_socket");
+    s_register (seed, 0, "a", 7);
+    s_register (seed, 1, "b", 8);
+    s_delta (seed, FRAME, 0, 1, "market_data");
+    s_ask_snapshot (seed, 0, 1, some, 2, 2);
+    s_ask_snapshot (seed, 0, 2, none, 1, 2);
+    s_ask_snapshot (seed, 1, 1, some, 1, SB_SNAPSHOT_CREDIT_MAX);
+    s_give_credit (seed, 1, 9, 1);
+    s_ask_snapshot (seed, 1, 2, some, 2, 1);
+    s_give_credit (seed, 1, 2, 0);
+    seed_record (seed, LOST, 0);
+    s_ask_snapshot (seed, 0, 3, NULL, 0, 1);
+    s_time (seed, TIME, 2);
+    seed_save (seed, "core_step", "snapshots_given_up");
+}
+
+static void s_subscriptions (seed_t *seed)
+{
+    s_register (seed, 0, "a", 7);
+    s_subscribe (seed, "~conflated.100.market_data.", true);
+    s_subscribe (seed, "~conflated.100.", true);
+    s_subscribe (seed, "~conflated.10.trades.", true);
+    s_subscribe (seed, "~conflated.05.market_data.", true);
+    for (uint64_t sequence = 1; sequence < 6; sequence++)
+        s_delta (seed, FRAME, 0, sequence, sequence % 2 ? "market_data" : "trades");
+    s_subscribe (seed, "~join.n1.", true);
+    s_time (seed, TIME, 1);
+    s_delta (seed, FRAME, 0, 6, "market_data");
+    s_delta (seed, FRAME, 0, 7, "market_data");
+    s_subscribe (seed, "~conflated.100.", false);
+    s_subscribe (seed, "~join.n1.", false);
+    s_subscribe (seed, "~join.not a nonce.", true);
+    s_subscribe (seed, "~join.", true);
+    s_subscribe (seed, "", true);
+    s_time (seed, TIME, 70);
+    seed_save (seed, "core_step", "subscriptions");
+}
+
+/* Fields that go by themselves: refreshed, overtaken by a whole state, and left alone. */
+static void s_times_to_live (seed_t *seed)
+{
+    s_register (seed, 0, "a", 7);
+    for (uint64_t sequence = 1; sequence < 4; sequence++) {
+        sb_delta_t delta;
+        sb_agent_message_t message = s_batch (&delta, sequence, sequence == 2 ? "trades" : "risk");
+        delta.time_to_live_ms = sequence == 3 ? UINT32_MAX : 500;
+        seed_agent_message (seed, FRAME, 0, &message);
+    }
+    s_time (seed, TIME, 1);
+    s_replacement (seed, 0, 4);
+    s_time (seed, TIME, 1);
+    seed_save (seed, "core_step", "times_to_live");
+}
+
 static void s_core_step (seed_t *seed)
 {
     s_bad_deltas (seed);
+    s_snapshots (seed);
+    s_subscriptions (seed);
+    s_times_to_live (seed);
     s_register (seed, 0, "a", 7);
     for (uint64_t sequence = 1; sequence < 4; sequence++)
         s_delta (seed, FRAME, 0, sequence, sequence == 2 ? "trades" : "market_data");

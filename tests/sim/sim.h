@@ -21,6 +21,9 @@
 
 enum {
     SIM_CONNECTIONS_MAX = 2048, /* standing, or with something still under way */
+    SIM_PIPES_MAX = 1024,       /* connections of SUB sockets, standing or not yet missed by the broker */
+    SIM_INTERESTS_MAX = 4,      /* of an agent */
+    SIM_NOTICES_MAX = 16,       /* of a SUB socket's monitor, not read yet */
     SIM_PROCESSES_MAX = 320,    /* started in a run, liars among them */
     SIM_AGENTS_MAX = 210,       /* ids, liars among them */
     SIM_NAME_SIZE = 24,
@@ -42,15 +45,26 @@ typedef enum {
 } sim_fault_t;
 
 /* What a canary spoils on its way to the checker; see sim_canary in sim_checker.c. */
-typedef enum { SIM_CANARY_NONE, SIM_CANARY_PUBLICATION, SIM_CANARY_VALUE, SIM_CANARY_ACK, SIM_CANARY_GAP } sim_canary_t;
+typedef enum {
+    SIM_CANARY_NONE,
+#define SIM_CANARY(name, text) SIM_CANARY_##name,
+#include "sim_canaries.def"
+#undef SIM_CANARY
+    SIM_CANARY_LIMIT
+} sim_canary_t;
+
+/* A frame's octets, shared by the lines that carry it; a publication is also decoded once for all its readers. */
+typedef struct {
+    uint32_t references;
+    uint32_t size;
+    sb_arena_t *arena; /* of `publication`; NULL: not decoded yet */
+    sb_publication_t publication;
+    uint8_t data[];
+} sim_octets_t;
 
 typedef struct {
     uint64_t at_ns;
-    uint32_t size;
-    bool is_repeat; /* a publication that went before */
-    uint32_t topic; /* publications: the checker's number of the topic, 0: not numbered */
-    uint64_t lost;  /* publications of the topic that the network lost between the one before and this one */
-    void *data;     /* owned */
+    sim_octets_t *octets; /* one reference is the frame's */
 } sim_frame_t;
 
 /* Frames in order; none overtakes another. */
@@ -68,12 +82,42 @@ typedef struct {
     sim_line_t up, down;
 } sim_connection_t;
 
-/* What one subscriber must know of one topic. */
+/* Prefixes that a SUB socket, or one connection of the broker's, is subscribed to. */
 typedef struct {
-    uint64_t topic_sequence; /* last that arrived; 0: none yet */
-    uint64_t sequence;       /* its place in the order over all */
-    uint64_t lost;           /* that the network lost since the last that it took */
-} sim_heard_t;
+    uint8_t size;
+    char data[SB_TOPIC_MAX + 24];
+} sim_prefix_t;
+
+typedef struct {
+    sim_prefix_t *items;
+    uint32_t count, capacity;
+    bool octets[256]; /* those of one octet */
+} sim_prefixes_t;
+
+/* The broker's end of a SUB socket's connection. */
+typedef struct {
+    bool is_used;
+    bool is_open;        /* the agent still holds its end */
+    uint32_t process;    /* its number */
+    uint64_t noticed_ns; /* when the broker's socket finds out that it is gone */
+    sim_prefixes_t live;
+    sim_line_t up; /* subscriptions under way */
+} sim_pipe_t;
+
+/* A SUB socket as libzmq makes it: it connects again by itself, and then says again what it is subscribed to. */
+typedef struct {
+    bool is_made;
+    sim_pipe_t *pipe; /* NULL: no connection */
+    uint64_t handshake_ns;
+    sim_prefixes_t wanted;
+    sim_prefix_t join; /* size 0: none */
+    sim_line_t down;   /* publications; also what was under way when the connection broke */
+    uint64_t notice_ns[SIM_NOTICES_MAX];
+    bool notice_is_up[SIM_NOTICES_MAX];
+    uint32_t notice_count;
+} sim_sub_t;
+
+typedef struct sim_reader sim_reader_t;
 
 typedef struct {
     bool is_running;
@@ -87,18 +131,19 @@ typedef struct {
     bool link_pending, link_up;
     uint64_t link_at_ns;
     uint64_t held_until_ns;
+    uint64_t next_ns;       /* something is due, as last looked up */
     uint64_t busy_until_ns; /* its handler */
     uint32_t waiting;       /* publications that its handler has not finished */
-    bool is_subscribed;
-    sim_line_t subscription;
-    uint64_t stream_id, epoch; /* that `heard` is about */
-    sim_heard_t *heard;        /* by the checker's number of the topic */
-    uint32_t heard_count;
+    sim_sub_t sub;
+    char interest_texts[SIM_INTERESTS_MAX][SB_TOPIC_MAX + 1];
+    sb_text_t interests[SIM_INTERESTS_MAX];
+    uint32_t conflate_ms[SIM_INTERESTS_MAX];
+    uint32_t interest_count;
+    bool has_copy;
+    uint64_t copy_fields;
+    sim_reader_t *reader; /* the checker's: what this process must be given; NULL: a liar */
     uint64_t lie_at_ns, lie_sequence;
     bool lie_is_registered;
-    /* of the client's step in hand */
-    uint64_t step_gaps; /* publications told as lost */
-    uint32_t step_received;
 } sim_process_t;
 
 /* One update of an event category, which must be published exactly once, or told as refused. */
@@ -129,9 +174,12 @@ typedef struct sim {
     uint64_t now_ns;
     int64_t unix_offset_ns;
     uint64_t trace_hash;
+    uint64_t turns;
     uint64_t events; /* steps of the core and of clients */
     uint64_t checks; /* invariants looked at */
     uint64_t faults[SIM_FAULT_LIMIT];
+    uint64_t healed_ns; /* when all trouble had ended; 0: not yet */
+    uint64_t rest_ms;   /* from then until all was at rest */
 
     sb_core_t *core; /* NULL: the broker is down */
     sb_core_config_t config;
@@ -143,10 +191,17 @@ typedef struct sim {
     bool store_pending, store_durable;
     uint64_t *lost_peers;
     uint32_t lost_peer_count, lost_peer_capacity;
+    uint64_t refused_chunk_peer; /* 0: none */
+    sb_time_to_live_t times_to_live[2];
+    sb_history_bound_t history_bounds[2];
 
     sim_connection_t connections[SIM_CONNECTIONS_MAX];
     uint32_t connection_high; /* slots ever used */
     uint64_t next_peer;
+    sim_pipe_t pipes[SIM_PIPES_MAX];
+    uint32_t pipe_high;
+    struct sim_subscribed *subscribed; /* prefixes that any pipe is subscribed to */
+    uint32_t subscribed_count, subscribed_capacity;
     sim_process_t processes[SIM_PROCESSES_MAX];
     uint32_t process_count;
     uint32_t agent_count, liar_count;
@@ -171,23 +226,49 @@ void sim_options_print (const sim_t *self);
  * with 1. */
 void sim_fail (const sim_t *self, const char *format, ...) __attribute__ ((format (printf, 2, 3), noreturn));
 void sim_say (const sim_t *self, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
+uint64_t sim_hash (uint64_t hash, const void *data, size_t size);
 void sim_mix (sim_t *self, const void *data, size_t size);
 void sim_note_fault (sim_t *self, sim_fault_t fault);
 const char *sim_fault_name (sim_fault_t fault);
 
 /* ---- sim_network.c */
-void sim_line_add (sim_line_t *self, sim_frame_t frame); /* takes the data */
-sim_frame_t sim_line_take (sim_line_t *self);            /* the caller frees the data */
+sim_octets_t *sim_octets_new (const void *data, uint32_t size); /* one reference; data NULL: to be filled */
+void sim_octets_release (sim_octets_t *self);
+void sim_line_add (sim_line_t *self, sim_frame_t frame); /* takes the reference */
+sim_frame_t sim_line_take (sim_line_t *self);            /* the caller releases it */
 void sim_line_keep (sim_line_t *self, uint32_t count);   /* the first `count`; frees the others */
 void sim_line_clear (sim_line_t *self);
-uint64_t sim_line_next_ns (const sim_line_t *self); /* UINT64_MAX: nothing is under way */
+static inline uint32_t sim_line_count (const sim_line_t *self)
+{
+    return self->count - self->first;
+}
+/* UINT64_MAX: nothing is under way */
+static inline uint64_t sim_line_next_ns (const sim_line_t *self)
+{
+    return self->first < self->count ? self->items[self->first].at_ns : UINT64_MAX;
+}
 sim_connection_t *sim_network_connect (sim_t *self);
 sim_connection_t *sim_network_find (sim_t *self, uint64_t peer);    /* NULL: long gone */
 void sim_network_close (sim_t *self, sim_connection_t *connection); /* the agent's end */
 void sim_network_reap (sim_t *self);                                /* frees connections that nothing will come from */
 void sim_network_to_broker (sim_t *self, sim_connection_t *connection, const sb_agent_message_t *message);
-void sim_network_publish (sim_t *self, const sb_publication_t *publication, uint32_t topic);
 uint64_t sim_network_delay_ns (sim_t *self);
+
+/* ---- sim_pubsub.c: PUB and SUB */
+void sim_prefixes_add (sim_prefixes_t *self, sb_text_t prefix);
+void sim_prefixes_clear (sim_prefixes_t *self);
+bool sim_prefixes_match (const sim_prefixes_t *self, sb_text_t topic);
+void sim_sub_make (sim_t *self, sim_process_t *process);                   /* a new socket in the place of the old */
+void sim_sub_join (sim_t *self, sim_process_t *process, sb_text_t prefix); /* in the place of the prefix before */
+void sim_sub_cut (sim_t *self, sim_process_t *process);
+void sim_sub_close (sim_t *self, sim_process_t *process);
+uint64_t sim_sub_next_ns (const sim_process_t *process);
+void sim_sub_run (sim_t *self, sim_process_t *process); /* handshakes, and what the monitor says */
+void sim_pubsub_publish (sim_t *self, const sb_publication_t *publication);
+void sim_pubsub_read (sim_t *self); /* the broker reads subscriptions */
+uint64_t sim_pubsub_next_ns (const sim_t *self);
+void sim_pubsub_stop (sim_t *self); /* the broker is gone */
+void sim_pubsub_free (sim_t *self);
 
 /* ---- sim_clock.c */
 void sim_run_for (sim_t *self, uint64_t milliseconds);
@@ -207,8 +288,6 @@ void sim_process_event (sim_t *self, sim_process_t *process, sb_agent_event_t *e
 void sim_process_io (sim_t *self, sim_process_t *process, sb_agent_event_t *event);
 void sim_process_run (sim_t *self, sim_process_t *process);
 uint64_t sim_process_next_ns (const sim_process_t *process);
-bool sim_process_wants (const sim_process_t *process, sb_text_t topic);
-sim_heard_t *sim_process_heard (sim_process_t *process, uint32_t topic); /* made when new */
 
 /* ---- sim_updates.c: what agents write */
 void sim_update (sim_t *self, sim_process_t *process, uint32_t deltas, bool is_event);
@@ -230,10 +309,15 @@ void sim_checker_destroy (sim_checker_t **self_p);
 void sim_check_before (sim_t *self, const sb_event_t *event);
 void sim_check_step (sim_t *self, const sb_event_t *event, const sb_effects_t *effects);
 void sim_check_start (sim_t *self); /* a broker starts, knowing the control state on disk alone */
-void sim_check_client (sim_t *self, sim_process_t *process, const sb_publication_t *publication,
-                       const sim_frame_t *frame);
-void sim_check_agreement (sim_t *self);                    /* sim_agreement.c */
-uint32_t sim_checker_topic (sim_t *self, sb_text_t topic); /* its number, from 1 */
+void sim_check_agreement (sim_t *self); /* sim_agreement.c */
+bool sim_check_is_at_rest (sim_t *self, bool is_told); /* is_told: what is not is a failure */
+
+/* ---- sim_reader.c: what a subscriber is given */
+sim_reader_t *sim_reader_new (sim_t *self, sim_process_t *process);
+void sim_reader_destroy (sim_reader_t **self_p);
+void sim_reader_message (sim_t *self, sim_process_t *process, const sb_broker_message_t *message); /* before its step */
+void sim_reader_publication (sim_process_t *process, const sb_publication_t *publication); /* before its step */
+void sim_reader_effect (sim_t *self, sim_process_t *process, const sb_agent_effect_t *effect);
 
 static inline sb_text_t sim_name (const sim_t *self, uint32_t agent)
 {

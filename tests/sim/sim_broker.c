@@ -63,6 +63,25 @@ static void s_lose_peer (sim_t *self, uint64_t peer)
     self->lost_peers[self->lost_peer_count++] = peer;
 }
 
+/* A chunk that the ROUTER does not take ends no session: the core makes it again. True when it is lost. */
+static bool s_lose_chunk (sim_t *self, const sim_connection_t *connection, const sb_broker_message_t *message,
+                          uint64_t peer)
+{
+    if (message->kind != SB_BROKER_MESSAGE_SNAPSHOT_CHUNK && message->kind != SB_BROKER_MESSAGE_SNAPSHOT_END)
+        return false;
+    bool is_gone = !connection || (!connection->is_open && self->now_ns >= connection->noticed_ns);
+    bool is_full = connection && sim_line_count (&connection->down) >= self->options.router_queue;
+    bool is_unlucky = !self->is_healing && sim_chance_ppm (self, self->options.chunk_refused_ppm);
+    if (!is_gone && !is_full && !is_unlucky)
+        return false;
+    if (!is_gone)
+        sim_note_fault (self, SIM_FAULT_chunk_refused);
+    if (self->refused_chunk_peer)
+        sim_fail (self, "two chunks in one step");
+    self->refused_chunk_peer = peer;
+    return true;
+}
+
 static void s_send (sim_t *self, uint64_t peer, const sb_broker_message_t *message)
 {
     sb_encoding_t *encoding;
@@ -71,6 +90,8 @@ static void s_send (sim_t *self, uint64_t peer, const sb_broker_message_t *messa
     if (size == 0)
         sim_fail (self, "a message of the broker cannot be encoded");
     sim_connection_t *connection = sim_network_find (self, peer);
+    if (s_lose_chunk (self, connection, message, peer))
+        return;
     if (!connection || (!connection->is_open && self->now_ns >= connection->noticed_ns)) {
         s_lose_peer (self, peer);
         return;
@@ -82,11 +103,9 @@ static void s_send (sim_t *self, uint64_t peer, const sb_broker_message_t *messa
     }
     if (!connection->is_open)
         return;
-    sim_frame_t frame = {
-        .at_ns = self->now_ns + sim_network_delay_ns (self), .size = (uint32_t)size, .data = malloc (size)};
-    assert (frame.data);
-    sb_encoding_write (encoding, frame.data);
-    sim_mix (self, frame.data, size);
+    sim_frame_t frame = {self->now_ns + sim_network_delay_ns (self), sim_octets_new (NULL, (uint32_t)size)};
+    sb_encoding_write (encoding, frame.octets->data);
+    sim_mix (self, frame.octets->data, size);
     sim_line_add (&connection->down, frame);
 }
 
@@ -99,11 +118,9 @@ static void s_perform (sim_t *self, const sb_effect_t *effect)
     case SB_EFFECT_SEND:
         s_send (self, effect->send.peer, effect->send.message);
         break;
-    case SB_EFFECT_PUBLISH: {
-        bool is_numbered = effect->publish->sequence != 0;
-        sim_network_publish (self, effect->publish, is_numbered ? sim_checker_topic (self, effect->publish->topic) : 0);
+    case SB_EFFECT_PUBLISH:
+        sim_pubsub_publish (self, effect->publish);
         break;
-    }
     case SB_EFFECT_REPLY:
         sim_say (self, "broker: reply %d %.*s", (int)effect->reply.reply->code, (int)effect->reply.reply->message.size,
                  effect->reply.reply->message.data);
@@ -134,11 +151,15 @@ static void s_step (sim_t *self, sb_event_t *event)
 void sim_broker_step (sim_t *self, sb_event_t *event)
 {
     s_step (self, event);
-    while (self->store_pending || self->lost_peer_count) {
+    while (self->store_pending || self->lost_peer_count || self->refused_chunk_peer) {
         sb_event_t next = {.kind = SB_EVENT_STORED};
         if (self->store_pending) {
             self->store_pending = false;
             next.stored.durable = self->store_durable;
+        } else if (self->refused_chunk_peer) {
+            next.kind = SB_EVENT_CHUNK_REFUSED;
+            next.chunk_refused.peer = self->refused_chunk_peer;
+            self->refused_chunk_peer = 0;
         } else {
             next.kind = SB_EVENT_PEER_LOST;
             next.peer_lost.peer = self->lost_peers[--self->lost_peer_count];
@@ -182,6 +203,7 @@ void sim_broker_stop (sim_t *self, bool politely)
     for (uint32_t i = 0; i < self->connection_high; i++)
         if (self->connections[i].is_used)
             sim_line_clear (&self->connections[i].up);
+    sim_pubsub_stop (self);
     for (uint32_t i = 0; i < self->process_count; i++) {
         sim_process_t *process = &self->processes[i];
         if (!process->is_running || !process->connection)
@@ -198,17 +220,18 @@ static void s_read (sim_t *self, sim_connection_t *connection)
     sb_agent_message_t message;
     sb_arena_reset (self->arena_in);
     sb_fault_t fault =
-        sb_decode_agent_message (self->arena_in, frame.data, frame.size, self->config.max_message_bytes, &message);
-    sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {connection->peer, &message, frame.size}};
+        sb_decode_agent_message (self->arena_in, frame.octets->data, frame.octets->size,
+                                 self->config.max_message_bytes, &message);
+    sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {connection->peer, &message, frame.octets->size}};
     if (fault.reason != SB_REASON_NONE) {
         event = (sb_event_t){.kind = SB_EVENT_BAD_MESSAGE};
         event.bad_message.peer = connection->peer;
         event.bad_message.reason = fault.reason;
         event.bad_message.text = fault.text;
-        event.bad_message.size = frame.size;
+        event.bad_message.size = frame.octets->size;
     }
     sim_broker_step (self, &event);
-    free (frame.data);
+    sim_octets_release (frame.octets);
 }
 
 /* The connection whose next frame came first; of several at once any. */
@@ -233,7 +256,9 @@ void sim_broker_run (sim_t *self)
 {
     if (!self->core || self->now_ns < self->broker_held_until_ns)
         return;
-    bool is_idle = true;
+    bool is_idle = sim_pubsub_next_ns (self) > self->now_ns;
+    if (!is_idle)
+        sim_pubsub_read (self);
     for (int i = 0; i < TURN_MESSAGES; i++) {
         sim_connection_t *connection = s_first_due (self);
         if (!connection)

@@ -7,6 +7,7 @@
 #include "sim_checker.h"
 
 #include "core_internal.h"
+#include "sb_state_hash.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -71,11 +72,6 @@ sim_topic_t *sim_topic_at (sim_checker_t *self, sb_text_t text)
     return topic;
 }
 
-uint32_t sim_checker_topic (sim_t *self, sb_text_t topic)
-{
-    return (uint32_t)(sim_topic_at (self->checker, topic) - self->checker->topics);
-}
-
 sim_field_t *sim_topic_find (const sim_topic_t *topic, sb_text_t name)
 {
     for (sim_field_t *field = topic->fields; field; field = field->next)
@@ -109,12 +105,43 @@ static const void *s_value_octets (const sb_value_t *value, uint32_t *size)
     return NULL;
 }
 
+uint64_t sim_value_hash (const sb_value_t *value)
+{
+    uint32_t size;
+    const void *octets = s_value_octets (value, &size);
+    return sim_hash (value->kind, octets, size);
+}
+
 bool sim_field_has (const sim_field_t *field, const sb_value_t *value)
 {
     uint32_t size;
     const void *octets = s_value_octets (value, &size);
     return field->value_size == size + 1 && field->value[0] == (uint8_t)value->kind &&
            (size == 0 || memcmp (field->value + 1, octets, size) == 0);
+}
+
+uint64_t sim_field_term (const sim_topic_t *topic, const sim_field_t *field)
+{
+    sb_value_t value = {.kind = (sb_value_kind_t)field->value[0]};
+    uint32_t size = field->value_size - 1;
+    switch (value.kind) {
+    case SB_VALUE_NUMBER:
+        memcpy (&value.number, field->value + 1, size);
+        break;
+    case SB_VALUE_INTEGER:
+        memcpy (&value.integer, field->value + 1, size);
+        break;
+    case SB_VALUE_DECIMAL:
+        memcpy (&value.decimal, field->value + 1, size);
+        break;
+    case SB_VALUE_BOOLEAN:
+        memcpy (&value.boolean, field->value + 1, size);
+        break;
+    default:
+        value.text = (sb_text_t){(const char *)field->value + 1, size};
+        break;
+    }
+    return sb_state_hash_field (sb_text (topic->text), sb_text (field->name), &value, topic->quality, field->sequence);
 }
 
 static void s_delete (sim_topic_t *topic, sb_text_t name)
@@ -131,7 +158,7 @@ static void s_delete (sim_topic_t *topic, sb_text_t name)
     }
 }
 
-static void s_change (sim_topic_t *topic, const sb_change_t *change)
+static void s_change (sim_topic_t *topic, const sb_change_t *change, uint64_t sequence)
 {
     if (change->is_delete) {
         s_delete (topic, change->name);
@@ -154,9 +181,16 @@ static void s_change (sim_topic_t *topic, const sb_change_t *change)
     if (size)
         memcpy (field->value + 1, octets, size);
     field->value_size = size + 1;
+    field->hash = sim_value_hash (&change->value);
+    field->sequence = sequence;
 }
 
 /* ------------------------------------------------------------------ publications */
+
+bool sim_is_event_topic (sb_text_t topic)
+{
+    return topic.data[0] == '_' || (topic.size > 7 && memcmp (topic.data, "trades.", 7) == 0);
+}
 
 static void s_describe_topic (sim_t *self, sim_topic_t *topic)
 {
@@ -167,11 +201,11 @@ static void s_describe_topic (sim_t *self, sim_topic_t *topic)
         sim_fail (self, "a topic that is none: %s", topic->text);
     topic->category = s_category (self->checker, category) + 1;
     topic->agent = category.data[0] == '_' ? -1 : sim_agent_of (self, id);
-    topic->is_event = category.data[0] == '_' || sim_text_is (category, "trades");
+    topic->is_event = sim_is_event_topic (sb_text (topic->text));
 }
 
 /* Records are given up, and then topics begin anew, only where a bound or an age makes it so. */
-static bool s_may_forget (const sim_t *self)
+bool sim_may_forget (const sim_t *self)
 {
     const sim_options_t *options = &self->options;
     return options->forget_after_ms < 86400000 || options->max_agents < 10000 || options->max_fields < 1000000 ||
@@ -189,7 +223,7 @@ static void s_check_sequences (sim_t *self, const sb_publication_t *publication,
     if (publication->category_sequence != ++*of_category)
         sim_fail (self, "category sequence %" PRIu64 " where %" PRIu64 " was to come: %s",
                   publication->category_sequence, *of_category, topic->text);
-    bool is_anew = publication->topic_sequence == 1 && s_may_forget (self);
+    bool is_anew = publication->topic_sequence == 1 && sim_may_forget (self);
     if (publication->topic_sequence != topic->topic_sequence + 1 && !is_anew)
         sim_fail (self, "topic sequence %" PRIu64 " after %" PRIu64 ": %s", publication->topic_sequence,
                   topic->topic_sequence, topic->text);
@@ -228,17 +262,22 @@ static void s_count_happenings (sim_t *self, const sb_publication_t *publication
         }
 }
 
-static void s_publication (sim_t *self, const sb_publication_t *publication)
+static void s_apply (sim_t *self, sim_topic_t *topic, const sb_publication_t *publication, const sb_change_t *change)
 {
-    if (publication->sequence == 0 || sim_canary (self, SIM_CANARY_PUBLICATION))
-        return;
-    sim_topic_t *topic = sim_topic_at (self->checker, publication->topic);
-    s_describe_topic (self, topic);
-    s_check_sequences (self, publication, topic);
-    topic->quality = publication->quality;
+    if (publication->cause == SB_CAUSE_EXPIRED)
+        sim_expiry_deleted (self, topic, change->name);
+    s_change (topic, change, publication->sequence);
+    if (publication->cause == SB_CAUSE_REPLACED && !change->is_delete && sim_expiry_is_on (self))
+        sim_expiry_replaced (self, topic, sim_topic_find (topic, change->name));
+}
+
+static void s_take (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic)
+{
     if (strncmp (topic->text, "_event.", 7) == 0)
         return;
     bool is_write = publication->cause == SB_CAUSE_NONE && publication->update_count;
+    if (publication->cause == SB_CAUSE_FORGOTTEN)
+        sim_note_fault (self, SIM_FAULT_forgotten);
     if (is_write)
         s_check_admission (self, topic);
     s_count_happenings (self, publication, topic);
@@ -247,8 +286,23 @@ static void s_publication (sim_t *self, const sb_publication_t *publication)
         if (is_write)
             sim_ledger_write (self, topic, update);
         for (uint32_t j = 0; j < update->change_count; j++)
-            s_change (topic, &update->changes[j]);
+            s_apply (self, topic, publication, &update->changes[j]);
     }
+}
+
+static void s_publication (sim_t *self, const sb_publication_t *publication)
+{
+    if (publication->sequence == 0 || sim_conflation_published (self, publication))
+        return;
+    if (sim_canary (self, SIM_CANARY_publication))
+        return;
+    sim_topic_t *topic = sim_topic_at (self->checker, publication->topic);
+    s_describe_topic (self, topic);
+    s_check_sequences (self, publication, topic);
+    sim_readers_offered (self, publication, topic);
+    topic->quality = publication->quality;
+    s_take (self, publication, topic);
+    sim_conflation_offered (self, publication, topic);
 }
 
 /* ------------------------------------------------------------------ one step */
@@ -256,6 +310,7 @@ static void s_publication (sim_t *self, const sb_publication_t *publication)
 void sim_check_before (sim_t *self, const sb_event_t *event)
 {
     sim_ledger_before (self, event);
+    sim_conflation_before (self, event);
     sim_models_before (self, event);
 }
 
@@ -273,33 +328,8 @@ void sim_check_step (sim_t *self, const sb_event_t *event, const sb_effects_t *e
             sim_models_reply (self, event, effect->reply.token, effect->reply.reply);
     }
     sim_models_after (self, event);
-}
-
-void sim_check_client (sim_t *self, sim_process_t *process, const sb_publication_t *publication,
-                       const sim_frame_t *frame)
-{
-    if (process->is_final)
-        return;
-    sim_heard_t *heard = &process->heard[frame->topic];
-    uint64_t gaps = process->step_gaps + (process->step_gaps && sim_canary (self, SIM_CANARY_GAP) ? 1 : 0);
-    self->checks += 2;
-    if (frame->is_repeat || publication->sequence <= heard->sequence) {
-        if (process->step_received || gaps)
-            sim_fail (self, "%s was given a repeat of %s", self->names[process->agent],
-                      self->checker->topics[frame->topic].text);
-        return;
-    }
-    bool is_anew = publication->topic_sequence <= heard->topic_sequence;
-    uint64_t lost = heard->topic_sequence ? frame->lost : 0;
-    if (process->step_received != 1)
-        sim_fail (self, "%s was not given %s %" PRIu64, self->names[process->agent],
-                  self->checker->topics[frame->topic].text, publication->topic_sequence);
-    /* Of a topic that may have begun anew meanwhile the client cannot know how far the old one went. */
-    if (is_anew || s_may_forget (self) ? gaps > lost : gaps != lost)
-        sim_fail (self, "%s was told of %" PRIu64 " lost publications of %s, %" PRIu64 " were",
-                  self->names[process->agent], gaps, self->checker->topics[frame->topic].text, lost);
-    heard->topic_sequence = publication->topic_sequence;
-    heard->sequence = publication->sequence;
+    sim_conflation_after (self, event);
+    sim_expiry_after (self, event);
 }
 
 /* ------------------------------------------------------------------ its life */
@@ -326,6 +356,8 @@ void sim_checker_destroy (sim_checker_t **self_p)
     sim_checker_t *self = *self_p;
     s_free_topics (self);
     sim_ledger_free (self);
+    sim_readers_free (self);
+    sim_conflation_free (self);
     free (self->sessions);
     free (self->topics);
     free (self);
@@ -335,12 +367,16 @@ void sim_checker_destroy (sim_checker_t **self_p)
 void sim_check_start (sim_t *self)
 {
     sim_checker_t *checker = self->checker;
+    if (self->broker_starts >= SIM_LIVES)
+        sim_fail (self, "the broker was started too often");
     s_free_topics (checker);
     for (uint32_t i = 1; i <= checker->topic_count; i++)
-        checker->topics[i].topic_sequence = 0;
+        checker->topics[i].topic_sequence = checker->topics[i].last_offer = 0;
     memset (checker->category_sequences, 0, sizeof checker->category_sequences);
     checker->sequence = 0;
     checker->session_count = 0;
     sim_ledger_free (checker);
     sim_models_start (self);
+    sim_conflation_start (checker);
+    checker->expiry_next_ns = UINT64_MAX;
 }

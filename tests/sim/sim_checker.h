@@ -9,10 +9,16 @@
 
 #include "sim.h"
 
+struct sb_agent_record;
+
 /* One field as publications told it. */
 typedef struct sim_field {
     struct sim_field *next;
     char name[SB_FIELD_NAME_MAX + 1];
+    uint64_t sequence;   /* of the publication that last named it */
+    uint64_t hash;       /* of the value */
+    uint64_t expires_ns; /* soonest; 0: never */
+    uint64_t gone_ns;    /* latest */
     uint32_t value_size;
     uint8_t *value; /* kind, then octets; owned */
 } sim_field_t;
@@ -24,6 +30,8 @@ typedef struct {
     bool is_event; /* trades and the broker's: no state */
     uint32_t category;
     uint64_t topic_sequence;
+    uint32_t merge;      /* first of what conflation holds of it */
+    uint32_t last_offer; /* sequence of its last publication; 0: none in this life of the broker */
     sb_quality_t quality;
     sim_field_t *fields;
     uint32_t field_count;
@@ -49,6 +57,9 @@ typedef struct sim_ledger {
     uint64_t last_whole;      /* last whole state that was accepted */
     sim_entry_t *entries;     /* sequence base + 1 and on */
     uint32_t count, capacity;
+    struct sim_staged *staged; /* fields of the whole state under way; see sim_expiry.c */
+    uint32_t staged_count, staged_capacity;
+    uint64_t staged_sequence, staged_ns; /* its end, and when that came; 0: not yet */
 } sim_ledger_t;
 
 /* An agent's tables in their simplest form; see sim_models.c. */
@@ -76,6 +87,23 @@ typedef struct {
     char command[20];
 } sim_order_t;
 
+/* A numbered publication as the core emitted it. */
+typedef struct {
+    uint32_t topic;
+    uint32_t before; /* sequence of the topic's publication before; 0: none */
+    uint64_t topic_sequence;
+    uint64_t digest;
+} sim_offer_t;
+
+/* All of one life of the broker; that with sequence n stands at n - 1. */
+typedef struct {
+    sim_offer_t *offers;
+    uint32_t count, capacity;
+} sim_life_t;
+
+typedef struct sim_conflation sim_conflation_t;
+
+enum { SIM_LIVES = 128 };
 enum { SIM_BUCKETS = 4096, SIM_TOPICS = 32768, SIM_CATEGORIES = 64, SIM_ORDERS = 128 };
 
 struct sim_checker {
@@ -84,6 +112,9 @@ struct sim_checker {
     uint32_t buckets[SIM_BUCKETS];
     char categories[SIM_CATEGORIES][SB_CATEGORY_MAX + 1];
     uint64_t category_sequences[SIM_CATEGORIES];
+    sim_life_t lives[SIM_LIVES]; /* by start of the broker */
+    sim_conflation_t *conflation;
+    uint64_t merge_next_ns, expiry_next_ns; /* nothing of theirs is due before */
     uint32_t category_count;
     uint64_t sequence;
     sim_ledger_t *ledgers;
@@ -100,6 +131,7 @@ struct sim_checker {
     const sb_batch_t *batch;
     sim_ledger_t *batch_ledger;
     uint32_t batch_place;
+    uint64_t batch_decided; /* of its agent, before the step */
     bool batch_has_written;
 };
 
@@ -107,10 +139,42 @@ struct sim_checker {
 sim_topic_t *sim_topic_at (sim_checker_t *self, sb_text_t text); /* made when new */
 sim_field_t *sim_topic_find (const sim_topic_t *topic, sb_text_t name);
 bool sim_field_has (const sim_field_t *field, const sb_value_t *value);
+uint64_t sim_field_term (const sim_topic_t *topic, const sim_field_t *field); /* in the state hash */
+uint64_t sim_value_hash (const sb_value_t *value);
+bool sim_is_event_topic (sb_text_t topic);  /* of an event category, or the broker's */
+bool sim_may_forget (const sim_t *self);    /* a bound or an age makes the broker forget agents */
 int32_t sim_agent_of (const sim_t *self, sb_text_t id); /* -1: none of ours */
 bool sim_canary (sim_t *self, sim_canary_t canary);     /* true once, some way into the run */
 
+/* ---- sim_reader.c */
+void sim_readers_offered (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic);
+/* Of the topic's publication with that topic sequence; 0: none. */
+uint64_t sim_readers_sequence (const sim_t *self, const sim_topic_t *topic, uint64_t topic_sequence);
+/* True when it is the topic's last publication, but for what conflation adds. */
+bool sim_readers_is_same (const sim_t *self, const sb_publication_t *publication, const sim_topic_t *topic);
+void sim_readers_free (sim_checker_t *checker);
+bool sim_reader_wants (sim_t *self, sim_process_t *process, uint32_t topic);
+void sim_reader_agree (sim_t *self, sim_process_t *process); /* at the end, when all is at rest */
+
+/* ---- sim_conflation.c */
+void sim_conflation_before (sim_t *self, const sb_event_t *event);
+void sim_conflation_offered (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic);
+bool sim_conflation_published (sim_t *self, const sb_publication_t *publication); /* false: it is not conflated */
+void sim_conflation_after (sim_t *self, const sb_event_t *event);
+void sim_conflation_start (sim_checker_t *checker);
+void sim_conflation_free (sim_checker_t *checker);
+
+/* ---- sim_expiry.c */
+bool sim_expiry_is_on (const sim_t *self);
+void sim_expiry_written (sim_t *self, const sim_topic_t *topic, sim_field_t *field, uint32_t asked_ms);
+void sim_expiry_begin (sim_ledger_t *ledger);
+void sim_expiry_stage (sim_ledger_t *ledger, sim_topic_t *topic, sb_text_t name, uint32_t asked_ms);
+void sim_expiry_replaced (sim_t *self, const sim_topic_t *topic, sim_field_t *field);
+void sim_expiry_deleted (sim_t *self, const sim_topic_t *topic, sb_text_t name);
+void sim_expiry_after (sim_t *self, const sb_event_t *event);
+
 /* ---- sim_ledger.c */
+bool sim_was_refused (const struct sb_agent_record *record, uint64_t sequence); /* by the broker's own memory */
 void sim_ledger_before (sim_t *self, const sb_event_t *event);
 void sim_ledger_write (sim_t *self, const sim_topic_t *topic, const sb_update_t *update);
 void sim_ledger_after (sim_t *self, const sb_event_t *event);

@@ -5,6 +5,7 @@
  */
 #include "sim.h"
 
+enum { REAP_TURNS = 32 };
 static const uint64_t least_step_ns = 100000; /* so that work left over ends without standing still */
 
 int64_t sim_unix_ns (const sim_t *self)
@@ -23,7 +24,7 @@ static uint64_t s_broker_next_ns (const sim_t *self)
         return self->broker_down_until_ns;
     if (self->now_ns < self->broker_held_until_ns)
         return self->broker_held_until_ns;
-    uint64_t next_ns = sb_core_deadline (self->core);
+    uint64_t next_ns = s_earlier (sb_core_deadline (self->core), sim_pubsub_next_ns (self));
     for (uint32_t i = 0; i < self->connection_high; i++)
         if (self->connections[i].is_used)
             next_ns = s_earlier (next_ns, sim_line_next_ns (&self->connections[i].up));
@@ -34,16 +35,19 @@ static void s_turn (sim_t *self, uint64_t until_ns)
 {
     uint64_t next_ns = s_earlier (until_ns, s_broker_next_ns (self));
     for (uint32_t i = 0; i < self->process_count; i++)
-        if (self->processes[i].is_running)
-            next_ns = s_earlier (next_ns, sim_process_next_ns (&self->processes[i]));
+        if (self->processes[i].is_running) {
+            self->processes[i].next_ns = sim_process_next_ns (&self->processes[i]);
+            next_ns = s_earlier (next_ns, self->processes[i].next_ns);
+        }
     self->now_ns = next_ns > self->now_ns ? next_ns : self->now_ns + least_step_ns;
     if (!self->core && self->now_ns >= self->broker_down_until_ns)
         sim_broker_start (self);
     sim_broker_run (self);
     for (uint32_t i = 0; i < self->process_count; i++)
-        if (self->processes[i].is_running)
+        if (self->processes[i].is_running && self->processes[i].next_ns <= self->now_ns)
             sim_process_run (self, &self->processes[i]);
-    sim_network_reap (self);
+    if (++self->turns % REAP_TURNS == 0)
+        sim_network_reap (self);
 }
 
 void sim_run_for (sim_t *self, uint64_t milliseconds)

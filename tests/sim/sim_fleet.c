@@ -8,44 +8,13 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { CONNECT_MS = 20, TURN_MESSAGES = 50, TURN_PUBLICATIONS = 200, TICKS_MAX = 1000, BUSY_MS = 9000 };
 enum { FRAME_MAX = 1 << 24, CONNECT_FAILS_PERCENT = 10, SLOW_PPM = 300, FAILED_PPM = 500, OWN_FIELDS_MAX = 100000 };
-
-bool sim_process_wants (const sim_process_t *process, sb_text_t topic)
-{
-    uint32_t count;
-    const sb_text_t *prefixes = sb_agent_step_prefixes (process->step, &count);
-    for (uint32_t i = 0; i < count; i++)
-        if (topic.size >= prefixes[i].size && memcmp (topic.data, prefixes[i].data, prefixes[i].size) == 0)
-            return true;
-    return false;
-}
-
-sim_heard_t *sim_process_heard (sim_process_t *process, uint32_t topic)
-{
-    if (topic >= process->heard_count) {
-        uint32_t count = topic * 2 + 64;
-        process->heard = realloc (process->heard, count * sizeof *process->heard);
-        assert (process->heard);
-        memset (process->heard + process->heard_count, 0, (count - process->heard_count) * sizeof *process->heard);
-        process->heard_count = count;
-    }
-    return &process->heard[topic];
-}
-
-static void s_lose_subscription (sim_t *self, sim_process_t *process)
-{
-    sim_line_t *line = &process->subscription;
-    if (line->first < line->count)
-        sim_note_fault (self, SIM_FAULT_subscription_lost);
-    for (uint32_t i = line->first; i < line->count; i++)
-        if (!line->items[i].is_repeat && line->items[i].topic)
-            sim_process_heard (process, line->items[i].topic)->lost += line->items[i].lost + 1;
-    sim_line_clear (line);
-}
+enum { COPY_BYTES = 64 << 20, CONFLATE_MAX_MS = 3000, NARROW_PERCENT = 25, UNREADABLE_PPM = 300 };
 
 static void s_disconnect (sim_t *self, sim_process_t *process)
 {
@@ -122,24 +91,25 @@ static void s_perform (sim_t *self, sim_process_t *process, const sb_agent_effec
         s_disconnect (self, process);
         break;
     case SB_AGENT_EFFECT_SUBSCRIBE:
-        s_lose_subscription (self, process);
-        process->is_subscribed = true;
+        sim_sub_make (self, process);
+        break;
+    case SB_AGENT_EFFECT_JOIN:
+        sim_sub_join (self, process, effect->join_prefix);
         break;
     case SB_AGENT_EFFECT_SEND:
         if (process->connection && !*is_refused)
             *is_refused = !s_send (self, process, effect->send);
         break;
     case SB_AGENT_EFFECT_DELIVER:
+        /* What a part of a snapshot tells comes at once; it is asked for only while there is room. */
+        if (process->waiting >= self->options.queue_publications && effect->publication->cause != SB_CAUSE_SNAPSHOT)
+            sim_fail (self, "%s: the queue of its handler is longer than it may be", self->names[process->agent]);
         process->waiting++;
-        process->step_received++;
         break;
     case SB_AGENT_EFFECT_REFUSED:
         sim_say (self, "%s#%" PRIu64 " is told: %" PRIu64 " refused, reason %d", self->names[process->agent],
                  process->instance, effect->refused.sequence, (int)effect->refused.reason);
         s_told_refused (self, process, effect->refused.sequence, effect->refused.kept);
-        break;
-    case SB_AGENT_EFFECT_GAP:
-        process->step_gaps += effect->gap.last - effect->gap.first + 1;
         break;
     case SB_AGENT_EFFECT_COMMAND:
         /* the answer is another thread's event: it must not come between this step's effects */
@@ -169,11 +139,11 @@ void sim_process_io (sim_t *self, sim_process_t *process, sb_agent_event_t *even
 {
     sb_agent_effects_t effects;
     bool is_refused = false;
-    process->step_gaps = 0;
-    process->step_received = 0;
     sim_process_event (self, process, event, &effects);
-    for (uint32_t i = 0; i < effects.count; i++)
+    for (uint32_t i = 0; i < effects.count; i++) {
+        sim_reader_effect (self, process, &effects.items[i]);
         s_perform (self, process, &effects.items[i], &is_refused);
+    }
     for (uint32_t i = 0; i < effects.count; i++)
         if (effects.items[i].kind == SB_AGENT_EFFECT_COMMAND && effects.items[i].command.is_open)
             s_answer (self, process, effects.items[i].command.command);
@@ -182,18 +152,36 @@ void sim_process_io (sim_t *self, sim_process_t *process, sb_agent_event_t *even
         process->is_final = true;
 }
 
-/* None, everything, one category, or the broker's own events; few of a crowd read everything. */
-static uint32_t s_draw_interests (sim_t *self, sb_text_t *interests)
+static void s_add_interest (sim_t *self, sim_process_t *process, const char *text)
 {
-    static const char *const categories[] = {"market_data", "risk", "status", "trades", "technical", "_event"};
-    uint32_t count = 0;
-    if (sim_below (self, self->agent_count) < 3)
-        interests[count++] = sb_text ("all");
-    else
-        interests[count++] = sb_text (categories[sim_below (self, 5)]);
+    uint32_t place = process->interest_count++;
+    char *kept = process->interest_texts[place];
+    int size = snprintf (kept, sizeof process->interest_texts[0], "%s", text);
+    if (text[0] != '_' && strcmp (text, "all") != 0 && sim_chance (self, NARROW_PERCENT)) {
+        size += snprintf (kept + size, sizeof process->interest_texts[0] - (size_t)size, ".%s.%s",
+                          self->names[sim_below (self, self->agent_count)], sim_chance (self, 50) ? "a" : "");
+    }
+    process->interests[place] = (sb_text_t){kept, (uint32_t)size};
+    if (sim_chance (self, self->options.conflated_percent))
+        process->conflate_ms[place] = 10 + sim_below (self, CONFLATE_MAX_MS);
+}
+
+/* Everything, or one to three categories or parts of them, and now and then the broker's own events; few of a crowd
+ * read everything. */
+static void s_draw_interests (sim_t *self, sim_process_t *process)
+{
+    static const char *const categories[] = {"market_data", "risk", "status", "trades", "technical", "uncategorized"};
+    enum { CATEGORIES = sizeof categories / sizeof *categories };
+    if (sim_below (self, self->agent_count) < 3) {
+        s_add_interest (self, process, "all");
+    } else {
+        uint32_t first = sim_below (self, CATEGORIES);
+        uint32_t count = 1 + sim_below (self, 3);
+        for (uint32_t i = 0; i < count; i++)
+            s_add_interest (self, process, categories[(first + i) % CATEGORIES]);
+    }
     if (sim_below (self, self->agent_count) < 2)
-        interests[count++] = sb_text ("_event");
-    return count;
+        s_add_interest (self, process, "_event");
 }
 
 sim_process_t *sim_process_start (sim_t *self, uint32_t agent)
@@ -208,20 +196,27 @@ sim_process_t *sim_process_start (sim_t *self, uint32_t agent)
         sim_liar_start (self, process);
         return process;
     }
-    sb_text_t interests[2];
-    uint32_t interest_count = s_draw_interests (self, interests);
+    s_draw_interests (self, process);
+    process->has_copy = !sim_chance (self, self->options.without_copy_percent);
+    process->copy_fields = sim_chance (self, self->options.small_copy_percent) ? 1 + sim_below (self, 40) : 1000000;
     sb_agent_step_config_t config = {.agent_id = sim_name (self, agent),
                                      .instance_id = process->instance,
                                      .seed = sim_below (self, UINT32_MAX),
                                      .ingress_endpoint = sb_text ("tcp://127.0.0.1:5570"),
-                                     .interests = interests,
-                                     .interest_count = interest_count,
+                                     .interests = process->interests,
+                                     .conflate_ms = process->conflate_ms,
+                                     .interest_count = process->interest_count,
                                      .heartbeat_interval_ms = self->options.heartbeat_ms,
                                      .window_updates = self->options.window_updates,
                                      .queue_publications = self->options.queue_publications,
                                      .max_fields = OWN_FIELDS_MAX,
-                                     .has_update_handler = true,
+                                     .has_copy = process->has_copy,
+                                     .copy_fields = (uint32_t)process->copy_fields,
+                                     .copy_bytes = COPY_BYTES,
+                                     .buffer_bytes = self->options.buffer_bytes,
+                                     .has_update_handler = !sim_chance (self, 5),
                                      .has_command_handler = true};
+    process->reader = sim_reader_new (self, process);
     process->step = sb_agent_step_new (&config);
     assert (process->step);
     sim_say (self, "PROCESS %s#%" PRIu64 " starts", self->names[agent], process->instance);
@@ -245,10 +240,8 @@ void sim_process_end (sim_t *self, sim_process_t *process, bool politely)
     process->is_running = false;
     process->has_crashed = true;
     sb_agent_step_destroy (&process->step);
-    sim_line_clear (&process->subscription);
-    free (process->heard);
-    process->heard = NULL;
-    process->heard_count = 0;
+    sim_sub_close (self, process);
+    sim_reader_destroy (&process->reader);
 }
 
 uint64_t sim_process_next_ns (const sim_process_t *process)
@@ -258,22 +251,11 @@ uint64_t sim_process_next_ns (const sim_process_t *process)
         next_ns = process->link_at_ns;
     if (process->connection && sim_line_next_ns (&process->connection->down) < next_ns)
         next_ns = sim_line_next_ns (&process->connection->down);
-    if (sim_line_next_ns (&process->subscription) < next_ns)
-        next_ns = sim_line_next_ns (&process->subscription);
+    if (process->step && sim_sub_next_ns (process) < next_ns)
+        next_ns = sim_sub_next_ns (process);
     if (process->waiting && process->busy_until_ns < next_ns)
         next_ns = process->busy_until_ns;
     return next_ns < process->held_until_ns ? process->held_until_ns : next_ns;
-}
-
-/* A new stream of the broker: nothing of the old one is compared with it. */
-static void s_follow_stream (sim_process_t *process, uint64_t stream_id, uint64_t epoch)
-{
-    if (process->stream_id == stream_id && process->epoch == epoch)
-        return;
-    process->stream_id = stream_id;
-    process->epoch = epoch;
-    for (uint32_t i = 0; i < process->heard_count; i++)
-        process->heard[i].topic_sequence = process->heard[i].sequence = 0; /* losses are of what is still to come */
 }
 
 static void s_read_message (sim_t *self, sim_process_t *process)
@@ -281,39 +263,41 @@ static void s_read_message (sim_t *self, sim_process_t *process)
     sim_frame_t frame = sim_line_take (&process->connection->down);
     sb_broker_message_t message;
     sb_arena_reset (self->arena_in);
-    sb_fault_t fault = sb_decode_broker_message (self->arena_in, frame.data, frame.size, FRAME_MAX, &message);
+    sb_fault_t fault = sb_decode_broker_message (self->arena_in, frame.octets->data, frame.octets->size, FRAME_MAX, &message);
     if (fault.reason != SB_REASON_NONE)
         sim_fail (self, "an agent cannot read: %.*s", (int)fault.text.size, fault.text.data);
-    if (message.kind == SB_BROKER_MESSAGE_WELCOME)
-        s_follow_stream (process, message.welcome.stream_id, message.welcome.epoch);
+    sim_reader_message (self, process, &message);
     sb_agent_event_t event = {.kind = SB_AGENT_EVENT_MESSAGE, .message = &message};
     sim_process_io (self, process, &event);
-    free (frame.data);
+    sim_octets_release (frame.octets);
+}
+
+static const sb_publication_t *s_decode (sim_t *self, sim_octets_t *octets)
+{
+    if (octets->arena)
+        return &octets->publication;
+    octets->arena = sb_arena_new (FRAME_MAX);
+    assert (octets->arena);
+    sb_fault_t fault =
+        sb_decode_publication (octets->arena, octets->data, octets->size, FRAME_MAX, &octets->publication);
+    if (fault.reason != SB_REASON_NONE)
+        sim_fail (self, "a publication cannot be read: %.*s", (int)fault.text.size, fault.text.data);
+    return &octets->publication;
 }
 
 static void s_read_publication (sim_t *self, sim_process_t *process)
 {
-    sim_frame_t frame = sim_line_take (&process->subscription);
-    sb_publication_t publication;
-    sb_arena_reset (self->arena_in);
-    sb_fault_t fault = sb_decode_publication (self->arena_in, frame.data, frame.size, FRAME_MAX, &publication);
-    if (fault.reason != SB_REASON_NONE)
-        sim_fail (self, "a publication cannot be read: %.*s", (int)fault.text.size, fault.text.data);
-    if (frame.topic) {
-        s_follow_stream (process, publication.stream_id, publication.epoch);
-        sim_process_heard (process, frame.topic);
+    sim_frame_t frame = sim_line_take (&process->sub.down);
+    const sb_publication_t *publication = s_decode (self, frame.octets);
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_PUBLICATION, .publication = publication};
+    sim_reader_publication (process, publication);
+    if (!self->is_healing && sim_chance_ppm (self, UNREADABLE_PPM)) {
+        sim_note_fault (self, SIM_FAULT_publication_unreadable);
+        event = (sb_agent_event_t){.kind = SB_AGENT_EVENT_LOST};
     }
-    uint32_t waiting = process->waiting;
-    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_PUBLICATION, .publication = &publication};
-    sim_process_io (self, process, &event);
-    if (frame.topic && waiting < self->options.queue_publications)
-        sim_check_client (self, process, &publication, &frame);
-    else if (frame.topic && !frame.is_repeat) {
-        sim_heard_t *heard = &process->heard[frame.topic];
-        heard->topic_sequence = publication.topic_sequence;
-        heard->sequence = publication.sequence;
-    }
-    free (frame.data);
+    if (sim_prefixes_match (&process->sub.wanted, publication->topic))
+        sim_process_io (self, process, &event);
+    sim_octets_release (frame.octets);
 }
 
 static void s_run_handler (sim_t *self, sim_process_t *process)
@@ -352,7 +336,8 @@ void sim_process_run (sim_t *self, sim_process_t *process)
             break;
         s_read_message (self, process);
     }
-    for (int i = 0; i < TURN_PUBLICATIONS && sim_line_next_ns (&process->subscription) <= self->now_ns; i++)
+    sim_sub_run (self, process);
+    for (int i = 0; i < TURN_PUBLICATIONS && sim_line_next_ns (&process->sub.down) <= self->now_ns; i++)
         s_read_publication (self, process);
     s_run_handler (self, process);
     for (int i = 0; self->now_ns >= sb_agent_step_deadline (process->step); i++) {

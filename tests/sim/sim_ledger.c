@@ -49,6 +49,7 @@ static void s_forget (sim_checker_t *checker, int32_t agent)
         }
         *place = ledger->next;
         free (ledger->entries);
+        free (ledger->staged);
         free (ledger);
     }
 }
@@ -77,6 +78,40 @@ static sim_entry_t *s_arrive (sim_ledger_t *ledger, uint64_t sequence)
     return &ledger->entries[place];
 }
 
+static sb_text_t s_category_of (const sb_delta_t *delta, sb_text_t name)
+{
+    if (delta->category.size)
+        return delta->category;
+    return sb_text (name.data[0] == 'x' ? "technical" : "uncategorized");
+}
+
+static sim_topic_t *s_topic_of (sim_t *self, uint32_t agent, const sb_delta_t *delta, sb_text_t name)
+{
+    char text[2 * SB_TOPIC_MAX];
+    sb_text_t parts[3] = {s_category_of (delta, name), sim_name (self, agent), delta->subject};
+    uint32_t size = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        if (parts[i].size)
+            memcpy (text + size, parts[i].data, parts[i].size);
+        size += parts[i].size;
+        if (i < 2)
+            text[size++] = '.';
+    }
+    assert (size <= SB_TOPIC_MAX);
+    return sim_topic_at (self->checker, (sb_text_t){text, size});
+}
+
+static void s_stage (sim_t *self, sim_ledger_t *ledger, const sb_replace_chunk_t *chunk)
+{
+    for (uint32_t i = 0; ledger->agent < self->agent_count && i < chunk->topic_count; i++) {
+        const sb_delta_t *delta = &chunk->topics[i];
+        for (uint32_t j = 0; j < delta->update.change_count; j++) {
+            sb_text_t name = delta->update.changes[j].name;
+            sim_expiry_stage (ledger, s_topic_of (self, ledger->agent, delta, name), name, delta->time_to_live_ms);
+        }
+    }
+}
+
 void sim_ledger_before (sim_t *self, const sb_event_t *event)
 {
     sim_checker_t *checker = self->checker;
@@ -100,9 +135,19 @@ void sim_ledger_before (sim_t *self, const sb_event_t *event)
         checker->batch_ledger = ledger;
         checker->batch_place = 0;
         checker->batch_has_written = false;
+        const sb_agent_record_t *record = sb_core_find_agent (self->core, sim_name (self, ledger->agent));
+        checker->batch_decided = record ? record->decided_through : 0;
         for (uint32_t i = 0; i < message->batch.delta_count; i++)
             s_arrive (ledger, message->batch.deltas[i].update.sequence);
+    } else if (message->kind == SB_AGENT_MESSAGE_REPLACE_BEGIN) {
+        sim_expiry_begin (ledger);
+    } else if (message->kind == SB_AGENT_MESSAGE_REPLACE_CHUNK && sim_expiry_is_on (self)) {
+        s_stage (self, ledger, &message->replace_chunk);
     } else if (message->kind == SB_AGENT_MESSAGE_REPLACE_END) {
+        if (!ledger->staged_sequence && ledger->staged_count) {
+            ledger->staged_sequence = message->replace_end.sequence;
+            ledger->staged_ns = self->now_ns;
+        }
         sim_entry_t *entry = s_arrive (ledger, message->replace_end.sequence);
         bool may_pass = !sim_checker_is_paused (self, ledger->agent) && !sim_checker_is_isolated (self, ledger->agent);
         if (entry && may_pass)
@@ -110,42 +155,43 @@ void sim_ledger_before (sim_t *self, const sb_event_t *event)
     }
 }
 
-static sb_text_t s_category_of (const sb_delta_t *delta, sb_text_t name)
-{
-    if (delta->category.size)
-        return delta->category;
-    return sb_text (name.data[0] == 'x' ? "technical" : "uncategorized");
-}
-
-static sim_topic_t *s_topic_of (sim_t *self, const sb_delta_t *delta, sb_text_t name)
-{
-    char text[2 * SB_TOPIC_MAX];
-    sb_text_t parts[3] = {s_category_of (delta, name), sim_name (self, self->checker->batch_ledger->agent),
-                          delta->subject};
-    uint32_t size = 0;
-    for (uint32_t i = 0; i < 3; i++) {
-        if (parts[i].size)
-            memcpy (text + size, parts[i].data, parts[i].size);
-        size += parts[i].size;
-        if (i < 2)
-            text[size++] = '.';
-    }
-    assert (size <= SB_TOPIC_MAX);
-    return sim_topic_at (self->checker, (sb_text_t){text, size});
-}
-
 /* The delta stands in the copy, whole; for an event there is nothing to look at. */
 static bool s_stands (sim_t *self, const sb_delta_t *delta)
 {
     for (uint32_t i = 0; i < delta->update.change_count; i++) {
         const sb_change_t *change = &delta->update.changes[i];
-        const sim_topic_t *topic = s_topic_of (self, delta, change->name);
+        const sim_topic_t *topic = s_topic_of (self, self->checker->batch_ledger->agent, delta, change->name);
         const sim_field_t *field = sim_topic_find (topic, change->name);
         self->checks++;
         if (change->is_delete ? field != NULL : !field || !sim_field_has (field, &change->value))
             return false;
     }
     return true;
+}
+
+bool sim_was_refused (const sb_agent_record_t *record, uint64_t sequence)
+{
+    for (uint32_t i = record->refused_count; i > 0; i--)
+        if (sequence >= record->refused_runs[i - 1].first && sequence <= record->refused_runs[i - 1].last)
+            return true;
+    return false;
+}
+
+/* Its fields begin to live anew, those that did not change too. */
+static void s_begin_to_live (sim_t *self, const sb_delta_t *delta, bool has_written)
+{
+    const sim_ledger_t *ledger = self->checker->batch_ledger;
+    const sb_agent_record_t *record = sb_core_find_agent (self->core, sim_name (self, ledger->agent));
+    uint64_t sequence = delta->update.sequence;
+    bool is_accepted = has_written || (record && record->decided_through >= sequence &&
+                                       sequence > self->checker->batch_decided && !sim_was_refused (record, sequence));
+    for (uint32_t i = 0; is_accepted && i < delta->update.change_count; i++) {
+        const sb_change_t *change = &delta->update.changes[i];
+        const sim_topic_t *topic = s_topic_of (self, ledger->agent, delta, change->name);
+        sim_field_t *field = change->is_delete ? NULL : sim_topic_find (topic, change->name);
+        if (field)
+            sim_expiry_written (self, topic, field, delta->time_to_live_ms);
+    }
 }
 
 /* The next delta of the batch is done with. */
@@ -162,6 +208,8 @@ static void s_finish_delta (sim_t *self)
     sim_entry_t *entry = &ledger->entries[sequence - ledger->base - 1];
     bool is_event = sim_text_is (delta->category, "trades");
     bool stands = delta->fault == SB_REASON_NONE && delta->update.change_count && !is_event && s_stands (self, delta);
+    if ((has_written || stands) && sim_expiry_is_on (self))
+        s_begin_to_live (self, delta, has_written);
     if (has_written) {
         if (entry->is_applied)
             sim_fail (self, "%s: sequence %" PRIu64 " is applied twice", self->names[ledger->agent], sequence);
@@ -241,7 +289,7 @@ static void s_decided (sim_t *self, sim_ledger_t *ledger, uint64_t decided_throu
         if (is_behind && sequence > ledger->last_unknown)
             ledger->last_unknown = sequence;
     }
-    if (self->canary == SIM_CANARY_ACK && decided_through > ledger->base && sim_canary (self, SIM_CANARY_ACK))
+    if (self->canary == SIM_CANARY_ack && decided_through > ledger->base && sim_canary (self, SIM_CANARY_ack))
         decided_through = ledger->base + ledger->count + 1;
     if (decided_through < ledger->decided_through)
         sim_fail (self, "%s: decided through %" PRIu64 " after %" PRIu64, name, decided_through,

@@ -138,13 +138,12 @@ static void s_lie_flood (sim_t *self, sim_process_t *process)
 
 static void s_make_noise (sim_t *self, sim_process_t *process)
 {
-    sim_frame_t frame = {.at_ns = self->now_ns, .size = 1 + sim_below (self, NOISE_SIZE), .data = malloc (NOISE_SIZE)};
-    assert (frame.data);
-    for (uint32_t i = 0; i < frame.size; i++)
-        ((uint8_t *)frame.data)[i] = (uint8_t)sim_below (self, 256);
+    sim_octets_t *octets = sim_octets_new (NULL, 1 + sim_below (self, NOISE_SIZE));
+    for (uint32_t i = 0; i < octets->size; i++)
+        octets->data[i] = (uint8_t)sim_below (self, 256);
     sim_note_fault (self, SIM_FAULT_noise);
-    sim_mix (self, frame.data, frame.size);
-    sim_line_add (&process->connection->up, frame);
+    sim_mix (self, octets->data, octets->size);
+    sim_line_add (&process->connection->up, (sim_frame_t){self->now_ns, octets});
 }
 
 static void s_tell_truth (sim_t *self, sim_process_t *process)
@@ -177,10 +176,11 @@ static void s_listen (sim_t *self, sim_process_t *process)
         sim_frame_t frame = sim_line_take (&process->connection->down);
         sb_broker_message_t message;
         sb_arena_reset (self->arena_in);
-        sb_fault_t fault = sb_decode_broker_message (self->arena_in, frame.data, frame.size, 1 << 24, &message);
+        sb_fault_t fault = sb_decode_broker_message (self->arena_in, frame.octets->data,
+                                                       frame.octets->size, 1 << 24, &message);
         if (fault.reason == SB_REASON_NONE)
             s_hear (process, &message);
-        free (frame.data);
+        sim_octets_release (frame.octets);
     }
 }
 

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { START_MS = 500, ORDER_MS = 2000, REST_MS = 90000, AGAIN_EVERY = 10, ARENA_BYTES = 64 << 20 };
+enum { START_MS = 500, ORDER_MS = 2000, REST_MS = 60000, LOOK_MS = 1000, STILL_MS = 10000, AGAIN_EVERY = 10 };
+enum { ARENA_BYTES = 64 << 20, CONFLATIONS_MAX = 4000 };
 
 typedef struct {
     uint64_t first, count;
@@ -20,7 +21,11 @@ typedef struct {
     sim_canary_t canary;
 } s_arguments_t;
 
-static const char *const s_canaries[] = {"none", "publication", "value", "ack", "gap"};
+static const char *const s_canaries[SIM_CANARY_LIMIT] = {"none",
+#define SIM_CANARY(name, text) #name,
+#include "sim_canaries.def"
+#undef SIM_CANARY
+};
 
 /* ------------------------------------------------------------------ one seed */
 
@@ -48,7 +53,15 @@ static void s_configure (sim_t *self)
     config->max_agents = options->max_agents;
     config->forget_after_ms = options->forget_after_ms;
     config->history_updates = options->history_updates;
-    config->history_bytes = 1 << 20;
+    config->history_bytes = options->history_bytes;
+    config->history_age_ms = options->history_age_ms;
+    config->max_conflations = CONFLATIONS_MAX;
+    self->times_to_live[0] = (sb_time_to_live_t){sb_text ("status"), options->ttl_category_ms};
+    config->times_to_live = self->times_to_live;
+    config->time_to_live_count = options->ttl_category_ms ? 1 : 0;
+    self->history_bounds[0] = (sb_history_bound_t){sb_text ("risk"), options->history_updates / 2, 0, 0};
+    config->history_bounds = self->history_bounds;
+    config->history_bound_count = 1;
 }
 
 static void s_start (sim_t *self)
@@ -98,7 +111,13 @@ static void s_heal (sim_t *self)
         sim_operators_heal (self);
         sim_run_for (self, ORDER_MS);
     }
-    sim_run_for (self, REST_MS);
+    self->healed_ns = self->now_ns;
+    while (!sim_check_is_at_rest (self, self->now_ns >= self->healed_ns + REST_MS * SIM_MS))
+        sim_run_for (self, LOOK_MS);
+    self->rest_ms = (self->now_ns - self->healed_ns) / SIM_MS;
+    sim_say (self, "AT REST after %" PRIu64 " ms", self->rest_ms);
+    sim_run_for (self, STILL_MS);
+    sim_check_is_at_rest (self, true);
 }
 
 static void s_free (sim_t *self)
@@ -109,6 +128,7 @@ static void s_free (sim_t *self)
         sim_line_clear (&self->connections[i].up);
         sim_line_clear (&self->connections[i].down);
     }
+    sim_pubsub_free (self);
     sim_broker_free (self);
     sim_checker_destroy (&self->checker);
     sb_arena_destroy (&self->arena_in);
@@ -140,7 +160,7 @@ static sim_t *s_run_seed (const s_arguments_t *arguments, uint64_t seed, bool is
     s_configure (self);
     uint64_t started_ns = self->now_ns;
     s_start (self);
-    uint64_t trouble_ns = (uint64_t)SIM_MINUTES_MIN * 60000 * SIM_MS - REST_MS * SIM_MS;
+    uint64_t trouble_ns = (uint64_t)SIM_MINUTES_MIN * 60000 * SIM_MS - START_MS * SIM_MS;
     while (self->events < SIM_EVENTS_MIN || self->now_ns - started_ns < trouble_ns) {
         sim_act (self);
         sim_run_for (self, 1 + sim_below (self, 2 * self->options.pace_ms));
@@ -153,8 +173,8 @@ static sim_t *s_run_seed (const s_arguments_t *arguments, uint64_t seed, bool is
 static void s_report (const sim_t *self)
 {
     printf ("passed seed %" PRIu64 " hash %016" PRIx64 " events %" PRIu64 " virtual_ms %" PRIu64 " checks %" PRIu64
-            " faults",
-            self->seed, self->trace_hash, self->events, self->now_ns / SIM_MS - 1000000, self->checks);
+            " rest_ms %" PRIu64 " faults",
+            self->seed, self->trace_hash, self->events, self->now_ns / SIM_MS - 1000000, self->checks, self->rest_ms);
     for (uint32_t i = 0; i < SIM_FAULT_LIMIT; i++)
         printf (" %s=%" PRIu64, sim_fault_name ((sim_fault_t)i), self->faults[i]);
     printf ("\n");
@@ -186,7 +206,7 @@ static bool s_parse (int argc, char **argv, s_arguments_t *arguments)
                 return false;
             i++;
         } else if (strcmp (argv[i], "--canary") == 0) {
-            for (uint32_t j = 1; j < sizeof s_canaries / sizeof *s_canaries; j++)
+            for (uint32_t j = 1; j < SIM_CANARY_LIMIT; j++)
                 if (strcmp (value, s_canaries[j]) == 0)
                     arguments->canary = (sim_canary_t)j;
             if (arguments->canary == SIM_CANARY_NONE)
@@ -204,7 +224,7 @@ int main (int argc, char **argv)
     s_arguments_t arguments;
     if (!s_parse (argc, argv, &arguments)) {
         fprintf (stderr, "usage: sb_sim [--seed N | --first N] [--count N] [--trace] "
-                         "[--canary publication|value|ack|gap]\n");
+                         "[--canary NAME]\n");
         return 2;
     }
     for (uint64_t seed = arguments.first; seed < arguments.first + arguments.count; seed++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The network in virtual time. A connection is two lines of frames, each in order; connections know nothing of each
- * other, so what an old one still holds may arrive beside what the new one brings. A subscription is a line too, which
- * loses and repeats publications as the seed wants, and counts by topic what it lost.
+ * The network in virtual time: DEALER and ROUTER. A connection is two lines of frames, each in order; connections know
+ * nothing of each other, so what an old one still holds may arrive beside what the new one brings. PUB and SUB are in
+ * sim_pubsub.c. Octets are counted references: one publication is encoded once, however many subscribers it has.
  */
 #include "sim.h"
 
@@ -10,7 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GHOST_MS = 2000, NOTICE_MS = 3000, LATE_MS = 800, SUBSCRIPTION_FRAMES_MAX = 3000 };
+enum { GHOST_MS = 2000, NOTICE_MS = 3000, LATE_MS = 800 };
+
+sim_octets_t *sim_octets_new (const void *data, uint32_t size)
+{
+    sim_octets_t *self = malloc (sizeof *self + size);
+    assert (self);
+    self->references = 1;
+    self->size = size;
+    self->arena = NULL;
+    if (data && size)
+        memcpy (self->data, data, size);
+    return self;
+}
+
+void sim_octets_release (sim_octets_t *self)
+{
+    if (--self->references)
+        return;
+    sb_arena_destroy (&self->arena);
+    free (self);
+}
 
 void sim_line_add (sim_line_t *self, sim_frame_t frame)
 {
@@ -36,7 +56,7 @@ sim_frame_t sim_line_take (sim_line_t *self)
 void sim_line_keep (sim_line_t *self, uint32_t count)
 {
     while (self->count > self->first + count)
-        free (self->items[--self->count].data);
+        sim_octets_release (self->items[--self->count].octets);
 }
 
 void sim_line_clear (sim_line_t *self)
@@ -44,11 +64,6 @@ void sim_line_clear (sim_line_t *self)
     sim_line_keep (self, 0);
     free (self->items);
     memset (self, 0, sizeof *self);
-}
-
-uint64_t sim_line_next_ns (const sim_line_t *self)
-{
-    return self->first < self->count ? self->items[self->first].at_ns : UINT64_MAX;
 }
 
 sim_connection_t *sim_network_connect (sim_t *self)
@@ -111,15 +126,6 @@ uint64_t sim_network_delay_ns (sim_t *self)
     return delay_ns;
 }
 
-static sim_frame_t s_copy (const sim_frame_t *frame)
-{
-    sim_frame_t copy = *frame;
-    copy.data = malloc (frame->size);
-    assert (copy.data);
-    memcpy (copy.data, frame->data, frame->size);
-    return copy;
-}
-
 void sim_network_to_broker (sim_t *self, sim_connection_t *connection, const sb_agent_message_t *message)
 {
     sb_encoding_t *encoding;
@@ -127,63 +133,14 @@ void sim_network_to_broker (sim_t *self, sim_connection_t *connection, const sb_
     size_t size = sb_encode_agent_message (self->arena_out, message, &encoding);
     if (size == 0)
         sim_fail (self, "a message of an agent cannot be encoded");
-    sim_frame_t frame = {.at_ns = self->now_ns + sim_network_delay_ns (self), .size = (uint32_t)size};
-    frame.data = malloc (size);
-    assert (frame.data);
-    sb_encoding_write (encoding, frame.data);
-    sim_mix (self, frame.data, size);
+    sim_frame_t frame = {self->now_ns + sim_network_delay_ns (self), sim_octets_new (NULL, (uint32_t)size)};
+    sb_encoding_write (encoding, frame.octets->data);
+    sim_mix (self, frame.octets->data, size);
     bool is_batch = message->kind == SB_AGENT_MESSAGE_BATCH;
     if (is_batch && !self->is_healing && sim_chance_ppm (self, self->options.repeated_ppm)) {
         sim_note_fault (self, SIM_FAULT_message_repeated);
-        sim_line_add (&connection->up, s_copy (&frame));
+        frame.octets->references++;
+        sim_line_add (&connection->up, frame);
     }
     sim_line_add (&connection->up, frame);
-}
-
-static void s_offer (sim_t *self, sim_process_t *process, const sim_frame_t *frame)
-{
-    const sim_line_t *line = &process->subscription;
-    bool is_lost = !process->is_subscribed || line->count - line->first >= SUBSCRIPTION_FRAMES_MAX;
-    if (!is_lost && !self->is_healing && sim_chance_ppm (self, self->options.lost_ppm)) {
-        sim_note_fault (self, SIM_FAULT_publication_lost);
-        is_lost = true;
-    }
-    if (is_lost) {
-        if (frame->topic)
-            sim_process_heard (process, frame->topic)->lost++;
-        return;
-    }
-    sim_frame_t copy = s_copy (frame);
-    copy.at_ns = self->now_ns + sim_network_delay_ns (self);
-    if (frame->topic) {
-        sim_heard_t *heard = sim_process_heard (process, frame->topic);
-        copy.lost = heard->lost;
-        heard->lost = 0;
-    }
-    sim_line_add (&process->subscription, copy);
-    if (frame->topic && !self->is_healing && sim_chance_ppm (self, self->options.repeated_ppm)) {
-        sim_note_fault (self, SIM_FAULT_publication_repeated);
-        copy = s_copy (frame);
-        copy.is_repeat = true;
-        sim_line_add (&process->subscription, copy);
-    }
-}
-
-void sim_network_publish (sim_t *self, const sb_publication_t *publication, uint32_t topic)
-{
-    sb_encoding_t *encoding;
-    sb_arena_reset (self->arena_out);
-    size_t size = sb_encode_publication (self->arena_out, publication, &encoding);
-    if (size == 0)
-        sim_fail (self, "a publication cannot be encoded");
-    sim_frame_t frame = {.at_ns = self->now_ns, .size = (uint32_t)size, .topic = topic, .data = malloc (size)};
-    assert (frame.data);
-    sb_encoding_write (encoding, frame.data);
-    sim_mix (self, frame.data, size);
-    for (uint32_t i = 0; i < self->process_count; i++) {
-        sim_process_t *process = &self->processes[i];
-        if (process->is_running && process->step && sim_process_wants (process, publication->topic))
-            s_offer (self, process, &frame);
-    }
-    free (frame.data);
 }

@@ -21,6 +21,14 @@ static void s_cut (sim_t *self, sim_process_t *process)
     process->link_at_ns = self->now_ns + sim_below (self, LINK_MS) * SIM_MS;
 }
 
+static void s_cut_subscription (sim_t *self, sim_process_t *process)
+{
+    if (!process->sub.pipe)
+        return;
+    sim_note_fault (self, SIM_FAULT_subscription_cut);
+    sim_sub_cut (self, process);
+}
+
 static void s_hold (sim_t *self, sim_process_t *process)
 {
     sim_note_fault (self, SIM_FAULT_agent_held);
@@ -129,7 +137,7 @@ static void s_stall (sim_t *self, sim_process_t *process)
 static const struct {
     uint32_t weight;
     void (*act) (sim_t *self, sim_process_t *process);
-} s_troubles[] = {{60, s_operate},    {15, s_cut},       {7, s_hold},   {4, s_crash},      {3, s_leave},
+} s_troubles[] = {{60, s_operate},    {15, s_cut},  {12, s_cut_subscription},       {7, s_hold},   {4, s_crash},      {3, s_leave},
                   {2, s_twin},        {6, s_flood},      {15, s_noise}, {1, s_end_broker}, {1, s_crash_broker},
                   {2, s_hold_broker}, {3, s_jump_clock}, {2, s_stall}};
 

@@ -92,6 +92,8 @@ static void s_draft (sim_t *self, const sim_process_t *process, s_draft_t *draft
             s_draw_value (self, change, draft->texts[place][i]);
         }
     }
+    if (sim_chance (self, self->options.ttl_percent))
+        delta->time_to_live_ms = 1 + sim_below (self, self->options.ttl_ms);
     delta->update.changes = draft->changes[place];
     delta->update.change_count = count;
     if (sb_agent_check (delta) != SB_REASON_NONE)

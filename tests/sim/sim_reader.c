@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What each subscriber is given. Every numbered publication that the core emits is written down, linked to the one of
+ * its topic before. Of what an application is given, each publication must be one of those, with the same content, and
+ * the next of its topic: what is left out in between was merged into it by conflation, or is older than the topic's
+ * head in a snapshot that this client had; never is one given twice. So each publication offered is given, merged, or
+ * covered by a snapshot, and how many are covered must be what the client counts as lost for good. The application's own
+ * picture is made of what it is given alone, and is compared at the end. A look-up a change, a step a publication left
+ * out.
+ */
+#include "sim_checker.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What one subscriber has of one topic. */
+typedef struct {
+    uint64_t last;     /* sequence of the last publication given; 0: none */
+    uint64_t covered;  /* a snapshot told the topic's state up to this sequence */
+    uint64_t base;     /* the same of the first snapshot: what is older was never promised */
+    uint64_t snapshot; /* number of the snapshot that named it last */
+    int8_t wanted;     /* 0: not looked up yet, 1, -1 */
+    uint8_t quality;   /* as told last */
+} s_heard_t;
+
+/* An open hash table of (topic, name) to a value's hash. */
+typedef struct {
+    uint64_t key; /* 0: free */
+    uint64_t value;
+} s_cell_t;
+
+struct sim_reader {
+    sim_prefixes_t interests;
+    uint64_t life; /* start of the broker that all below is about; 0: none yet */
+    s_heard_t *heard;
+    uint32_t heard_count;
+    bool is_based;        /* a snapshot was whole */
+    uint64_t snapshot;    /* number of the last one asked for */
+    uint64_t snapshot_id; /* and its id on the wire */
+    uint64_t end;         /* sequence of the last whole one */
+    bool is_stale[SIM_CATEGORIES];  /* a gap was told, its recovery not yet */
+    uint64_t skipped;               /* publications that a snapshot covered */
+    s_cell_t *cells;
+    uint32_t cell_count, cell_capacity;
+};
+
+/* ------------------------------------------------------------------ what was offered */
+
+static uint64_t s_mix (uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C (0x9FB21C651E98DF25);
+    return hash ^ hash >> 29;
+}
+
+static uint64_t s_digest (const sb_publication_t *publication)
+{
+    uint64_t hash = s_mix (publication->quality * 31 + publication->cause, (uint64_t)publication->broker_unix_ns);
+    hash = s_mix (hash, publication->category_sequence);
+    for (uint32_t i = 0; i < publication->update_count; i++) {
+        const sb_update_t *update = &publication->updates[i];
+        hash = s_mix (s_mix (hash, update->sequence), (uint64_t)(update->event_unix_ns ^ update->origin_unix_ns));
+        for (uint32_t j = 0; j < update->change_count; j++) {
+            const sb_change_t *change = &update->changes[j];
+            hash = s_mix (sim_hash (hash, change->name.data, change->name.size), change->is_delete);
+            if (!change->is_delete)
+                hash = s_mix (hash, sim_value_hash (&change->value));
+        }
+    }
+    return hash;
+}
+
+void sim_readers_offered (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic)
+{
+    sim_life_t *life = &self->checker->lives[self->broker_starts];
+    if (life->count == life->capacity) {
+        life->capacity = life->capacity * 2 + 1024;
+        life->offers = realloc (life->offers, life->capacity * sizeof *life->offers);
+        assert (life->offers);
+    }
+    uint32_t number = (uint32_t)(topic - self->checker->topics);
+    life->offers[life->count++] = (sim_offer_t){.topic = number,
+                                                .before = topic->last_offer,
+                                                .topic_sequence = publication->topic_sequence,
+                                                .digest = s_digest (publication)};
+    topic->last_offer = life->count;
+}
+
+uint64_t sim_readers_sequence (const sim_t *self, const sim_topic_t *topic, uint64_t topic_sequence)
+{
+    const sim_life_t *life = &self->checker->lives[self->broker_starts];
+    uint64_t sequence = topic->last_offer;
+    while (sequence && life->offers[sequence - 1].topic_sequence > topic_sequence)
+        sequence = life->offers[sequence - 1].before;
+    return sequence;
+}
+
+bool sim_readers_is_same (const sim_t *self, const sb_publication_t *publication, const sim_topic_t *topic)
+{
+    const sim_life_t *life = &self->checker->lives[self->broker_starts];
+    return life->offers[topic->last_offer - 1].digest == s_digest (publication);
+}
+
+void sim_readers_free (sim_checker_t *checker)
+{
+    for (uint32_t i = 0; i < SIM_LIVES; i++)
+        free (checker->lives[i].offers);
+}
+
+/* The publication with that sequence; NULL: there was none. */
+static const sim_offer_t *s_offer (const sim_t *self, uint64_t life, uint64_t sequence)
+{
+    const sim_life_t *lives = self->checker->lives;
+    return life < SIM_LIVES && sequence && sequence <= lives[life].count ? &lives[life].offers[sequence - 1] : NULL;
+}
+
+/* ------------------------------------------------------------------ the application's picture */
+
+static uint64_t s_key (uint32_t topic, sb_text_t name)
+{
+    return s_mix (sim_hash (topic, name.data, name.size), name.size) | 1;
+}
+
+static s_cell_t *s_cell (sim_reader_t *self, uint64_t key)
+{
+    uint32_t place = (uint32_t)(key >> 8) & (self->cell_capacity - 1);
+    while (self->cells[place].key && self->cells[place].key != key)
+        place = (place + 1) & (self->cell_capacity - 1);
+    return &self->cells[place];
+}
+
+static void s_grow (sim_reader_t *self)
+{
+    s_cell_t *old = self->cells;
+    uint32_t count = self->cell_capacity;
+    self->cell_capacity = count ? count * 2 : 256;
+    self->cells = calloc (self->cell_capacity, sizeof *self->cells);
+    assert (self->cells);
+    for (uint32_t i = 0; i < count; i++)
+        if (old[i].key)
+            *s_cell (self, old[i].key) = old[i];
+    free (old);
+}
+
+/* Value 0: the field is gone. Returns the value before. */
+static uint64_t s_put (sim_reader_t *self, uint64_t key, uint64_t value)
+{
+    if (2 * (self->cell_count + 1) > self->cell_capacity)
+        s_grow (self);
+    s_cell_t *cell = s_cell (self, key);
+    uint64_t before = cell->key ? cell->value : 0;
+    if (value) {
+        self->cell_count += !cell->key;
+        *cell = (s_cell_t){key, value};
+    } else if (cell->key) {
+        self->cell_count--;
+        uint32_t mask = self->cell_capacity - 1, hole = (uint32_t)(cell - self->cells);
+        for (uint32_t next = (hole + 1) & mask; self->cells[next].key; next = (next + 1) & mask) {
+            uint32_t home = (uint32_t)(self->cells[next].key >> 8) & mask;
+            if (((next - home) & mask) >= ((next - hole) & mask)) {
+                self->cells[hole] = self->cells[next];
+                hole = next;
+            }
+        }
+        self->cells[hole].key = 0;
+    }
+    return before;
+}
+
+/* ------------------------------------------------------------------ life */
+
+sim_reader_t *sim_reader_new (sim_t *self, sim_process_t *process)
+{
+    static const char octets[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    sim_reader_t *reader = calloc (1, sizeof *reader);
+    assert (reader);
+    (void)self;
+    for (uint32_t i = 0; i < process->interest_count; i++) {
+        char prefix[SB_TOPIC_MAX + 2];
+        uint32_t size = sb_interest_prefix (process->interests[i], prefix);
+        for (uint32_t j = 0; size == 0 && j < sizeof octets - 1; j++)
+            sim_prefixes_add (&reader->interests, (sb_text_t){&octets[j], 1});
+        if (size)
+            sim_prefixes_add (&reader->interests, (sb_text_t){prefix, size});
+    }
+    s_grow (reader);
+    return reader;
+}
+
+void sim_reader_destroy (sim_reader_t **self_p)
+{
+    if (!*self_p)
+        return;
+    sim_prefixes_clear (&(*self_p)->interests);
+    free ((*self_p)->heard);
+    free ((*self_p)->cells);
+    free (*self_p);
+    *self_p = NULL;
+}
+
+static s_heard_t *s_heard (sim_t *self, sim_reader_t *reader, uint32_t topic)
+{
+    if (topic >= reader->heard_count) {
+        uint32_t count = topic * 2 + 64;
+        reader->heard = realloc (reader->heard, count * sizeof *reader->heard);
+        assert (reader->heard);
+        memset (reader->heard + reader->heard_count, 0, (count - reader->heard_count) * sizeof *reader->heard);
+        reader->heard_count = count;
+    }
+    s_heard_t *heard = &reader->heard[topic];
+    if (!heard->wanted) {
+        bool is_wanted = sim_prefixes_match (&reader->interests, sb_text (self->checker->topics[topic].text));
+        heard->wanted = is_wanted ? 1 : -1;
+    }
+    return heard;
+}
+
+/* Sequences of another life of the broker mean nothing any more; the picture stays. */
+static void s_follow (sim_reader_t *reader, uint64_t life)
+{
+    if (reader->life == life)
+        return;
+    reader->life = life;
+    reader->is_based = false;
+    reader->end = 0;
+    memset (reader->is_stale, 0, sizeof reader->is_stale);
+    for (uint32_t i = 0; i < reader->heard_count; i++)
+        reader->heard[i].last = reader->heard[i].covered = reader->heard[i].base = reader->heard[i].snapshot = 0;
+}
+
+void sim_reader_publication (sim_process_t *process, const sb_publication_t *publication)
+{
+    if (publication->epoch > process->reader->life)
+        s_follow (process->reader, publication->epoch);
+}
+
+/* ------------------------------------------------------------------ snapshots */
+
+static void s_chunk (sim_t *self, sim_reader_t *reader, const sb_snapshot_chunk_t *chunk)
+{
+    for (uint32_t i = 0; i < chunk->topic_count; i++) {
+        const sb_snapshot_topic_t *topic = &chunk->topics[i];
+        sim_topic_t *known = sim_topic_at (self->checker, topic->topic);
+        uint32_t number = (uint32_t)(known - self->checker->topics);
+        s_heard_t *heard = s_heard (self, reader, number);
+        const sim_offer_t *offer = s_offer (self, reader->life, topic->sequence);
+        self->checks++;
+        if (heard->wanted < 0)
+            sim_fail (self, "a snapshot has %s, which was not asked for", known->text);
+        if (topic->sequence && (!offer || offer->topic != number || offer->topic_sequence != topic->topic_sequence))
+            sim_fail (self, "a snapshot says that %s stands at %" PRIu64 ", %" PRIu64, known->text, topic->sequence,
+                      topic->topic_sequence);
+        if (heard->snapshot == reader->snapshot)
+            continue; /* a further part: what was published since the first one may be of the first one's fields */
+        heard->snapshot = reader->snapshot;
+        if (topic->sequence > heard->covered)
+            heard->covered = topic->sequence;
+        if (!reader->is_based)
+            heard->base = heard->covered;
+    }
+}
+
+void sim_reader_message (sim_t *self, sim_process_t *process, const sb_broker_message_t *message)
+{
+    sim_reader_t *reader = process->reader;
+    if (message->kind == SB_BROKER_MESSAGE_WELCOME) {
+        s_follow (reader, message->welcome.epoch);
+    } else if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_CHUNK) {
+        if (message->snapshot_chunk.snapshot_id == reader->snapshot_id)
+            s_chunk (self, reader, &message->snapshot_chunk);
+    } else if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_END) {
+        const sb_snapshot_end_t *end = &message->snapshot_end;
+        if (end->snapshot_id != reader->snapshot_id || end->code != SB_REASON_NONE)
+            return;
+        reader->is_based = true;
+        reader->end = end->sequence;
+    }
+}
+
+/* ------------------------------------------------------------------ publications */
+
+/* What was published between the last one given and the one with `sequence`, itself left out. */
+static void s_skip (sim_t *self, sim_process_t *process, s_heard_t *heard, const sim_topic_t *topic, uint64_t sequence)
+{
+    sim_reader_t *reader = process->reader;
+    bool is_anew = false;
+    while (sequence > heard->last) {
+        const sim_offer_t *offer = s_offer (self, reader->life, sequence);
+        bool is_covered = sequence <= heard->covered;
+        /* A topic that is gone is in no snapshot. */
+        if (!is_covered && (is_anew || !topic->field_count))
+            is_covered = sequence <= reader->end && sim_may_forget (self);
+        self->checks++;
+        if (!is_covered)
+            sim_fail (self, "%s was not given %s %" PRIu64 ", sequence %" PRIu64, self->names[process->agent],
+                      topic->text, offer->topic_sequence, sequence);
+        if (sequence > heard->base && reader->is_based)
+            reader->skipped++;
+        is_anew = is_anew || offer->topic_sequence == 1;
+        sequence = offer->before;
+    }
+}
+
+static void s_check_order (sim_t *self, sim_process_t *process, const sb_publication_t *publication)
+{
+    sim_reader_t *reader = process->reader;
+    const char *name = self->names[process->agent];
+    s_follow (reader, publication->epoch);
+    const sim_offer_t *offer = s_offer (self, reader->life, publication->sequence);
+    self->checks += 4;
+    if (!offer || !sim_text_is (publication->topic, self->checker->topics[offer->topic].text) ||
+        offer->topic_sequence != publication->topic_sequence)
+        sim_fail (self, "%s was given what nobody published: %.*s %" PRIu64 ", sequence %" PRIu64, name,
+                  (int)publication->topic.size, publication->topic.data, publication->topic_sequence,
+                  publication->sequence);
+    const sim_topic_t *topic = &self->checker->topics[offer->topic];
+    s_heard_t *heard = s_heard (self, reader, offer->topic);
+    if (heard->wanted < 0)
+        sim_fail (self, "%s was given %s, which it did not ask for", name, topic->text);
+    if (publication->sequence <= heard->last)
+        sim_fail (self, "%s was given %s %" PRIu64 " again", name, topic->text, publication->topic_sequence);
+    uint64_t first = publication->first_topic_sequence;
+    if (first == 0 && offer->digest != s_digest (publication))
+        sim_fail (self, "%s was given %s %" PRIu64 " otherwise than it was published", name, topic->text,
+                  publication->topic_sequence);
+    uint64_t before = offer->before;
+    while (first && before && offer->topic_sequence > first) {
+        offer = s_offer (self, reader->life, before);
+        before = offer->before;
+    }
+    s_skip (self, process, heard, topic, before);
+    heard->last = publication->sequence;
+}
+
+/* It keeps a copy that has room for everything: else it cannot know what differs. */
+static bool s_has_all (const sim_process_t *process)
+{
+    return process->has_copy && process->copy_fields >= 1000000;
+}
+
+static void s_paint (sim_t *self, sim_process_t *process, const sb_publication_t *publication)
+{
+    sim_reader_t *reader = process->reader;
+    bool is_difference = publication->cause == SB_CAUSE_SNAPSHOT;
+    const sim_topic_t *topic = sim_topic_at (self->checker, publication->topic);
+    uint32_t number = (uint32_t)(topic - self->checker->topics);
+    if (sim_is_event_topic (publication->topic)) {
+        if (is_difference)
+            sim_fail (self, "%s was given events out of a snapshot: %s", self->names[process->agent], topic->text);
+        return;
+    }
+    s_heard_t *heard = s_heard (self, reader, number);
+    bool is_other = heard->quality != publication->quality;
+    heard->quality = (uint8_t)publication->quality;
+    for (uint32_t i = 0; i < publication->update_count; i++)
+        for (uint32_t j = 0; j < publication->updates[i].change_count; j++) {
+            const sb_change_t *change = &publication->updates[i].changes[j];
+            uint64_t value = change->is_delete ? 0 : sim_value_hash (&change->value) | 1;
+            is_other |= s_put (reader, s_key (number, change->name), value) != value;
+        }
+    self->checks++;
+    if (is_difference && !is_other && s_has_all (process))
+        sim_fail (self, "%s was given a difference of %s that is none: quality %d, %u changes",
+                  self->names[process->agent], topic->text, (int)publication->quality,
+                  publication->update_count ? publication->updates[0].change_count : 0);
+}
+
+static void s_deliver (sim_t *self, sim_process_t *process, const sb_publication_t *publication)
+{
+    bool is_level = publication->sequence == 0 && publication->cause != SB_CAUSE_SNAPSHOT;
+    if (is_level || process->is_final || sim_canary (self, SIM_CANARY_delivery))
+        return;
+    if (publication->cause != SB_CAUSE_SNAPSHOT)
+        s_check_order (self, process, publication);
+    s_paint (self, process, publication);
+    if (publication->cause != SB_CAUSE_SNAPSHOT && sim_canary (self, SIM_CANARY_repeat))
+        s_check_order (self, process, publication);
+}
+
+/* ------------------------------------------------------------------ gaps */
+
+/* True when what is told of the gap or the recovery is about that category. */
+static bool s_is_about (const sim_t *self, sb_text_t told, uint32_t category)
+{
+    sb_text_t name = sb_text (self->checker->categories[category]);
+    if (told.size == 0 || sim_text_is (told, "all"))
+        return told.size == 0 || name.data[0] != '_';
+    return told.size >= name.size && memcmp (told.data, name.data, name.size) == 0 &&
+           (told.size == name.size || told.data[name.size] == '.');
+}
+
+static void s_gap (sim_t *self, sim_process_t *process, const sb_agent_gap_t *gap)
+{
+    sim_reader_t *reader = process->reader;
+    for (uint32_t i = 0; i < self->checker->category_count; i++)
+        if (s_is_about (self, gap->topic, i))
+            reader->is_stale[i] = true;
+    sim_say (self, "%s#%" PRIu64 " is told: lost %.*s %" PRIu64 " to %" PRIu64, self->names[process->agent],
+             process->instance, (int)gap->topic.size, gap->topic.data, gap->first, gap->last);
+    if (gap->first == 0)
+        return;
+    const sim_topic_t *topic = sim_topic_at (self->checker, gap->topic);
+    const s_heard_t *heard = s_heard (self, reader, (uint32_t)(topic - self->checker->topics));
+    const sim_offer_t *last = s_offer (self, reader->life, heard->last);
+    self->checks += 2;
+    if (gap->first > gap->last || heard->wanted < 0)
+        sim_fail (self, "%s was told of a gap that cannot be: %s %" PRIu64 " to %" PRIu64, self->names[process->agent],
+                  topic->text, gap->first, gap->last);
+    bool is_given = last && gap->first <= last->topic_sequence && !sim_may_forget (self);
+    bool is_ahead = reader->life == self->broker_starts && gap->last > topic->topic_sequence && !sim_may_forget (self);
+    if (is_given || is_ahead)
+        sim_fail (self, "%s was told that %s %" PRIu64 " to %" PRIu64 " are lost; it was given %" PRIu64
+                  ", there are %" PRIu64, self->names[process->agent], topic->text, gap->first, gap->last,
+                  last ? last->topic_sequence : 0, topic->topic_sequence);
+}
+
+static void s_recovered (sim_t *self, sim_process_t *process, const sb_agent_recovery_t *recovery)
+{
+    sim_reader_t *reader = process->reader;
+    bool is_history = recovery->kind == SB_RECOVERED_BY_HISTORY;
+    sim_say (self, "%s#%" PRIu64 " is told: %.*s recovered by %s, lost %" PRIu64 ", fetched %" PRIu64,
+             self->names[process->agent], process->instance, (int)recovery->category.size, recovery->category.data,
+             is_history ? "history" : "snapshot", recovery->lost, recovery->recovered);
+    self->checks += 2;
+    if (recovery->recovered > recovery->lost || (is_history && recovery->recovered != recovery->lost))
+        sim_fail (self, "%s was told that %" PRIu64 " of %" PRIu64 " lost were fetched", self->names[process->agent],
+                  recovery->recovered, recovery->lost);
+    if (recovery->lost)
+        sim_note_fault (self, is_history ? SIM_FAULT_repaired_by_history : SIM_FAULT_repaired_by_snapshot);
+    for (uint32_t i = 0; i < self->checker->category_count; i++) {
+        if (!s_is_about (self, recovery->category, i) && recovery->category.size)
+            continue;
+        reader->is_stale[i] = false;
+    }
+}
+
+void sim_reader_effect (sim_t *self, sim_process_t *process, const sb_agent_effect_t *effect)
+{
+    sim_reader_t *reader = process->reader;
+    switch (effect->kind) {
+    case SB_AGENT_EFFECT_DELIVER:
+    case SB_AGENT_EFFECT_REMEMBER:
+        s_deliver (self, process, effect->publication);
+        break;
+    case SB_AGENT_EFFECT_GAP:
+        s_gap (self, process, &effect->gap);
+        break;
+    case SB_AGENT_EFFECT_RECOVERED:
+        s_recovered (self, process, &effect->recovered);
+        break;
+    case SB_AGENT_EFFECT_SEND:
+        if (effect->send->kind != SB_AGENT_MESSAGE_SNAPSHOT_REQUEST)
+            break;
+        reader->snapshot++;
+        reader->snapshot_id = effect->send->snapshot_request.snapshot_id;
+        break;
+    default:
+        break;
+    }
+}
+
+/* ------------------------------------------------------------------ the end */
+
+bool sim_reader_wants (sim_t *self, sim_process_t *process, uint32_t topic)
+{
+    return s_heard (self, process->reader, topic)->wanted > 0;
+}
+
+/* Everything offered was given or covered; what is still called lost is nothing. */
+static void s_check_offers (sim_t *self, sim_process_t *process)
+{
+    sim_reader_t *reader = process->reader;
+    for (uint32_t i = 1; i <= self->checker->topic_count; i++) {
+        const sim_topic_t *topic = &self->checker->topics[i];
+        s_heard_t *heard = s_heard (self, reader, i);
+        if (heard->wanted < 0 || !topic->last_offer)
+            continue;
+        s_skip (self, process, heard, topic, topic->last_offer);
+        heard->last = topic->last_offer;
+    }
+    for (uint32_t i = 0; i < self->checker->category_count; i++)
+        if (reader->is_stale[i])
+            sim_fail (self, "%s was told that %s is stale, and nothing since", self->names[process->agent],
+                      self->checker->categories[i]);
+}
+
+static void s_check_picture (sim_t *self, sim_process_t *process)
+{
+    sim_reader_t *reader = process->reader;
+    uint32_t count = 0;
+    for (uint32_t i = 1; i <= self->checker->topic_count; i++) {
+        const sim_topic_t *topic = &self->checker->topics[i];
+        s_heard_t *heard = s_heard (self, reader, i);
+        if (heard->wanted < 0 || sim_is_event_topic (sb_text (topic->text)))
+            continue;
+        self->checks++;
+        if (topic->field_count && heard->quality != topic->quality)
+            sim_fail (self, "the application of %s holds %s for quality %d, it is %d", self->names[process->agent],
+                      topic->text, heard->quality, topic->quality);
+        for (const sim_field_t *field = topic->fields; field; field = field->next, count++) {
+            self->checks++;
+            s_cell_t *cell = s_cell (reader, s_key (i, sb_text (field->name)));
+            if (!cell->key || cell->value != (field->hash | 1))
+                sim_fail (self, "the application of %s %s %s:%s", self->names[process->agent],
+                          cell->key ? "holds otherwise" : "does not hold", topic->text, field->name);
+        }
+    }
+    if (count != reader->cell_count)
+        sim_fail (self, "the application of %s holds %u fields, there are %u", self->names[process->agent],
+                  reader->cell_count, count);
+}
+
+void sim_reader_agree (sim_t *self, sim_process_t *process)
+{
+    s_check_offers (self, process);
+    if (s_has_all (process))
+        s_check_picture (self, process);
+    sb_agent_counts_t counts;
+    sb_agent_step_counts (process->step, &counts);
+    self->checks += 2;
+    uint64_t good = counts.recovered + counts.resynchronized - (sim_canary (self, SIM_CANARY_gap) ? 1 : 0);
+    if (counts.dropped != good)
+        sim_fail (self, "%s counts %" PRIu64 " lost, %" PRIu64 " fetched and %" PRIu64 " covered by a snapshot",
+                  self->names[process->agent], counts.dropped, counts.recovered, counts.resynchronized);
+}
