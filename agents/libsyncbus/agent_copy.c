@@ -130,6 +130,11 @@ static sb_copy_topic_t *s_topic (sb_copy_t *self, sb_text_t text)
     return topic;
 }
 
+bool sb_copy_is_full (const sb_copy_t *self)
+{
+    return self->is_left_out;
+}
+
 const sb_copy_head_t *sb_copy_head (const sb_copy_t *self, sb_text_t text)
 {
     const sb_copy_topic_t *topic = sb_copy_table_topic (&self->table, text);

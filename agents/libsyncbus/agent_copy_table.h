@@ -14,38 +14,38 @@
 
 typedef struct sb_copy_topic sb_copy_topic_t;
 
-/* One field of a topic. */
+/* One field of a topic. In both structs what a publication touches stands together, next to the name. */
 typedef struct sb_copy_field {
-    struct sb_copy_field *chained;         /* next in its bucket */
     struct sb_copy_field *next, *previous; /* within the topic, in the order they were first met */
-    sb_copy_topic_t *topic;
+    char *run;                             /* octets of a text or bytes; NULL when there are none */
+    uint32_t run_capacity;                 /* octets that run has room for */
+    uint32_t named;                        /* the last scan that named it */
+    struct sb_copy_field *chained;         /* next in its bucket */
     uint64_t hash;
+    sb_copy_topic_t *topic;
     uint64_t sequence;       /* of the publication that last named it; 0: of an older stream */
     int64_t changed_unix_ns; /* when the broker took that */
     sb_value_t value;        /* SB_VALUE_NONE: deleted while a scan is open */
-    char *run;               /* octets of a text or bytes; NULL when there are none */
-    uint32_t run_capacity;   /* octets that run has room for */
-    uint32_t named;          /* the last scan that named it */
     bool is_doubtful;        /* the application was given something older meanwhile */
     uint32_t name_size;
     char name[]; /* NUL-terminated, as is text, and a run */
 } sb_copy_field_t;
 
 struct sb_copy_topic {
-    sb_copy_topic_t *chained;
     sb_copy_topic_t *next, *previous;
     sb_copy_field_t *first, *last;
+    uint64_t before;   /* what scan `entered` does not name is gone if not younger: the head as it came upon it, or as
+                          its first part gave it */
+    uint64_t hash_sum; /* state hash of its fields */
+    uint32_t named;    /* the last scan that named it */
+    uint32_t entered;  /* the last scan during which anything came for it */
+    sb_copy_topic_t *chained;
     uint64_t hash;
     sb_copy_head_t head;
     uint64_t floor;     /* publications up to this sequence are known, or were overtaken: they change nothing */
-    uint64_t before;    /* what scan `entered` does not name is gone if not younger: the head as it came upon it, or as
-                           its first part gave it */
-    uint32_t entered;   /* the last scan during which anything came for it */
-    uint32_t named;     /* the last scan that named it */
+    bool is_hash_known; /* hash_sum is that of now */
     bool is_doubtful;   /* the application was given an older quality meanwhile */
     bool is_scanned;    /* scan `entered` is to name it, if it is there */
-    uint64_t hash_sum;  /* state hash of its fields */
-    bool is_hash_known; /* hash_sum is that of now */
     bool is_forgotten;  /* given up by the broker, without fields since */
     uint32_t text_size;
     char text[];
