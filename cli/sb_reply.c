@@ -257,6 +257,11 @@ void sb_reply_print_publication (const sb_publication_t *publication, FILE *stre
     s_print_publication (publication, (sb_text_t){0}, stream, has_colour);
 }
 
+bool sb_reply_is_of_events (const char *command)
+{
+    return strcmp (command, "events") == 0 || strcmp (command, "timeline") == 0;
+}
+
 void sb_reply_print (const char *command, sb_text_t agent_id, const sb_pages_t *pages, FILE *stream, bool has_colour)
 {
     char text[SB_DISPLAY_SIZE];
@@ -267,12 +272,15 @@ void sb_reply_print (const char *command, sb_text_t agent_id, const sb_pages_t *
         publications += pages->items[i].reply.publication_count;
         fields += pages->items[i].reply.field_count;
     }
-    bool is_empty = publications + fields + sb_pages_record_count (pages) == 0;
+    /* How far the history reaches is for programs; what is wrong with it is said by the caller. */
+    uint32_t records = sb_reply_is_of_events (command) ? 0 : sb_pages_record_count (pages);
+    bool is_empty = publications + fields + records == 0;
     if (last && last->message.size && (is_empty || !sb_text_equal (last->message, sb_text ("done"))))
         fprintf (stream, "%s\n", sb_display_text (last->message, text));
     else if (is_empty)
         fprintf (stream, "nothing\n");
-    s_print_records (command, pages, stream, has_colour);
+    if (records)
+        s_print_records (command, pages, stream, has_colour);
     s_print_fields (pages, stream, has_colour);
     /* What a copy is compared at. */
     if (strcmp (command, "state_hash") == 0 && last && last->code == SB_REASON_NONE)

@@ -14,6 +14,9 @@
  * publications, next_cursor. Every member is always there. */
 void sb_reply_json (const char *command, const sb_pages_t *pages, sb_json_t *json);
 
+/* True for events and timeline: their record says how far the history reaches, and is not printed. */
+bool sb_reply_is_of_events (const char *command);
+
 /* Prints for people: the message, then records (several alike as a table, one alone as a block of lines), fields,
  * publications. `agent_id` is the agent that was asked about, whose events need not name it; empty: none. */
 void sb_reply_print (const char *command, sb_text_t agent_id, const sb_pages_t *pages, FILE *stream, bool has_colour);

@@ -110,6 +110,23 @@ static bool s_is_nothing_held (const sb_run_t *self, const sb_pages_t *pages)
     return true;
 }
 
+/* Says that events which were asked for are no longer kept. */
+static void s_warn_evicted (const char *command, const sb_pages_t *pages)
+{
+    bool is_evicted = false;
+    char text[SB_DISPLAY_SIZE];
+    for (uint32_t i = 0; i < sb_pages_record_count (pages) && sb_reply_is_of_events (command); i++)
+        is_evicted = is_evicted || sb_record_boolean (sb_pages_record (pages, i), "evicted");
+    if (!is_evicted)
+        return;
+    const sb_value_t *oldest = sb_record_value (sb_pages_record (pages, 0), "oldest_unix_ns");
+    sb_run_complain (
+        0,
+        "WARNING: earlier events are gone, those of all agents are kept from %s on: history/category _event "
+        "in the broker's configuration sets how many",
+        sb_display_time (oldest && oldest->kind == SB_VALUE_INTEGER ? oldest->integer : 0, text));
+}
+
 /* Prints what was answered. Returns what the program ends with. */
 static int s_print (const sb_run_t *self, const sb_pages_t *pages)
 {
@@ -127,6 +144,7 @@ static int s_print (const sb_run_t *self, const sb_pages_t *pages)
         sb_reply_print (command, sb_text (self->arguments.agent_id), pages, stdout, sb_display_has_colour (stdout));
     if (last->code != SB_REASON_NONE)
         return sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (last->code, last->message, text));
+    s_warn_evicted (command, pages);
     if (!is_json)
         sb_run_print_more (last);
     return SB_EXIT_DONE;

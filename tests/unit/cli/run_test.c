@@ -269,14 +269,6 @@ Test (run, nothing_held_is_said_and_is_no_failure)
     fake_broker_destroy (&broker);
 }
 
-/* An emergency stop: what the broker knows, and how many times status was asked. */
-typedef struct {
-    bool is_durable;
-    bool is_lifted;
-    atomic_uint status_count;
-    uint32_t confirm_at; /* the status at which `slow` has confirmed */
-} stop_stage_t;
-
 static sb_parameter_t s_word (const char *name, const char *word)
 {
     return (sb_parameter_t){.name = sb_text (name), .value = {.kind = SB_VALUE_TEXT, .text = sb_text (word)}};
@@ -291,6 +283,53 @@ static sb_parameter_t s_flag (const char *name, bool flag)
 {
     return (sb_parameter_t){.name = sb_text (name), .value = {.kind = SB_VALUE_BOOLEAN, .boolean = flag}};
 }
+
+/* Answers with one event, and that earlier ones are gone, or not. */
+static void s_answer_events (void *context, const sb_command_request_t *request, uint32_t number,
+                             sb_command_reply_t *reply)
+{
+    static sb_parameter_t columns[3];
+    static sb_record_t record = {columns, 3};
+    static sb_change_t change;
+    static sb_update_t update = {.changes = &change, .change_count = 1};
+    static sb_publication_t event = {.category_sequence = 7, .updates = &update, .update_count = 1};
+    static const sb_publication_t *const events[] = {&event};
+    (void)number;
+    (void)request;
+    columns[0] = s_count ("oldest", 7);
+    columns[1] = s_count ("oldest_unix_ns", INT64_C (1700000000000000000));
+    columns[2] = s_flag ("evicted", *(bool *)context);
+    change = (sb_change_t){.name = sb_text ("text"), .value = s_word ("", "it happened").value};
+    event.topic = sb_text ("_event.trader.MUTE");
+    event.agent_id = sb_text ("trader");
+    reply->records = &record;
+    reply->record_count = 1;
+    reply->publications = events;
+    reply->publication_count = 1;
+}
+
+Test (run, events_that_are_gone_are_said_and_how_far_the_rest_reaches)
+{
+    bool is_evicted = false;
+    fake_broker_t *broker = fake_broker_new (s_answer_events, &is_evicted);
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "timeline", "trader"), 0);
+    cr_expect_str_eq (capture_output, "-  MUTE         it happened\n");
+    cr_expect_str_eq (capture_complaints, "");
+    is_evicted = true;
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "events"), 0);
+    cr_expect_null (strstr (capture_output, "oldest"), "%s", capture_output);
+    cr_expect_not_null (strstr (capture_complaints, "are kept from 2023-11-14 22:13:20.000Z on"), "%s",
+                        capture_complaints);
+    fake_broker_destroy (&broker);
+}
+
+/* An emergency stop: what the broker knows, and how many times status was asked. */
+typedef struct {
+    bool is_durable;
+    bool is_lifted;
+    atomic_uint status_count;
+    uint32_t confirm_at; /* the status at which `slow` has confirmed */
+} stop_stage_t;
 
 static void s_answer_stop (void *context, const sb_command_request_t *request, uint32_t number,
                            sb_command_reply_t *reply)
