@@ -197,7 +197,7 @@ static void s_send_answer (sb_agent_step_t *self, sb_command_result_t *answer)
 
 /* ------------------------------------------------------------------ requests of this agent */
 
-static char *s_write_decimal (char *at, uint64_t number)
+char *sb_step_write_decimal (char *at, uint64_t number)
 {
     char digits[20];
     uint32_t count = 0;
@@ -244,9 +244,9 @@ void sb_commands_issue (sb_agent_step_t *self, uint64_t token, const sb_command_
         return;
     }
     char command_id[44];
-    char *end = s_write_decimal (command_id, self->config.instance_id);
+    char *end = sb_step_write_decimal (command_id, self->config.instance_id);
     *end++ = '.';
-    end = s_write_decimal (end, requests->next_number++);
+    end = sb_step_write_decimal (end, requests->next_number++);
     sb_request_t *open = s_request_new (token, request, (sb_text_t){command_id, (uint32_t)(end - command_id)});
     if (!open) {
         answer->reason = SB_REASON_TOO_MANY_PENDING;
@@ -287,12 +287,14 @@ static void s_send_request (sb_agent_step_t *self, sb_request_t *open)
     open->is_sent = true;
 }
 
-static void s_reply (sb_agent_step_t *self, uint32_t slot, sb_reason_t code, sb_text_t message)
+static void s_reply (sb_agent_step_t *self, uint32_t slot, sb_reason_t code, sb_text_t message,
+                     const sb_command_reply_t *whole)
 {
     sb_agent_effect_t *effect = sb_step_effect (self, SB_AGENT_EFFECT_REPLY);
     effect->reply.token = self->requests->open[slot]->token;
     effect->reply.code = code;
     effect->reply.message = message;
+    effect->reply.whole = whole;
     free (self->requests->open[slot]);
     self->requests->open[slot] = NULL;
     self->requests->open_count--;
@@ -303,7 +305,7 @@ void sb_commands_reply (sb_agent_step_t *self, const sb_command_reply_t *reply)
     for (uint32_t i = 0; i < SB_AGENT_REQUESTS_MAX; i++) {
         const sb_request_t *open = self->requests->open[i];
         if (open && sb_text_equal (open->request.command_id, reply->command_id)) {
-            s_reply (self, i, reply->code, reply->message);
+            s_reply (self, i, reply->code, reply->message, reply);
             return;
         }
     }
@@ -313,7 +315,7 @@ void sb_commands_finish (sb_agent_step_t *self)
 {
     for (uint32_t i = 0; i < SB_AGENT_REQUESTS_MAX; i++) {
         if (self->requests->open[i])
-            s_reply (self, i, SB_REASON_NOT_CONNECTED, sb_text ("this agent has no session any more"));
+            s_reply (self, i, SB_REASON_NOT_CONNECTED, sb_text ("this agent has no session any more"), NULL);
     }
 }
 

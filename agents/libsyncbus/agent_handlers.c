@@ -22,6 +22,8 @@ bool sb_handlers_want (const sb_agent_t *self, const sb_agent_effect_t *effect)
         return self->handlers.on_decided != NULL;
     case SB_AGENT_EFFECT_GAP:
         return self->handlers.on_gap != NULL;
+    case SB_AGENT_EFFECT_RECOVERED:
+        return self->handlers.on_recovered != NULL;
     case SB_AGENT_EFFECT_LOG:
         return self->handlers.on_log != NULL;
     default:
@@ -98,6 +100,9 @@ void sb_handlers_run (sb_agent_t *self, const sb_inbox_item_t *item)
         break;
     case SB_INBOX_GAP:
         self->handlers.on_gap (self, &item->gap, self->context);
+        break;
+    case SB_INBOX_RECOVERED:
+        self->handlers.on_recovered (self, &item->recovered, self->context);
         break;
     case SB_INBOX_LOG:
         self->handlers.on_log (self, item->log.severity, item->log.text, self->context);

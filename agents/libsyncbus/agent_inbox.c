@@ -13,6 +13,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "agent_keep.h"
+
 struct sb_kept_publication {
     atomic_uint references;
     size_t size;
@@ -37,11 +39,6 @@ struct sb_inbox {
 
 /* ------------------------------------------------------------------ copies */
 
-static uint32_t s_text_size (const sb_value_t *value)
-{
-    return value->kind == SB_VALUE_TEXT ? value->text.size : value->kind == SB_VALUE_BYTES ? value->bytes.size : 0;
-}
-
 static sb_text_t s_copy (char **at, sb_text_t text)
 {
     sb_text_t copy = {*at, text.size};
@@ -52,6 +49,11 @@ static sb_text_t s_copy (char **at, sb_text_t text)
     return copy;
 }
 
+static uint32_t s_text_size (const sb_value_t *value)
+{
+    return value->kind == SB_VALUE_TEXT ? value->text.size : value->kind == SB_VALUE_BYTES ? value->bytes.size : 0;
+}
+
 static void s_copy_value (char **at, sb_value_t *value)
 {
     if (value->kind == SB_VALUE_TEXT)
@@ -60,47 +62,15 @@ static void s_copy_value (char **at, sb_value_t *value)
         value->bytes = s_copy (at, value->bytes);
 }
 
-static size_t s_publication_size (const sb_publication_t *publication)
-{
-    size_t size = sizeof (sb_kept_publication_t) + publication->update_count * sizeof (sb_update_t) +
-                  publication->topic.size + publication->agent_id.size + 2;
-    for (uint32_t i = 0; i < publication->update_count; i++) {
-        const sb_update_t *update = &publication->updates[i];
-        size += update->change_count * sizeof (sb_change_t);
-        for (uint32_t j = 0; j < update->change_count; j++)
-            size += update->changes[j].name.size + s_text_size (&update->changes[j].value) + 2;
-    }
-    return size;
-}
-
 static sb_kept_publication_t *s_keep (const sb_publication_t *publication)
 {
-    size_t size = s_publication_size (publication);
+    size_t size = sizeof (sb_kept_publication_t) + sb_keep_size (publication);
     sb_kept_publication_t *kept = malloc (size);
     if (!kept)
         return NULL;
     atomic_init (&kept->references, 1);
     kept->size = size;
-    kept->publication = *publication;
-    sb_update_t *updates = (sb_update_t *)(kept + 1);
-    sb_change_t *changes = (sb_change_t *)(updates + publication->update_count);
-    uint32_t change_count = 0;
-    for (uint32_t i = 0; i < publication->update_count; i++)
-        change_count += publication->updates[i].change_count;
-    char *at = (char *)(changes + change_count);
-    for (uint32_t i = 0; i < publication->update_count; i++) {
-        updates[i] = publication->updates[i];
-        for (uint32_t j = 0; j < updates[i].change_count; j++) {
-            changes[j] = publication->updates[i].changes[j];
-            changes[j].name = s_copy (&at, changes[j].name);
-            s_copy_value (&at, &changes[j].value);
-        }
-        updates[i].changes = changes;
-        changes += updates[i].change_count;
-    }
-    kept->publication.updates = updates;
-    kept->publication.topic = s_copy (&at, publication->topic);
-    kept->publication.agent_id = s_copy (&at, publication->agent_id);
+    sb_keep_copy (&kept->publication, kept + 1, publication);
     return kept;
 }
 
@@ -178,6 +148,12 @@ static sb_inbox_item_t *s_notice_item (const sb_agent_effect_t *effect)
         item = s_item_new (SB_INBOX_GAP, effect->gap.topic.size + 1, &at);
         if (item)
             item->gap = (sb_agent_gap_t){s_copy (&at, effect->gap.topic), effect->gap.first, effect->gap.last};
+    } else if (effect->kind == SB_AGENT_EFFECT_RECOVERED) {
+        item = s_item_new (SB_INBOX_RECOVERED, effect->recovered.category.size + 1, &at);
+        if (item) {
+            item->recovered = effect->recovered;
+            item->recovered.category = s_copy (&at, effect->recovered.category);
+        }
     } else {
         size_t text_size = strlen (effect->log.text);
         uint32_t detail_size = effect->log.detail.size;
@@ -305,6 +281,7 @@ static bool s_is_bounded (const sb_inbox_item_t *item)
         return !item->command.is_open;
     case SB_INBOX_STATUS:
     case SB_INBOX_GAP:
+    case SB_INBOX_RECOVERED:
     case SB_INBOX_LOG:
         return true;
     default:

@@ -11,7 +11,7 @@
 
 typedef struct sb_inbox sb_inbox_t;
 
-enum { SB_INBOX_NOTICES_MAX = 16384 }; /* statuses, gaps and log lines; beyond: dropped, counted */
+enum { SB_INBOX_NOTICES_MAX = 16384 }; /* statuses, gaps, recoveries and log lines; beyond: dropped, counted */
 
 typedef struct sb_kept_publication sb_kept_publication_t;
 
@@ -22,6 +22,7 @@ typedef enum {
     SB_INBOX_REFUSED,
     SB_INBOX_DECIDED,
     SB_INBOX_GAP,
+    SB_INBOX_RECOVERED,
     SB_INBOX_LOG
 } sb_inbox_kind_t;
 
@@ -46,6 +47,7 @@ typedef struct sb_inbox_item {
         sb_agent_refusal_t refused;
         uint64_t decided_through;
         sb_agent_gap_t gap;
+        sb_agent_recovery_t recovered;
         struct {
             int severity;
             const char *text;
@@ -60,7 +62,7 @@ sb_inbox_t *sb_inbox_new (uint32_t memory_updates, uint64_t memory_bytes, bool h
 /* Nobody waits in it any more. */
 void sb_inbox_destroy (sb_inbox_t **self_p);
 
-/* Copies what an effect of kind DELIVER, REMEMBER, COMMAND, STATUS, REFUSED, DECIDED, GAP or LOG says into memory and
+/* Copies what an effect of kind DELIVER, REMEMBER, COMMAND, STATUS, REFUSED, DECIDED, GAP, RECOVERED or LOG says into memory and
  * queue. A DECIDED that waits is raised where it stands, unless a REFUSED came after it. False when it was dropped: no
  * memory, or too many notices. */
 bool sb_inbox_put (sb_inbox_t *self, const sb_agent_effect_t *effect);

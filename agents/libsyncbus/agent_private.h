@@ -14,6 +14,17 @@
 #include "agent_step.h"
 #include "sb_codec.h"
 
+/* A page of history, as its reply brought it: see agent_history.c. */
+typedef struct sb_page {
+    sb_publication_t *publications; /* each with a block of its own */
+    void **blocks;
+    uint32_t count;
+    bool is_short; /* no memory for some of it */
+    bool is_evicted;
+    char cursor[256];
+    uint32_t cursor_size;
+} sb_page_t;
+
 /* A thread in sb_agent_command. Lives on its stack. */
 typedef struct sb_reply_waiter {
     struct sb_reply_waiter *next;
@@ -22,6 +33,7 @@ typedef struct sb_reply_waiter {
     sb_reason_t code;
     char *message; /* NULL: not wanted */
     size_t message_size;
+    sb_page_t *page; /* NULL: not wanted */
 } sb_reply_waiter_t;
 
 struct sb_agent {
@@ -35,6 +47,7 @@ struct sb_agent {
     pthread_mutex_t lock;
     pthread_cond_t changed;                    /* a decision, a status, a reply; on the monotonic clock */
     uint32_t waiters;                          /* guarded: threads that wait for `changed` */
+    uint32_t current_waiters;                  /* guarded: of those, for what publications change */
     sb_agent_step_t *step;                     /* guarded */
     bool is_io_sleeping;                       /* guarded */
     bool is_leaving;                           /* guarded */
@@ -70,6 +83,17 @@ bool sb_shell_wait (sb_agent_t *self, uint64_t deadline_ns);
 
 uint64_t sb_shell_monotonic_ns (void);
 int64_t sb_shell_unix_ns (void);
+
+/* ---- agent_api.c */
+
+/* Issues a request and waits for its reply, its timeout_ms at most, with the lock held. */
+sb_reason_t sb_api_request (sb_agent_t *self, const sb_command_request_t *request, sb_reply_waiter_t *waiter);
+uint64_t sb_api_deadline_ns (uint32_t timeout_ms);
+
+/* ---- agent_history.c */
+
+/* Copies what a reply to `history` brought. Called by the I/O thread, with the lock held. */
+void sb_page_fill (sb_page_t *page, const sb_command_reply_t *reply);
 
 /* ---- agent_handlers.c */
 

@@ -73,6 +73,7 @@ void sb_session_lost (sb_agent_step_t *self, const char *why, sb_text_t detail)
     if (self->link == SB_LINK_SESSION) {
         sb_step_log (self, SB_SEVERITY_WARNING, why, detail);
         sb_delivery_session_lost (self);
+        sb_recovery_session_lost (self);
     } else if (self->backoff_attempts == 0) {
         sb_step_log (self, SB_SEVERITY_INFO, why, detail);
     }
@@ -225,7 +226,6 @@ static void s_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
         self->levels.control_timeout_ns = welcome->control_timeout_ms * SB_NS_PER_MS;
     self->beat_at_ns = self->now_ns + self->interval_ns;
     s_adopt_limits (self, &welcome->limits);
-    sb_reception_welcome (self, welcome);
     if (welcome->stream_id != self->stream_id || welcome->epoch != self->epoch)
         sb_levels_let_go (self);
     self->stream_id = welcome->stream_id;
@@ -238,6 +238,8 @@ static void s_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
     s_mark_counts (self);
     sb_delivery_welcome (self, welcome);
     sb_commands_welcome (self);
+    sb_reception_welcome (self, welcome);
+    sb_recovery_welcome (self);
     s_subscribe (self, welcome->publish_endpoint);
 }
 
@@ -272,6 +274,7 @@ static void s_heartbeat_ack (sb_agent_step_t *self, const sb_heartbeat_ack_t *ac
     sb_delivery_decided (self, ack->decided_through, ack->refused, ack->refused_count);
     sb_delivery_state_known (self, ack->state_known);
     sb_delivery_look_for_loss (self);
+    sb_joiner_heads (self, ack);
 }
 
 static void s_goodbye (sb_agent_step_t *self, const sb_goodbye_t *goodbye)
@@ -310,7 +313,11 @@ void sb_session_hear (sb_agent_step_t *self, const sb_broker_message_t *message)
         s_heartbeat_ack (self, &message->heartbeat_ack);
     else if (message->kind == SB_BROKER_MESSAGE_COMMAND)
         sb_commands_received (self, &message->command);
-    else if (message->kind == SB_BROKER_MESSAGE_COMMAND_REPLY)
+    else if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_CHUNK)
+        sb_scan_chunk (self, &message->snapshot_chunk);
+    else if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_END)
+        sb_scan_end (self, &message->snapshot_end);
+    else if (message->kind == SB_BROKER_MESSAGE_COMMAND_REPLY && !sb_recovery_reply (self, &message->command_reply))
         sb_commands_reply (self, &message->command_reply);
 }
 

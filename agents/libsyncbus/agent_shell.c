@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The shell: threads, sockets and clock around the step. It decides nothing. One I/O thread polls the DEALER's
- * monitor, the DEALER, the SUB and an eventfd; per turn it drains the DEALER whole and the SUB up to a
+ * The shell: threads, sockets and clock around the step. It decides nothing. One I/O thread polls the
+ * DEALER and the SUB, a monitor of each, and an eventfd; per turn it drains the DEALER whole and the SUB up to a
  * budget, then steps TICK when the step's deadline has come, which also sends what other threads left.
  * Those write the eventfd only when the I/O thread sleeps, so that updates made while
  * it is busy go out together in its next turn, and a lone one goes out at once.
@@ -100,6 +100,8 @@ static void s_give_reply (sb_agent_t *self, const sb_agent_effect_t *effect)
         if (waiter->token != effect->reply.token)
             continue;
         waiter->code = effect->reply.code;
+        if (waiter->page && effect->reply.whole)
+            sb_page_fill (waiter->page, effect->reply.whole);
         waiter->is_done = true;
         if (waiter->message && waiter->message_size) {
             size_t size = effect->reply.message.size;
@@ -122,6 +124,12 @@ static void s_log (sb_agent_t *self, const char *text, const char *detail)
     line.log.detail = sb_text (detail);
     if (sb_handlers_want (self, &line))
         sb_inbox_put (self->inbox, &line);
+}
+
+static void s_join (sb_agent_t *self, sb_text_t prefix)
+{
+    if (sb_sockets_join (&self->sockets, prefix) != 0)
+        s_log (self, "cannot subscribe for a join", "");
 }
 
 static void s_subscribe (sb_agent_t *self, const char *endpoint)
@@ -159,6 +167,9 @@ static int s_carry_out (sb_agent_t *self, const sb_agent_effect_t *effect)
     case SB_AGENT_EFFECT_SUBSCRIBE:
         s_subscribe (self, effect->subscribe_endpoint);
         return 0;
+    case SB_AGENT_EFFECT_JOIN:
+        s_join (self, effect->join_prefix);
+        return 0;
     case SB_AGENT_EFFECT_SEND:
         return s_send (self, effect->send) ? 0 : EAGAIN;
     case SB_AGENT_EFFECT_REPLY:
@@ -194,7 +205,7 @@ int sb_shell_step_io (sb_agent_t *self, sb_agent_event_t *event)
     event->unix_ns = sb_shell_unix_ns ();
     sb_agent_step (self->step, event, &effects);
     self->is_ending = self->is_leaving;
-    if (self->waiters && event->kind != SB_AGENT_EVENT_PUBLICATION)
+    if (self->waiters && (event->kind != SB_AGENT_EVENT_PUBLICATION || self->current_waiters))
         pthread_cond_broadcast (&self->changed);
     pthread_mutex_unlock (&self->lock);
     return s_carry_out_all (self, &effects);
@@ -211,11 +222,16 @@ static void s_step_io (sb_agent_t *self, sb_agent_event_t *event)
 
 /* ------------------------------------------------------------------ input */
 
-static void s_read_monitor (sb_agent_t *self)
+static void s_read_monitors (sb_agent_t *self)
 {
     sb_link_news_t news;
     while ((news = sb_sockets_link_news (&self->sockets)) != SB_LINK_QUIET) {
         sb_agent_event_t event = {.kind = news == SB_LINK_CAME_UP ? SB_AGENT_EVENT_LINK_UP : SB_AGENT_EVENT_LINK_DOWN};
+        s_step_io (self, &event);
+    }
+    while ((news = sb_sockets_sub_news (&self->sockets)) != SB_LINK_QUIET) {
+        sb_agent_event_t event = {.kind = news == SB_LINK_CAME_UP ? SB_AGENT_EVENT_SUBSCRIBED
+                                                                  : SB_AGENT_EVENT_UNSUBSCRIBED};
         s_step_io (self, &event);
     }
 }
@@ -278,9 +294,9 @@ static long s_prepare_sleep (sb_agent_t *self)
 
 static void s_sleep (sb_agent_t *self)
 {
-    zmq_pollitem_t items[4] = {{.fd = self->wake_descriptor, .events = ZMQ_POLLIN}};
+    zmq_pollitem_t items[5] = {{.fd = self->wake_descriptor, .events = ZMQ_POLLIN}};
     int count = 1;
-    void *const sockets[] = {self->sockets.monitor, self->sockets.dealer, self->sockets.sub};
+    void *const sockets[] = {self->sockets.monitor, self->sockets.sub_monitor, self->sockets.dealer, self->sockets.sub};
     for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++) {
         if (sockets[i])
             items[count++] = (zmq_pollitem_t){.socket = sockets[i], .events = ZMQ_POLLIN};
@@ -313,7 +329,7 @@ void *sb_shell_io_main (void *argument)
     sb_agent_t *self = argument;
     do {
         s_sleep (self);
-        s_read_monitor (self);
+        s_read_monitors (self);
         for (int i = 0; i < SB_DEALER_BUDGET && s_read_dealer (self); i++)
             continue;
         for (int i = 0; i < SB_SUB_BUDGET && s_read_sub (self); i++)

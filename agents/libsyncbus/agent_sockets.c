@@ -37,6 +37,15 @@ static void s_close_dealer (sb_sockets_t *self, int linger_ms)
     s_close (&self->dealer, linger_ms);
 }
 
+static void s_close_sub (sb_sockets_t *self)
+{
+    if (self->sub)
+        zmq_socket_monitor (self->sub, NULL, 0);
+    s_close (&self->sub_monitor, 0);
+    s_close (&self->sub, 0);
+    self->join_prefix_size = 0;
+}
+
 void sb_sockets_disconnect (sb_sockets_t *self)
 {
     s_close_dealer (self, 0);
@@ -47,7 +56,7 @@ void sb_sockets_fini (sb_sockets_t *self, int linger_ms)
     if (!self->context)
         return;
     s_close_dealer (self, linger_ms);
-    s_close (&self->sub, 0);
+    s_close_sub (self);
     while (zmq_ctx_term (self->context) != 0 && errno == EINTR)
         continue;
     self->context = NULL;
@@ -71,17 +80,17 @@ static int s_set_options (void *socket, const sb_option_t *options, size_t count
     return 0;
 }
 
-static int s_start_monitor (sb_sockets_t *self)
+static int s_start_monitor (sb_sockets_t *self, void *socket, void **monitor)
 {
     char endpoint[64];
-    snprintf (endpoint, sizeof endpoint, "inproc://monitor-%llu", (unsigned long long)++self->dealer_count);
+    snprintf (endpoint, sizeof endpoint, "inproc://monitor-%llu", (unsigned long long)++self->monitor_count);
     int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED |
                  ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                  ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-    if (zmq_socket_monitor (self->dealer, endpoint, events) != 0)
+    if (zmq_socket_monitor (socket, endpoint, events) != 0)
         return errno;
-    self->monitor = zmq_socket (self->context, ZMQ_PAIR);
-    return self->monitor && zmq_connect (self->monitor, endpoint) == 0 ? 0 : errno;
+    *monitor = zmq_socket (self->context, ZMQ_PAIR);
+    return *monitor && zmq_connect (*monitor, endpoint) == 0 ? 0 : errno;
 }
 
 int sb_sockets_connect (sb_sockets_t *self, const char *endpoint)
@@ -99,7 +108,7 @@ int sb_sockets_connect (sb_sockets_t *self, const char *endpoint)
     self->dealer = zmq_socket (self->context, ZMQ_DEALER);
     int error = self->dealer ? s_set_options (self->dealer, options, sizeof options / sizeof options[0]) : errno;
     if (error == 0)
-        error = s_start_monitor (self);
+        error = s_start_monitor (self, self->dealer, &self->monitor);
     if (error == 0 && zmq_connect (self->dealer, endpoint) != 0)
         error = errno;
     if (error)
@@ -114,7 +123,7 @@ int sb_sockets_subscribe (sb_sockets_t *self, const char *endpoint, const sb_tex
         {ZMQ_SNDHWM, 0},        {ZMQ_RCVHWM, queue}, {ZMQ_RECONNECT_IVL, 100}, {ZMQ_RECONNECT_IVL_MAX, 5000},
         {ZMQ_TCP_KEEPALIVE, 1}, {ZMQ_LINGER, 0},
     };
-    s_close (&self->sub, 0);
+    s_close_sub (self);
     if (endpoint[0] == 0)
         return 0;
     self->sub = zmq_socket (self->context, ZMQ_SUB);
@@ -123,11 +132,26 @@ int sb_sockets_subscribe (sb_sockets_t *self, const char *endpoint, const sb_tex
         if (zmq_setsockopt (self->sub, ZMQ_SUBSCRIBE, prefixes[i].data, prefixes[i].size) != 0)
             error = errno;
     }
+    if (error == 0)
+        error = s_start_monitor (self, self->sub, &self->sub_monitor);
     if (error == 0 && zmq_connect (self->sub, endpoint) != 0)
         error = errno;
     if (error)
-        s_close (&self->sub, 0);
+        s_close_sub (self);
     return error;
+}
+
+int sb_sockets_join (sb_sockets_t *self, sb_text_t prefix)
+{
+    if (!self->sub || prefix.size > sizeof self->join_prefix)
+        return EINVAL;
+    if (zmq_setsockopt (self->sub, ZMQ_SUBSCRIBE, prefix.data, prefix.size) != 0)
+        return errno;
+    if (self->join_prefix_size)
+        zmq_setsockopt (self->sub, ZMQ_UNSUBSCRIBE, self->join_prefix, self->join_prefix_size);
+    memcpy (self->join_prefix, prefix.data, prefix.size);
+    self->join_prefix_size = prefix.size;
+    return 0;
 }
 
 /* An event has two frames: number and value, then an address, which is of no use here. Returns 0 when there is none. */
@@ -152,4 +176,12 @@ sb_link_news_t sb_sockets_link_news (sb_sockets_t *self)
     while (self->monitor && news != SB_LINK_WENT_DOWN && (event = s_next_event (self->monitor)) != 0)
         news = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? SB_LINK_CAME_UP : SB_LINK_WENT_DOWN;
     return news;
+}
+
+sb_link_news_t sb_sockets_sub_news (sb_sockets_t *self)
+{
+    uint16_t event = self->sub_monitor ? s_next_event (self->sub_monitor) : 0;
+    if (event == 0)
+        return SB_LINK_QUIET;
+    return event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? SB_LINK_CAME_UP : SB_LINK_WENT_DOWN;
 }

@@ -18,10 +18,13 @@ typedef struct {
     void *dealer;  /* NULL: none */
     void *monitor; /* of the dealer */
     void *sub;
-    uint64_t dealer_count; /* made so far: names the monitor's endpoint */
+    void *sub_monitor;
+    uint64_t monitor_count; /* made so far: names their endpoints */
+    char join_prefix[64];   /* that the SUB is subscribed to for a join */
+    uint32_t join_prefix_size;
 } sb_sockets_t;
 
-/* What the monitor says of the DEALER's connection. */
+/* What a monitor says of its socket's connection. */
 typedef enum { SB_LINK_QUIET, SB_LINK_CAME_UP, SB_LINK_WENT_DOWN } sb_link_news_t;
 
 /* Makes a context. Returns 0, or an errno. */
@@ -41,7 +44,13 @@ void sb_sockets_disconnect (sb_sockets_t *self);
 int sb_sockets_subscribe (sb_sockets_t *self, const char *endpoint, const sb_text_t *prefixes, uint32_t prefix_count,
                           int queue);
 
-/* Reads what the monitor has said since; the last word counts, but a loss is never passed over. */
+/* Subscribes the SUB to `prefix` too, in place of the one given here before. Returns 0, or an errno. */
+int sb_sockets_join (sb_sockets_t *self, sb_text_t prefix);
+
+/* Reads the next thing that the SUB's monitor has said: each counts, as every handshake needs a join of its own. */
+sb_link_news_t sb_sockets_sub_news (sb_sockets_t *self);
+
+/* Reads what the DEALER's monitor has said since; the last word counts, but a loss is never passed over. */
 sb_link_news_t sb_sockets_link_news (sb_sockets_t *self);
 
 #endif

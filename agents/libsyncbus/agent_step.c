@@ -120,29 +120,50 @@ static void s_add_prefix (sb_agent_step_t *self, sb_text_t prefix)
         if (sb_text_equal (self->prefixes[i], prefix))
             return;
     }
-    assert (self->prefix_count < SB_PREFIXES_MAX);
     self->prefixes[self->prefix_count++] = prefix;
 }
 
-/* The prefixes of all interests; where one is "all", its 36 stand for those of the agents' categories. */
-static bool s_make_prefixes (sb_agent_step_t *self)
+/* Adds `~conflated.<ms>.` and the prefix, or the prefix alone; returns the memory behind it. */
+static char *s_add_wanted (sb_agent_step_t *self, char *at, uint32_t interval_ms, sb_text_t prefix)
 {
+    char *end = at;
+    if (interval_ms) {
+        memcpy (end, "~conflated.", 11);
+        end = sb_step_write_decimal (end + 11, interval_ms);
+        *end++ = '.';
+    }
+    if (prefix.size)
+        memcpy (end, prefix.data, prefix.size);
+    end += prefix.size;
+    s_add_prefix (self, (sb_text_t){at, (uint32_t)(end - at)});
+    return end;
+}
+
+/* The prefixes of all interests; where one is "all", its 36 stand for those of the agents' categories. */
+static bool s_make_prefixes (sb_agent_step_t *self, const uint32_t *conflate_ms)
+{
+    enum { FIRST_OCTETS = 36, CONFLATED_MAX = 24 };
     static const char first_octets[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-    char *memory = malloc ((size_t)self->config.interest_count * (SB_TOPIC_MAX + 1) + 1);
-    if (!memory)
+    size_t count = self->config.interest_count;
+    self->prefixes = calloc (count * FIRST_OCTETS + 2, sizeof *self->prefixes);
+    self->wants = calloc (count + 1, sizeof *self->wants);
+    self->prefix_memory = malloc (count * (2 * SB_TOPIC_MAX + FIRST_OCTETS * (CONFLATED_MAX + 1)) + 1);
+    if (!self->prefixes || !self->wants || !self->prefix_memory)
         return false;
-    self->prefix_memory = memory;
-    for (uint32_t i = 0; i < self->config.interest_count; i++) {
-        char *at = memory + (size_t)i * (SB_TOPIC_MAX + 1);
-        uint32_t size = sb_interest_prefix (self->config.interests[i], at);
-        if (size) {
-            s_add_prefix (self, (sb_text_t){at, size});
+    char *at = self->prefix_memory;
+    for (uint32_t i = 0; i < count; i++) {
+        sb_want_t *want = &self->wants[i];
+        want->interval_ms = conflate_ms ? conflate_ms[i] : 0;
+        want->prefix = (sb_text_t){at, sb_interest_prefix (self->config.interests[i], at)};
+        at += want->prefix.size;
+        if (want->prefix.size) {
+            at = s_add_wanted (self, at, want->interval_ms, want->prefix);
             continue;
         }
-        for (uint32_t j = 0; j < sizeof first_octets - 1; j++)
-            s_add_prefix (self, (sb_text_t){&first_octets[j], 1});
+        for (uint32_t j = 0; j < FIRST_OCTETS; j++)
+            at = s_add_wanted (self, at, want->interval_ms, (sb_text_t){&first_octets[j], 1});
     }
-    self->interest_prefix_count = self->prefix_count;
+    self->config.conflate_ms = NULL;
     s_add_prefix (self, sb_text ("_beat."));
     s_add_prefix (self, sb_text ("_control."));
     return true;
@@ -164,10 +185,10 @@ sb_agent_step_t *sb_agent_step_new (const sb_agent_step_config_t *config)
     self->state = sb_own_state_new (config->max_fields, config->seed);
     self->window = sb_window_new ();
     self->arena = sb_arena_new (SB_ARENA_BYTES_MAX);
-    self->reception = sb_reception_new (config->seed);
+    self->reception = sb_reception_new (config);
     self->requests = sb_issued_new ();
     bool is_whole = self->state && self->window && self->arena && self->reception && self->requests;
-    if (!is_whole || !s_keep_texts (self, config) || !s_make_prefixes (self)) {
+    if (!is_whole || !s_keep_texts (self, config) || !s_make_prefixes (self, config->conflate_ms)) {
         sb_agent_step_destroy (&self);
         return NULL;
     }
@@ -193,6 +214,8 @@ void sb_agent_step_destroy (sb_agent_step_t **self_p)
     free (self->effects);
     free (self->text_memory);
     free (self->prefix_memory);
+    free (self->prefixes);
+    free (self->wants);
     free (self);
     *self_p = NULL;
 }
@@ -297,12 +320,13 @@ static uint64_t s_timers (const sb_agent_step_t *self)
     case SB_LINK_WAITING:
     case SB_LINK_CONNECTING:
     case SB_LINK_REGISTERING:
-        return s_earlier (deadline, self->link_deadline_ns);
+        return s_earlier (s_earlier (deadline, self->link_deadline_ns), sb_recovery_deadline (self));
     case SB_LINK_SESSION:
         break;
     }
     deadline = s_earlier (deadline, self->beat_at_ns);
     deadline = s_earlier (deadline, self->silent_at_ns);
+    deadline = s_earlier (deadline, sb_recovery_deadline (self));
     return s_earlier (deadline, sb_replacement_deadline (self));
 }
 
@@ -316,7 +340,7 @@ static bool s_has_work (const sb_agent_step_t *self)
 {
     if (self->link == SB_LINK_FINISHED || self->link == SB_LINK_IDLE)
         return false;
-    return sb_delivery_has_work (self) || sb_commands_has_work (self) || s_is_leaving (self);
+    return sb_delivery_has_work (self) || sb_commands_has_work (self) || sb_recovery_has_work (self) || s_is_leaving (self);
 }
 
 uint64_t sb_agent_step_deadline (const sb_agent_step_t *self)
@@ -331,6 +355,7 @@ static void s_tick (sb_agent_step_t *self)
     self->lateness_ns = late_ns > self->interval_ns / 2 ? late_ns : 0;
     sb_levels_tick (self);
     sb_session_tick (self);
+    sb_recovery_tick (self);
     self->lateness_ns = 0;
 }
 
@@ -404,8 +429,13 @@ static void s_step_io (sb_agent_step_t *self, const sb_agent_event_t *event)
         sb_reception_publication (self, event->publication);
         break;
     case SB_AGENT_EVENT_LOST:
-        self->counts.dropped++;
-        sb_step_log (self, SB_SEVERITY_WARNING, "a publication could not be read", (sb_text_t){NULL, 0});
+        sb_reception_unreadable (self);
+        break;
+    case SB_AGENT_EVENT_SUBSCRIBED:
+        sb_joiner_subscribed (self, true);
+        break;
+    case SB_AGENT_EVENT_UNSUBSCRIBED:
+        sb_joiner_subscribed (self, false);
         break;
     case SB_AGENT_EVENT_TICK:
         s_tick (self);
@@ -427,6 +457,7 @@ void sb_agent_step (sb_agent_step_t *self, const sb_agent_event_t *event, sb_age
         return;
     }
     sb_arena_reset (self->arena);
+    sb_reception_begin (self);
     self->effect_count = 0;
     /* What comes of a session that is not yet there is no longer heard. */
     if (!self->closing || self->link == SB_LINK_SESSION)
@@ -434,6 +465,7 @@ void sb_agent_step (sb_agent_step_t *self, const sb_agent_event_t *event, sb_age
     if (self->link == SB_LINK_SESSION) {
         sb_delivery_flush (self);
         sb_commands_flush (self);
+        sb_recovery_flush (self);
     }
     if (s_is_leaving (self))
         sb_session_say_goodbye (self);

@@ -138,6 +138,7 @@ typedef struct {
             uint64_t token;
             sb_reason_t code;
             sb_text_t message;
+            const sb_command_reply_t *whole; /* the event's; NULL when the step itself answers */
         } reply;
         struct {
             sb_agent_status_t status;
@@ -202,6 +203,9 @@ uint64_t sb_agent_step_refused_count (const sb_agent_step_t *self, sb_reason_t r
 
 /* Prefixes to subscribe to: those of the interests, _beat. and _control., each once. *count gets how many. */
 const sb_text_t *sb_agent_step_prefixes (const sb_agent_step_t *self, uint32_t *count);
+
+/* True when the copy is what the broker has. */
+bool sb_agent_step_is_current (const sb_agent_step_t *self);
 
 /* How the copy stands. */
 void sb_agent_step_copy_state (const sb_agent_step_t *self, sb_agent_copy_state_t *state);

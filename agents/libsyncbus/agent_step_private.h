@@ -6,7 +6,7 @@
  *   agent_levels.c     pause, emergency stop, breaker, self-pause
  *   agent_delivery.c   updates, window, decisions
  *   agent_replacement.c  delivery of the whole state
- *   agent_reception.c  publications, gaps, positions
+ *   agent_reception.c  publications, positions; its own inside: agent_recovery.h
  *   agent_commands.c   commands to and from this agent
  */
 #ifndef SB_AGENT_STEP_PRIVATE_H
@@ -21,7 +21,6 @@
 #define SB_NS_PER_MS UINT64_C (1000000)
 
 enum {
-    SB_PREFIXES_MAX = 64 + 36 + 2, /* interests, or the 36 of "all", and the two levels */
     SB_INTERESTS_MAX = 64,
     SB_EVENT_CATEGORIES_MAX = 256,
     SB_MESSAGE_OVERHEAD_BYTES = 256, /* kept free in a message of deltas */
@@ -78,7 +77,17 @@ typedef struct {
     uint32_t interest_size;
     uint64_t sequence;
     uint64_t category_sequence;
+    bool is_held_back;      /* by conflation: what HeartbeatAck says may come later */
+    uint64_t head_sequence; /* that HeartbeatAck gave; 0: none yet */
+    uint64_t head_category_sequence;
+    uint64_t head_at_ns;
 } sb_position_t;
+
+/* What an interest asks for. */
+typedef struct {
+    sb_text_t prefix;     /* empty: all */
+    uint32_t interval_ms; /* 0: every publication */
+} sb_want_t;
 
 typedef struct sb_reception sb_reception_t;
 typedef struct sb_issued sb_issued_t;
@@ -86,9 +95,9 @@ typedef struct sb_issued sb_issued_t;
 struct sb_agent_step {
     /* what it was made with; texts are owned */
     sb_agent_step_config_t config;
-    sb_text_t prefixes[SB_PREFIXES_MAX];
+    sb_text_t *prefixes; /* to subscribe to */
     uint32_t prefix_count;
-    uint32_t interest_prefix_count; /* the first ones: of the interests */
+    sb_want_t *wants; /* of each interest */
     char *text_memory;
     char *prefix_memory;
     uint64_t random;
@@ -244,12 +253,38 @@ void sb_replacement_refused_content (sb_agent_step_t *self);
 uint64_t sb_replacement_deadline (const sb_agent_step_t *self);
 
 /* ---- agent_reception.c */
-sb_reception_t *sb_reception_new (uint64_t seed);
+sb_reception_t *sb_reception_new (const sb_agent_step_config_t *config);
 void sb_reception_destroy (sb_reception_t **self_p);
 void sb_reception_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome);
 void sb_reception_publication (sb_agent_step_t *self, const sb_publication_t *publication);
+/* A publication came that could not be read. */
+void sb_reception_unreadable (sb_agent_step_t *self);
+/* An event of the I/O side begins: the effects of the one before were carried out. */
+void sb_reception_begin (sb_agent_step_t *self);
 /* The positions, in memory that lives as long as the effects. */
 const sb_interest_position_t *sb_reception_seen (sb_agent_step_t *self, uint32_t *count);
+
+/* ---- agent_join.c: the SUB's connection, and what HeartbeatAck says of the interests */
+void sb_joiner_subscribed (sb_agent_step_t *self, bool is_subscribed);
+void sb_joiner_heads (sb_agent_step_t *self, const sb_heartbeat_ack_t *ack);
+
+/* ---- agent_recovery.c: joins, snapshots, repairs */
+void sb_recovery_welcome (sb_agent_step_t *self);
+void sb_recovery_session_lost (sb_agent_step_t *self);
+/* True when the reply was to a request of the repair. */
+bool sb_recovery_reply (sb_agent_step_t *self, const sb_command_reply_t *reply);
+void sb_recovery_tick (sb_agent_step_t *self);
+uint64_t sb_recovery_deadline (const sb_agent_step_t *self);
+/* Does a slice of what can be done now. */
+void sb_recovery_flush (sb_agent_step_t *self);
+bool sb_recovery_has_work (const sb_agent_step_t *self);
+/* The copy is what the broker has. */
+bool sb_recovery_is_current (const sb_agent_step_t *self);
+bool sb_recovery_is_topic_current (const sb_agent_step_t *self, sb_text_t topic);
+
+/* ---- agent_snapshot.c */
+void sb_scan_chunk (sb_agent_step_t *self, const sb_snapshot_chunk_t *chunk);
+void sb_scan_end (sb_agent_step_t *self, const sb_snapshot_end_t *end);
 
 /* ---- agent_commands.c */
 sb_issued_t *sb_issued_new (void);
@@ -262,6 +297,8 @@ void sb_commands_cancel (sb_agent_step_t *self, uint64_t token);
 void sb_commands_reply (sb_agent_step_t *self, const sb_command_reply_t *reply);
 void sb_commands_flush (sb_agent_step_t *self);
 bool sb_commands_has_work (const sb_agent_step_t *self);
+/* Writes digits, returns the end. */
+char *sb_step_write_decimal (char *at, uint64_t number);
 /* A new session: requests without a reply are sent again under their id. */
 void sb_commands_welcome (sb_agent_step_t *self);
 /* There will be no session any more: open requests are answered so. */

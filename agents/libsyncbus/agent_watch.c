@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Categories that something was heard of, what waits in the stale ones, and which losses were told.
+ *
+ * What waits of a category is a list in order of arrival, each publication copied into one block; all lists together
+ * are bounded by buffer_bytes: beyond it the longest one is dropped, counted, and a snapshot taken instead. Of each
+ * topic met while its category is stale a note says up to where its publications came or were told as lost: so each
+ * loss is told once, whether it is seen by what came after it, found in history, or told by a snapshot. Notes live in a
+ * hash table until the category is current again; an agent that misses nothing has none.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent_keep.h"
+#include "agent_recovery.h"
+#include "sb_names.h"
+
+/* ------------------------------------------------------------------ categories */
+
+static bool s_begins_with (sb_text_t text, sb_text_t prefix)
+{
+    return text.size >= prefix.size && (prefix.size == 0 || memcmp (text.data, prefix.data, prefix.size) == 0);
+}
+
+static bool s_is_event (const sb_agent_step_t *self, const sb_watch_t *watch)
+{
+    if (watch->name[0] == '_')
+        return true;
+    for (uint32_t i = 0; i < self->event_category_count; i++) {
+        if (sb_text_equal (sb_text (self->event_categories[i]), (sb_text_t){watch->name, watch->size - 1}))
+            return true;
+    }
+    return false;
+}
+
+/* False when no interest asks for anything in it. */
+static bool s_classify (const sb_agent_step_t *self, sb_watch_t *watch)
+{
+    sb_text_t name = {watch->name, watch->size};
+    bool is_wanted = false;
+    watch->is_event = s_is_event (self, watch);
+    watch->is_whole = watch->is_covered = watch->is_conflated = false;
+    watch->conflated_ms = 0;
+    for (uint32_t i = 0; i < self->config.interest_count; i++) {
+        const sb_want_t *want = &self->wants[i];
+        bool covers = sb_prefix_matches (want->prefix, name);
+        if (!covers && !(want->prefix.size && s_begins_with (want->prefix, name)))
+            continue;
+        is_wanted = true;
+        watch->is_covered |= covers;
+        if (want->interval_ms == 0 || watch->is_event)
+            watch->is_whole |= covers;
+        else if (want->interval_ms > watch->conflated_ms)
+            watch->conflated_ms = want->interval_ms;
+    }
+    if (watch->is_whole)
+        watch->conflated_ms = 0;
+    watch->is_conflated = watch->conflated_ms > 0;
+    return is_wanted;
+}
+
+void sb_watch_classify (sb_agent_step_t *self)
+{
+    for (uint32_t i = 0; i < self->reception->watch_count; i++)
+        s_classify (self, self->reception->watches[i]);
+}
+
+/* `name` ends in its dot. */
+static sb_watch_t *s_watch (sb_agent_step_t *self, sb_text_t name)
+{
+    sb_reception_t *reception = self->reception;
+    for (uint32_t i = 0; i < reception->watch_count; i++) {
+        sb_watch_t *watch = reception->watches[i];
+        if (watch->size == name.size && memcmp (watch->name, name.data, name.size) == 0)
+            return watch;
+    }
+    if (reception->watch_count == SB_WATCHES_MAX || name.size >= sizeof reception->watches[0]->name)
+        return NULL;
+    sb_watch_t *watch = calloc (1, sizeof *watch);
+    if (!watch)
+        return NULL;
+    memcpy (watch->name, name.data, name.size);
+    watch->size = name.size;
+    watch->judge_at_ns = UINT64_MAX;
+    if (!s_classify (self, watch)) {
+        free (watch);
+        return NULL;
+    }
+    reception->watches[reception->watch_count++] = watch;
+    return watch;
+}
+
+sb_watch_t *sb_watch_of_topic (sb_agent_step_t *self, sb_text_t topic)
+{
+    const char *dot = topic.size ? memchr (topic.data, '.', topic.size) : NULL;
+    return dot ? s_watch (self, (sb_text_t){topic.data, (uint32_t)(dot + 1 - topic.data)}) : NULL;
+}
+
+sb_watch_t *sb_watch_of_name (sb_agent_step_t *self, sb_text_t category)
+{
+    char name[SB_CATEGORY_MAX + 3];
+    if (category.size == 0 || category.size + 1 >= sizeof name)
+        return NULL;
+    memcpy (name, category.data, category.size);
+    name[category.size] = '.';
+    return s_watch (self, (sb_text_t){name, category.size + 1});
+}
+
+void sb_watch_needs (sb_watch_t *self, sb_need_t need)
+{
+    if (self->need < need)
+        self->need = need;
+}
+
+/* ------------------------------------------------------------------ losses */
+
+void sb_watch_gap (sb_agent_step_t *self, sb_watch_t *watch, sb_text_t topic, uint64_t first, uint64_t last)
+{
+    uint64_t lost = last ? last - first + 1 : 0;
+    self->counts.dropped += lost;
+    self->counts.gaps++;
+    if (watch) {
+        watch->lost += lost;
+        watch->is_told = true;
+    }
+    sb_agent_effect_t *effect = sb_step_effect (self, SB_AGENT_EFFECT_GAP);
+    effect->gap.topic = sb_step_copy (self, topic);
+    effect->gap.first = first;
+    effect->gap.last = last;
+}
+
+static uint64_t s_hash (sb_text_t text)
+{
+    uint64_t hash = UINT64_C (14695981039346656037);
+    for (uint32_t i = 0; i < text.size; i++)
+        hash = (hash ^ (uint8_t)text.data[i]) * UINT64_C (1099511628211);
+    return hash ^ (hash >> 29);
+}
+
+sb_noted_t *sb_watch_find_noted (const sb_reception_t *self, sb_text_t topic)
+{
+    if (self->noted_count == 0)
+        return NULL;
+    uint64_t hash = s_hash (topic);
+    sb_noted_t *noted = self->noted[hash & (self->noted_buckets - 1)];
+    while (noted && !(noted->hash == hash && sb_text_equal ((sb_text_t){noted->topic, noted->topic_size}, topic)))
+        noted = noted->chained;
+    return noted;
+}
+
+static bool s_has_bucket_for_one_more (sb_reception_t *self)
+{
+    if (self->noted_count < self->noted_buckets)
+        return true;
+    uint32_t buckets = self->noted_buckets ? self->noted_buckets * 2 : 64;
+    sb_noted_t **table = calloc (buckets, sizeof (sb_noted_t *));
+    if (!table)
+        return self->noted_buckets > 0;
+    for (uint32_t i = 0; i < self->noted_buckets; i++) {
+        while (self->noted[i]) {
+            sb_noted_t *noted = self->noted[i];
+            self->noted[i] = noted->chained;
+            noted->chained = table[noted->hash & (buckets - 1)];
+            table[noted->hash & (buckets - 1)] = noted;
+        }
+    }
+    free (self->noted);
+    self->noted = table;
+    self->noted_buckets = buckets;
+    return true;
+}
+
+sb_noted_t *sb_watch_noted (sb_agent_step_t *self, sb_watch_t *watch, sb_text_t topic, bool makes)
+{
+    sb_reception_t *reception = self->reception;
+    sb_noted_t *noted = sb_watch_find_noted (reception, topic);
+    if (noted || !makes || reception->noted_count >= SB_AGENT_TOPICS_MAX || !s_has_bucket_for_one_more (reception))
+        return noted;
+    noted = malloc (sizeof *noted + topic.size);
+    if (!noted)
+        return NULL;
+    uint64_t category;
+    *noted = (sb_noted_t){.hash = s_hash (topic), .topic_size = topic.size};
+    memcpy (noted->topic, topic.data, topic.size);
+    sb_reception_known (reception, topic, &noted->sequence, &noted->through, &category);
+    noted->delivered = noted->sequence;
+    noted->chained = reception->noted[noted->hash & (reception->noted_buckets - 1)];
+    reception->noted[noted->hash & (reception->noted_buckets - 1)] = noted;
+    reception->noted_count++;
+    noted->next = watch->noted;
+    watch->noted = noted;
+    return noted;
+}
+
+void sb_watch_forget_notes (sb_reception_t *self, sb_watch_t *watch)
+{
+    while (watch->noted) {
+        sb_noted_t *noted = watch->noted;
+        sb_noted_t **link = &self->noted[noted->hash & (self->noted_buckets - 1)];
+        while (*link != noted)
+            link = &(*link)->chained;
+        *link = noted->chained;
+        watch->noted = noted->next;
+        self->noted_count--;
+        free (noted);
+    }
+    if (self->noted_count == 0) {
+        free (self->noted);
+        self->noted = NULL;
+        self->noted_buckets = 0;
+    }
+}
+
+/* Tells what is missing before a publication that came, or would have. False: that one was there before. */
+static bool s_note (sb_agent_step_t *self, sb_watch_t *watch, const sb_publication_t *publication)
+{
+    sb_noted_t *noted = sb_watch_noted (self, watch, publication->topic, true);
+    if (!noted)
+        return true;
+    if (publication->sequence <= noted->sequence)
+        return false;
+    /* Before the first snapshot the first publication of a topic sets its base. */
+    bool has_base = noted->sequence || self->reception->has_base;
+    uint64_t topic_sequence = publication->topic_sequence;
+    uint64_t next = topic_sequence > noted->through ? noted->through + 1 : 1;
+    uint64_t first = publication->first_topic_sequence ? publication->first_topic_sequence : topic_sequence;
+    if (has_base && first > next)
+        sb_watch_gap (self, watch, publication->topic, next, first - 1);
+    noted->through = topic_sequence;
+    noted->sequence = publication->sequence;
+    return true;
+}
+
+void sb_watch_no_room (sb_agent_step_t *self, sb_watch_t *watch, const sb_publication_t *publication)
+{
+    if (s_note (self, watch, publication))
+        sb_watch_gap (self, watch, publication->topic, publication->topic_sequence, publication->topic_sequence);
+}
+
+/* ------------------------------------------------------------------ what waits */
+
+void sb_watch_free_taken (sb_reception_t *self)
+{
+    while (self->taken) {
+        sb_waiting_t *waiting = self->taken;
+        self->taken = waiting->next;
+        free (waiting);
+    }
+}
+
+sb_waiting_t *sb_watch_next (sb_reception_t *self, sb_watch_t *watch)
+{
+    sb_waiting_t *waiting = watch->first;
+    if (!waiting)
+        return NULL;
+    watch->first = waiting->next;
+    if (!watch->first)
+        watch->last = NULL;
+    watch->waiting_bytes -= waiting->size;
+    self->waiting_bytes -= waiting->size;
+    waiting->next = self->taken;
+    self->taken = waiting;
+    return waiting;
+}
+
+void sb_watch_drop_waiting (sb_reception_t *self, sb_watch_t *watch)
+{
+    while (watch->first) {
+        sb_waiting_t *waiting = watch->first;
+        watch->first = waiting->next;
+        self->waiting_bytes -= waiting->size;
+        free (waiting);
+    }
+    watch->last = NULL;
+    watch->waiting_bytes = 0;
+}
+
+/* The longest list goes: what was in it is lost, and a snapshot has to make that good. */
+static void s_overflow (sb_agent_step_t *self)
+{
+    sb_reception_t *reception = self->reception;
+    sb_watch_t *watch = reception->watches[0];
+    for (uint32_t i = 1; i < reception->watch_count; i++) {
+        if (reception->watches[i]->waiting_bytes > watch->waiting_bytes)
+            watch = reception->watches[i];
+    }
+    uint64_t count = 0;
+    for (const sb_waiting_t *waiting = watch->first; waiting; waiting = waiting->next)
+        count++;
+    sb_text_t category = {watch->name, watch->size - 1};
+    sb_step_log (self, SB_SEVERITY_WARNING, "too much waits for a repair: dropped, and a snapshot is taken instead",
+                 sb_step_copy (self, category));
+    if (reception->has_base && count) {
+        self->counts.dropped += count;
+        watch->lost += count;
+        sb_watch_gap (self, watch, category, 0, 0);
+    }
+    if (reception->phase != SB_RECOVERY_IDLE && (!reception->active || reception->active == watch))
+        sb_recovery_abort (self, true);
+    else
+        self->counts.restarts++;
+    sb_watch_drop_waiting (reception, watch);
+    watch->need = SB_NEED_SNAPSHOT;
+}
+
+void sb_watch_wait (sb_agent_step_t *self, sb_watch_t *watch, const sb_publication_t *publication)
+{
+    sb_reception_t *reception = self->reception;
+    if (!s_note (self, watch, publication))
+        return;
+    size_t size = sizeof (sb_waiting_t) + sb_keep_size (publication);
+    while (reception->waiting_bytes && reception->waiting_bytes + size > self->config.buffer_bytes)
+        s_overflow (self);
+    sb_waiting_t *waiting = size <= self->config.buffer_bytes ? malloc (size) : NULL;
+    if (!waiting) {
+        sb_watch_gap (self, watch, publication->topic, publication->topic_sequence, publication->topic_sequence);
+        sb_watch_needs (watch, SB_NEED_SNAPSHOT);
+        if (reception->phase != SB_RECOVERY_IDLE && (!reception->active || reception->active == watch))
+            sb_recovery_abort (self, true);
+        return;
+    }
+    waiting->next = NULL;
+    waiting->size = size;
+    sb_keep_copy (&waiting->publication, waiting + 1, publication);
+    *(watch->first ? &watch->last->next : &watch->first) = waiting;
+    watch->last = waiting;
+    watch->waiting_bytes += size;
+    reception->waiting_bytes += size;
+}
+
+/* ------------------------------------------------------------------ the end of an episode */
+
+void sb_watch_finish (sb_agent_step_t *self, sb_watch_t *watch)
+{
+    self->counts.resynchronized += watch->lost - watch->recovered;
+    if (watch->is_told) {
+        sb_agent_effect_t *effect = sb_step_effect (self, SB_AGENT_EFFECT_RECOVERED);
+        effect->recovered.category = sb_step_copy (self, (sb_text_t){watch->name, watch->size - 1});
+        effect->recovered.kind = watch->is_by_snapshot ? SB_RECOVERED_BY_SNAPSHOT : SB_RECOVERED_BY_HISTORY;
+        effect->recovered.lost = watch->lost;
+        effect->recovered.recovered = watch->recovered;
+    }
+    sb_watch_forget_notes (self->reception, watch);
+    watch->need = SB_NEED_NOTHING;
+    watch->is_told = watch->is_by_snapshot = false;
+    watch->tried_through = 0;
+    watch->lost = watch->recovered = 0;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Joins and repairs by seeded chance: publications lost, beats and answers lost, connections cut, the broker begun
+ * anew, history short, snapshots broken, handlers slow, buffers small, in any order. When all is well again the copy is
+ * the broker's state by field and by hash, so is the application's own picture, every loss was told once, and what was
+ * lost is what was recovered and resynchronized.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "small_broker.h"
+
+enum { SEEDS = 3000, STEPS_MAX = 1200 };
+
+static const sb_text_t s_whole[] = {{"m", 1}, {"e", 1}};
+static const sb_text_t s_all[] = {{"all", 3}};
+
+static void s_go_wrong (small_broker_t *b, uint32_t faults)
+{
+    uint32_t what = small_broker_below (b, 5);
+    if (!(faults & 1u << what))
+        return;
+    if (what == 0)
+        small_broker_cut_sub (b);
+    else if (what == 1)
+        small_broker_cut_session (b);
+    else if (what == 2 && small_broker_below (b, 4) == 0)
+        small_broker_restart (b);
+    else if (what == 3)
+        b->history_max = 5 + small_broker_below (b, 40);
+    else if (what == 4)
+        b->break_snapshot_percent = small_broker_below (b, 20);
+}
+
+static void s_happen (small_broker_t *b, uint32_t faults)
+{
+    uint32_t what = small_broker_below (b, 100);
+    if (what < 35)
+        small_broker_publish (b);
+    else if (what < 65)
+        small_broker_bring_frame (b);
+    else if (what < 75)
+        small_broker_bring_message (b);
+    else if (what < 88)
+        small_broker_handle (b);
+    else if (what < 98)
+        small_broker_pass (b, small_broker_below (b, 200));
+    else
+        s_go_wrong (b, faults);
+    if (!b->is_subscribed && small_broker_below (b, 50) == 0)
+        small_broker_subscribe (b);
+}
+
+static void s_run (uint64_t seed, const sb_text_t *interests, uint32_t interest_count)
+{
+    char what[48];
+    snprintf (what, sizeof what, "seed %llu", (unsigned long long)seed);
+    small_broker_t *b = small_broker_new (seed, interests, NULL, interest_count);
+    uint32_t faults = small_broker_below (b, 32);
+    b->f.config.queue_publications = 1 + small_broker_below (b, 12);
+    b->page_max = 1 + small_broker_below (b, 10);
+    if (small_broker_below (b, 4) == 0) {
+        b->f.config.buffer_bytes = 2000;
+        b->forgives_counts = true;
+    }
+    small_broker_start (b);
+    b->loss_percent = small_broker_below (b, 2) ? small_broker_below (b, 20) : 0;
+    b->refuse_history_percent = small_broker_below (b, 3) ? 0 : 30;
+    for (uint32_t left = 20 + small_broker_below (b, STEPS_MAX); left > 0; left--)
+        s_happen (b, faults);
+    small_broker_heal (b, 120);
+    small_broker_check (b, what);
+    small_broker_destroy (b);
+}
+
+Test (recovery_model, the_copy_becomes_the_brokers_state, .timeout = 200)
+{
+    const char *only = getenv ("SB_SEED");
+    if (only) {
+        s_run (strtoull (only, NULL, 10), s_whole, 2);
+        return;
+    }
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        s_run (seed, s_whole, 2);
+}
+
+Test (recovery_model, of_everything_too, .timeout = 200)
+{
+    for (uint64_t seed = 1; seed <= SEEDS / 3; seed++)
+        s_run (seed, s_all, 1);
+}
