@@ -11,7 +11,7 @@ if [ "$1" != none, ]; then
     exit 77
 fi
 shift
-allowed='malloc|calloc|realloc|free|memcpy|memmove|memset|memcmp|bcmp|strcmp|strcpy|strlen|pow|isfinite|__isfinite|finite|__finite|__assert_fail'
+allowed='malloc|calloc|realloc|free|memcpy|memmove|memset|memcmp|memchr|bcmp|strcmp|strcpy|strlen|pow|isfinite|__isfinite|finite|__finite|__assert_fail'
 allowed="$allowed|__stack_chk_fail|__memcpy_chk|__memset_chk|__strcpy_chk|_GLOBAL_OFFSET_TABLE_"
 forbidden=$(nm -u "$@" | awk '$1 == "U" { print $2 }' | sed 's/@.*//' | sort -u | grep -vE "^(sb_[a-z0-9_]+|$allowed)\$" || true)
 if [ -n "$forbidden" ]; then
