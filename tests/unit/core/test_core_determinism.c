@@ -77,6 +77,8 @@ typedef struct {
     uint32_t refusals[SB_REASON_LIMIT];
     uint32_t joins;
     uint32_t chunks;
+    uint32_t expired;               /* publications of it */
+    uint32_t merged;                /* conflated publications of more than one */
     uint32_t ends[SB_REASON_LIMIT]; /* of snapshots */
     uint32_t steps;
 } s_result_t;
@@ -218,6 +220,9 @@ static void s_take_effect (s_run_t *self, const sb_effect_t *effect)
         size = sb_encode_publication (self->arena, effect->publish, &encoding);
         s_hash_encoding (self, size, encoding);
         self->result.joins += sb_prefix_matches (sb_text ("~join."), effect->publish->topic);
+        self->result.expired += effect->publish->cause == SB_CAUSE_EXPIRED;
+        self->result.merged += effect->publish->first_topic_sequence < effect->publish->topic_sequence &&
+                               sb_prefix_matches (sb_text ("~conflated."), effect->publish->topic);
         break;
     case SB_EFFECT_REPLY:
         s_hash_number (&self->result.hash, effect->reply.token);
@@ -333,6 +338,8 @@ static sb_delta_t s_delta (s_random_t *random, uint64_t sequence, sb_change_t *c
     delta.update.origin_unix_ns = s_chance (random, 50) ? UNIX_START_NS : 0;
     delta.update.changes = changes;
     delta.update.change_count = count;
+    if (s_chance (random, 15))
+        delta.time_to_live_ms = 1 + s_below (random, 500);
     if (s_chance (random, 2)) {
         delta.fault = SB_REASON_NOT_FINITE;
         delta.fault_field = changes[0].name;
@@ -463,9 +470,9 @@ static void s_send_snapshot (s_run_t *self)
 /* Somebody subscribes, or leaves. */
 static void s_send_subscription (s_run_t *self)
 {
-    static const char *const prefixes[] = {"~join.nonce-1.",    "~join.bad nonce.",         "~join.x.",
-                                           "market_data.",      "~conflated.50.market_da",  "~conflated.10.",
-                                           "~conflated.010.a.", "~conflated.200.trades.ag", ""};
+    static const char *const prefixes[] = {"~join.nonce-1.",    "~join.bad nonce.",          "~join.x.",
+                                           "market_data.",      "~conflated.2000.market_da", "~conflated.10.",
+                                           "~conflated.010.a.", "~conflated.200.trades.ag",  ""};
     s_random_t *random = &self->random;
     sb_event_t event = {.kind = SB_EVENT_SUBSCRIPTION};
     event.subscription.prefix = sb_text (prefixes[s_below (random, sizeof prefixes / sizeof prefixes[0])]);
@@ -679,6 +686,10 @@ static s_result_t s_play (uint64_t seed, uint64_t hash_seed, unsigned char fill,
     config.max_replies = 200;
     config.max_pending_commands = 8;
     config.forget_after_ms = 30000;
+    const sb_time_to_live_t times[] = {{sb_text ("agent"), 700}, {sb_text ("trades"), 1500}};
+    config.times_to_live = times;
+    config.time_to_live_count = 2;
+    config.max_conflations = 4;
     sb_core_identity_t identity = {.stream_id = 7, .epoch = 1, .hash_seed = hash_seed, .session_seed = 1};
     sb_allocator_t allocator = {s_allocate, s_release, self};
     self->core = sb_core_new (&config, &identity, &allocator, self->now_ns, self->unix_ns);
@@ -709,6 +720,8 @@ static void s_check_rich (const s_result_t *result)
         cr_assert_gt (result->refusals[refusals[i]], 0, "never refused: %s", sb_reason_info (refusals[i])->name);
     cr_assert_gt (result->joins, 50);
     cr_assert_gt (result->chunks, 200);
+    cr_assert_gt (result->expired, 500);
+    cr_assert_gt (result->merged, 100, "%u", result->merged);
     cr_assert_gt (result->ends[SB_REASON_NONE], 50);
     cr_assert_gt (result->ends[SB_REASON_BAD_INTEREST], 10);
     const sb_reason_t replies[] = {SB_REASON_NONE,
