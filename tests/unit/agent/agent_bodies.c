@@ -426,10 +426,40 @@ const char *sb_body_memory_is_bounded (void)
     return NULL;
 }
 
+static bool s_count_field (const sb_agent_field_t *field, void *context)
+{
+    (void)field;
+    ++*(uint32_t *)context;
+    return true;
+}
+
+const char *sb_body_an_empty_copy_can_be_read (void)
+{
+    static const char *const interests[] = {"all"};
+    sb_fake_broker_t *broker = sb_fake_broker_new ();
+    for (int i = 0; i < 2; i++) {
+        sb_agent_t *agent =
+            s_agent (broker, "a", (sb_agent_options_t){.interests = interests, .interest_count = 1, .without_copy = i});
+        MUST (agent);
+        sb_agent_copy_state_t state = {.fields = 7};
+        uint32_t count = 0;
+        sb_agent_copy_state (agent, &state);
+        MUST (!state.is_current && state.is_whole && state.fields == 0 && state.topics == 0 && state.state_hash == 0);
+        MUST (sb_agent_copy_visit (agent, NULL, s_count_field, &count) == 0 && count == 0);
+        MUST (isnan (sb_agent_copy_number (agent, "risk.x.", "n", NAN)));
+        MUST (sb_agent_copy_number (agent, NULL, NULL, 3) == 3);
+        sb_agent_destroy (&agent, 0);
+    }
+    sb_fake_broker_destroy (&broker);
+    return NULL;
+}
+
 const char *sb_body_bad_options_are_refused (void)
 {
     static const char *const bad_interests[] = {"no good"};
     static const char *const bad_publishes[] = {"_event"};
+    static const char *const interests[] = {"risk", "status"};
+    static const uint32_t too_often_ms[] = {0, 9}, too_seldom_ms[] = {10, 60001};
     const sb_agent_options_t rows[] = {
         {.agent_id = NULL},
         {.agent_id = "_a"},
@@ -437,6 +467,8 @@ const char *sb_body_bad_options_are_refused (void)
         {.agent_id = "a", .interests = bad_interests, .interest_count = 1},
         {.agent_id = "a", .publishes = bad_publishes, .publish_count = 1},
         {.agent_id = "a", .heartbeat_interval_ms = 99},
+        {.agent_id = "a", .interests = interests, .interest_count = 2, .conflate_ms = too_often_ms},
+        {.agent_id = "a", .interests = interests, .interest_count = 2, .conflate_ms = too_seldom_ms},
         {.agent_id = "a", .ingress_endpoint = "nonsense"},
         {.agent_id = "a", .ingress_endpoint = "udp://127.0.0.1:1"},
         {.agent_id = "a", .ingress_endpoint = "tcp://127.0.0.1:1", .publish_endpoint = "nonsense"},
@@ -445,7 +477,7 @@ const char *sb_body_bad_options_are_refused (void)
         char error[200] = "";
         MUST (sb_agent_new (&rows[i], error, sizeof error) == NULL);
         MUST (error[0] != 0);
-        MUST (i < 6 || strstr (error, "tcp://HOST:PORT"));
+        MUST (i < 8 || strstr (error, "tcp://HOST:PORT"));
     }
     return NULL;
 }

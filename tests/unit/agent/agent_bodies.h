@@ -15,6 +15,7 @@ const char *sb_body_commands_from_many_threads (void);
 const char *sb_body_full_window_waits_then_says_so (void);
 const char *sb_body_destroy_while_connecting (void);
 const char *sb_body_memory_is_bounded (void);
+const char *sb_body_an_empty_copy_can_be_read (void);
 const char *sb_body_bad_options_are_refused (void);
 
 /* SB_BODY (name) for each. */
@@ -27,6 +28,7 @@ const char *sb_body_bad_options_are_refused (void);
     SB_BODY (full_window_waits_then_says_so)                                                                           \
     SB_BODY (destroy_while_connecting)                                                                                 \
     SB_BODY (memory_is_bounded)                                                                                        \
+    SB_BODY (an_empty_copy_can_be_read)                                                                                \
     SB_BODY (bad_options_are_refused)
 
 #endif
