@@ -168,6 +168,7 @@ class Follower:
                     self.handle(*self.receive())
             except StartOver as why:
                 say("starting over:", why=why)
+                time.sleep(1)
 
 
 if __name__ == "__main__":

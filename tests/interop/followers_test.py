@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MPL-2.0
 """The example followers, which have nothing but SUB and REQ, end with the broker's state whatever they lose.
 
-Usage: followers_test.py python|node repair|resync|join. Starts syncbusd on free ports and a publisher.
+Usage: followers_test.py python|node repair|resync|join|restart. Starts syncbusd on free ports and a publisher.
 repair: the follower is held while a flood passes that its socket cannot take; history still has what it lost.
 resync: the same with a short history, so that it needs the state anew.
 join:   it joins a running stream at 20 random moments.
+restart: the broker is killed, and another one with another state takes its place.
 After each the state hash that it prints is the broker's. A run in which nothing was lost fails.
 """
 import os
@@ -30,7 +31,7 @@ JOINS = 20
 FLOOD = 30000
 BATCH = 200
 WINDOW = 2000
-HISTORY = {"repair": "1000000", "resync": "300", "join": "500"}
+HISTORY = {"repair": "1000000", "resync": "300", "join": "500", "restart": "500"}
 
 
 class Follower:
@@ -191,6 +192,28 @@ def join_at_random(schema, broker, publisher, language):
     print("%d joins into a running stream, each with the broker's state hash" % JOINS)
 
 
+def take_over(schema, broker, publisher, language, folder):
+    with Follower(language, broker) as follower:
+        publisher.publish(1000)
+        publisher.settle()
+        wait_for("the join", lambda: follower.all("joined"))
+        wait_equal(schema, broker, follower)
+        broker.process.kill()
+        broker.process.wait()
+        endpoints = ["--ingress", broker.ingress, "--publish", broker.publish, "--command", broker.command]
+        with Broker(folder, *endpoints) as other:
+            second = Publisher(schema, other)
+            second.publish(400)
+            second.settle()
+            wait_for("another join", lambda: len(follower.all("joined")) == 2)
+            wait_equal(schema, other, follower)
+            second.publish(400)
+            second.settle()
+            wait_equal(schema, other, follower)
+        assert follower.all("starting") and not follower.all("lost"), follower.lines
+    print("joined the second broker, and has its state")
+
+
 def main():
     language, way = sys.argv[1:3]
     options = ["--history-category=%s %s" % (CATEGORY, HISTORY[way]), "--history-bytes", "256 MiB"]
@@ -199,6 +222,9 @@ def main():
         publisher = Publisher(schema, broker)
         if way == "join":
             join_at_random(schema, broker, publisher, language)
+        elif way == "restart":
+            with tempfile.TemporaryDirectory(prefix="sb-followers-") as second:
+                take_over(schema, broker, publisher, language, second)
         else:
             hold_and_flood(schema, broker, publisher, language, "history" if way == "repair" else "state")
 
