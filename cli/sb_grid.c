@@ -12,6 +12,13 @@
 
 #include "sb_names.h"
 
+enum { BACKLOG_LONG = 1000 /* as the broker's own */ };
+
+bool sb_grid_is_behind (const sb_grid_row_t *row)
+{
+    return row->backlog > BACKLOG_LONG && strcmp (row->liveness, "OFFLINE") != 0;
+}
+
 void sb_grid_clear (sb_grid_t *self)
 {
     free (self->rows);
@@ -122,7 +129,8 @@ static double s_trouble (const sb_grid_row_t *row)
         const char *word;
         double weight;
     } words[] = {{"DEAD", 8}, {"SUSPECT", 4}, {"RECOVERING", 2}, {"OPEN", 8}, {"HALF_OPEN", 4}, {"FORCED_OPEN", 8}};
-    double trouble = (row->is_healthy ? 0 : 1) + (row->is_mute ? 8 : 0) + (row->is_paused ? 2 : 0);
+    double trouble = (row->is_healthy ? 0 : 1) + (row->is_mute ? 8 : 0) + (row->is_paused ? 2 : 0) +
+                     (sb_grid_is_behind (row) ? 2 : 0);
     for (size_t i = 0; i < sizeof (words) / sizeof (words[0]); i++)
         if (strcmp (row->liveness, words[i].word) == 0 || strcmp (row->breaker, words[i].word) == 0)
             trouble += words[i].weight;

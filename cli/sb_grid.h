@@ -104,6 +104,9 @@ typedef enum {
     SB_GRID_STOP    /* everything; typed */
 } sb_grid_action_t;
 
+/* True when an agent has not seen so much of what it reads that the broker says BEHIND of it. */
+bool sb_grid_is_behind (const sb_grid_row_t *row);
+
 /* Forgets the rows. */
 void sb_grid_clear (sb_grid_t *self);
 

@@ -73,7 +73,7 @@ static const char *s_word (const char *word, bool is_short)
     return word;
 }
 
-/* One letter: + healthy, P paused, S paused by itself, M mute, - offline, x none of these. */
+/* One letter: + healthy, P paused, S paused by itself, B behind as a reader, M mute, - offline, x none of these. */
 static const char *s_health_letter (const sb_grid_row_t *row)
 {
     if (strcmp (row->liveness, "OFFLINE") == 0)
@@ -82,7 +82,7 @@ static const char *s_health_letter (const sb_grid_row_t *row)
         return "M";
     if (!row->is_healthy)
         return "x";
-    return row->is_paused ? "P" : row->is_self_paused ? "S" : "+";
+    return row->is_paused ? "P" : row->is_self_paused ? "S" : sb_grid_is_behind (row) ? "B" : "+";
 }
 
 /* A count as it stands, or short. */
@@ -143,7 +143,7 @@ static sb_mark_t s_cell_mark (const sb_grid_row_t *row, column_t column)
         return SB_MARK_DIM;
     switch (column) {
     case COLUMN_HEALTH:
-        if (row->is_paused || row->is_self_paused)
+        if (row->is_paused || row->is_self_paused || (row->is_healthy && sb_grid_is_behind (row)))
             return SB_MARK_WARNING;
         return row->is_healthy ? SB_MARK_GOOD : SB_MARK_BAD;
     case COLUMN_BREAKER:
@@ -152,6 +152,8 @@ static sb_mark_t s_cell_mark (const sb_grid_row_t *row, column_t column)
         return sb_display_mark ((sb_text_t){row->liveness, (uint32_t)strlen (row->liveness)});
     case COLUMN_PNL:
         return row->pnl > 0 ? SB_MARK_GOOD : row->pnl < 0 ? SB_MARK_BAD : SB_MARK_PLAIN;
+    case COLUMN_BACKLOG:
+        return sb_grid_is_behind (row) ? SB_MARK_BAD : SB_MARK_PLAIN;
     case COLUMN_DROPS:
         return row->drops > 0 ? SB_MARK_WARNING : SB_MARK_PLAIN;
     default:
@@ -199,24 +201,24 @@ static uint32_t s_wanted (const sb_grid_t *self, column_t column, uint32_t first
     return wanted > info->most ? info->most : wanted < info->least ? info->least : wanted;
 }
 
-static bool s_has_drops (const sb_grid_t *self)
+/* True when the column shows what one looks for: drops that there are, a reader that is behind. */
+static bool s_has_news (const sb_grid_t *self, column_t column)
 {
-    bool has_drops = false;
     for (uint32_t i = 0; i < self->row_count; i++)
-        has_drops = has_drops || self->rows[i].drops > 0;
-    return has_drops;
+        if ((column == COLUMN_DROPS && self->rows[i].drops > 0) ||
+            (column == COLUMN_BACKLOG && sb_grid_is_behind (&self->rows[i])))
+            return true;
+    return false;
 }
 
-/* Leaves out what a whole status is worth more than, and gives it the room. Drops that there are stay: they are what
- * one looks for. */
+/* Leaves out what a whole status is worth more than, and gives it the room. A column with news stays. */
 static void s_make_room (const sb_grid_t *self, layout_t *layout, uint32_t width, uint32_t first, uint32_t end)
 {
     static const column_t dispensable[] = {COLUMN_QUEUE, COLUMN_DROPS, COLUMN_BACKLOG};
     uint32_t has = layout->widths[COLUMN_STATUS];
     uint32_t wanted = has ? s_wanted (self, COLUMN_STATUS, first, end) : 0;
     for (size_t i = 0; i < sizeof (dispensable) / sizeof (dispensable[0]); i++)
-        if (wanted > has && s_layout_width (layout) + wanted - has > width &&
-            !(dispensable[i] == COLUMN_DROPS && s_has_drops (self)))
+        if (wanted > has && s_layout_width (layout) + wanted - has > width && !s_has_news (self, dispensable[i]))
             layout->widths[dispensable[i]] = 0;
     uint32_t used = s_layout_width (layout);
     uint32_t room = used < width ? width - used : 0;
@@ -407,9 +409,10 @@ static void s_draw_help (uint32_t line, uint32_t end, sb_canvas_t *canvas)
         "p r           pause or resume the selected agent",
         "E             emergency stop of everything",
         "",
-        "H  + healthy  P paused  S paused by itself  M mute  x unhealthy  - offline",
+        "H  + healthy  P paused  S paused by itself  B behind as a reader  M mute",
+        "   x unhealthy  - offline",
         "RATE accepted deltas a second   RESP mean time of its handler",
-        "QUEUE waiting for its handler   BACKLOG published and not yet seen",
+        "QUEUE waiting for its handler   BACKLOG published and not yet seen; behind: over 1000",
         "DROPS publications that it knows it lost",
         "",
         "any key goes back",

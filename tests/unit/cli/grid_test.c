@@ -23,7 +23,7 @@ static sb_grid_row_t s_row (const char *agent_id, const char *liveness, const ch
                          .rate_per_s = 1234,
                          .response_ns = 12300,
                          .queue_depth = 0,
-                         .backlog = 12345,
+                         .backlog = 345,
                          .drops = 0};
     snprintf (row.agent_id, sizeof (row.agent_id), "%s", agent_id);
     snprintf (row.status, sizeof (row.status), "trading");
@@ -90,7 +90,7 @@ Test (grid, a_status_is_worth_more_than_the_queue_and_drops_that_there_are_not)
     snprintf (s_rows[1].status, sizeof (s_rows[1].status), "rebalancing");
     sb_canvas_t *canvas = s_render (&grid, &view, 80, 24);
     s_expect_line (canvas, 3, "AGENT      STATUS      CONF SIGNAL     PNL H BREAKR LIVE  RATE   RESP BACKL DROP");
-    s_expect_line (canvas, 5, "agent-01   rebalancing 0.87 BUY      -1234 + CLOSED LIVE 1,234 12.3us 12.3k    0");
+    s_expect_line (canvas, 5, "agent-01   rebalancing 0.87 BUY      -1234 + CLOSED LIVE 1,234 12.3us   345    0");
     sb_canvas_destroy (&canvas);
     snprintf (s_rows[1].status, sizeof (s_rows[1].status), "waiting for trades");
     canvas = s_render (&grid, &view, 80, 24);
@@ -103,6 +103,26 @@ Test (grid, a_status_is_worth_more_than_the_queue_and_drops_that_there_are_not)
     cr_expect (s_shows (canvas, "DROP"));
     cr_expect_not (s_shows (canvas, "BACK"));
     sb_canvas_destroy (&canvas);
+}
+
+Test (grid, a_reader_that_is_behind_stands_out)
+{
+    sb_grid_t grid = s_grid (3);
+    sb_grid_view_t view = {.has_header = true, .has_footer = true};
+    s_rows[1].backlog = 1000;
+    s_rows[2].backlog = 1001;
+    cr_expect_not (sb_grid_is_behind (&s_rows[1]));
+    cr_expect (sb_grid_is_behind (&s_rows[2]));
+    snprintf (s_rows[0].status, sizeof (s_rows[0].status), "waiting for more trades");
+    sb_canvas_t *canvas = s_render (&grid, &view, 80, 24);
+    cr_expect (s_shows (canvas, "BACK"), "it is not given up for a status");
+    cr_expect (s_shows (canvas, " B CLOSED"));
+    cr_expect (s_shows (canvas, " + CLOSED"));
+    sb_canvas_destroy (&canvas);
+    sb_grid_sort (&grid, SB_GRID_BY_TROUBLE);
+    cr_expect_str_eq (s_rows[0].agent_id, "agent-02");
+    snprintf (s_rows[0].liveness, sizeof (s_rows[0].liveness), "OFFLINE");
+    cr_expect_not (sb_grid_is_behind (&s_rows[0]), "who said goodbye reads nothing");
 }
 
 Test (grid, rate_is_left_out_where_there_is_none)
@@ -151,8 +171,8 @@ Test (grid, at_80x24_all_thirteen_columns_stand)
     s_expect_line (canvas, 1, "running");
     s_expect_line (canvas, 2, "deltas 1234/s  publications 1200/s  p99 merge 34us end to end 1.20ms");
     s_expect_line (canvas, 3, "AGENT      STATUS  CONF SIGNL     PNL H BREAKR LIVE  RATE   RESP QUEU BACKL DROP");
-    s_expect_line (canvas, 4, "agent-00   trading 0.87 BUY     -1234 + CLOSED LIVE 1,234 12.3us    0 12.3k    0");
-    s_expect_line (canvas, 5, "slow       trading 0.87 BUY     -1234 x HALF   SUSP 1,234 12.3us    0 12.3k    0");
+    s_expect_line (canvas, 4, "agent-00   trading 0.87 BUY     -1234 + CLOSED LIVE 1,234 12.3us    0   345    0");
+    s_expect_line (canvas, 5, "slow       trading 0.87 BUY     -1234 x HALF   SUSP 1,234 12.3us    0   345    0");
     s_expect_line (canvas, 23, "q quit  s sort (by agent)  p pause  r resume  E emergency stop  h help");
     cr_expect_eq (view.page, 19);
     sb_canvas_destroy (&canvas);
