@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * A subscriber: prints what changes under an interest, one line for each field that is a number.
+ * A subscriber: prints what is, and then what changes, under an interest; and says when it missed something.
  *
  *   subscriber [INTEREST [INGRESS_ENDPOINT [COUNT]]]     default market_data, tcp://127.0.0.1:5570, until interrupted
  */
@@ -15,16 +15,14 @@ static long s_left;
 static int s_on_update (sb_agent_t *agent, const sb_publication_t *publication, void *context)
 {
     (void)agent, (void)context;
-    for (uint32_t i = 0; i < publication->update_count; i++) {
+    const char *note = publication->cause == SB_CAUSE_SNAPSHOT ? " (state, no news)" : "";
+    for (uint32_t i = 0; i < publication->update_count; i++)
         for (uint32_t j = 0; j < publication->updates[i].change_count; j++) {
             const sb_change_t *change = &publication->updates[i].changes[j];
-            if (change->is_delete)
-                printf ("%s %s deleted\n", publication->topic.data, change->name.data);
-            else
-                printf ("%s %s %.10g\n", publication->topic.data, change->name.data,
-                        sb_value_number (&change->value, 0));
+            printf ("%s %s ", publication->topic.data, change->name.data);
+            change->is_delete ? printf ("deleted") : printf ("%.10g", sb_value_number (&change->value, 0));
+            puts (note);
         }
-    }
     s_left--;
     return fflush (stdout) == 0 ? 0 : -1;
 }
@@ -32,8 +30,14 @@ static int s_on_update (sb_agent_t *agent, const sb_publication_t *publication, 
 static void s_on_gap (sb_agent_t *agent, const sb_agent_gap_t *gap, void *context)
 {
     (void)agent, (void)context;
-    fprintf (stderr, "lost %llu to %llu of %s\n", (unsigned long long)gap->first, (unsigned long long)gap->last,
-             gap->topic.data);
+    fprintf (stderr, "something of %s was lost: what is printed is behind until it is recovered\n", gap->topic.data);
+}
+
+static void s_on_recovered (sb_agent_t *agent, const sb_agent_recovery_t *recovery, void *context)
+{
+    (void)agent, (void)context;
+    fprintf (stderr, "current: %llu lost, %llu of them fetched\n", (unsigned long long)recovery->lost,
+             (unsigned long long)recovery->recovered);
 }
 
 int main (int argc, char **argv)
@@ -41,16 +45,12 @@ int main (int argc, char **argv)
     char error[256];
     const char *interest = argc > 1 ? argv[1] : "market_data";
     sb_agent_options_t options = {.agent_id = "example_reader", .ingress_endpoint = argc > 2 ? argv[2] : NULL};
-    options.interests = &interest;
-    options.interest_count = 1;
+    options.interests = &interest, options.interest_count = 1;
     options.dispatch_by_caller = true; /* handlers run in this thread, below */
-    options.handlers.on_update = s_on_update;
-    options.handlers.on_gap = s_on_gap;
+    options.handlers = (sb_agent_handlers_t){s_on_update, .on_gap = s_on_gap, .on_recovered = s_on_recovered};
     sb_agent_t *agent = sb_agent_new (&options, error, sizeof error);
-    if (!agent) {
-        fprintf (stderr, "subscriber: %s\n", error);
-        return 2;
-    }
+    if (!agent)
+        return fprintf (stderr, "subscriber: %s\n", error), 2;
     s_left = argc > 3 ? atol (argv[3]) : 0x7fffffff;
     struct pollfd waiting = {.fd = sb_agent_descriptor (agent), .events = POLLIN};
     while (s_left > 0 && poll (&waiting, 1, -1) > 0)

@@ -8,7 +8,8 @@ import pathlib
 import re
 import sys
 
-EXAMPLES = {"c": "publisher.c", "python": "subscriber.py", "js": "subscriber.js"}
+# In the order in which the blocks of a language stand.
+EXAMPLES = {"c": ["publisher.c", "subscriber.c"], "python": ["subscriber.py"], "js": ["subscriber.js"]}
 
 
 def main():
@@ -16,14 +17,16 @@ def main():
     readme = root / "README.md"
     text = readme.read_text()
     stale = []
-    for language, name in EXAMPLES.items():
-        wanted = f"```{language}\n{(root / 'agents/examples' / name).read_text()}```"
-        pattern = re.compile(rf"^```{language}\n.*?^```$", re.M | re.S)
-        found = pattern.search(text)
-        if not found or found.group() != wanted:
-            stale.append(name)
-        if found:
-            text = text[: found.start()] + wanted + text[found.end() :]
+    for language, names in EXAMPLES.items():
+        end = 0
+        for name in names:
+            wanted = f"```{language}\n{(root / 'agents/examples' / name).read_text()}```"
+            found = re.compile(rf"^```{language}\n.*?^```$", re.M | re.S).search(text, end)
+            if not found or found.group() != wanted:
+                stale.append(name)
+            if found:
+                text = text[: found.start()] + wanted + text[found.end() :]
+                end = found.start() + len(wanted)
     if "--write" in sys.argv[1:]:
         readme.write_text(text)
         return 0

@@ -201,7 +201,7 @@ Test (grid, at_200x50_nothing_is_short)
                    "QUEUE BACKLOG DROPS");
     s_expect_line (canvas, 5,
                    "a-rather-long-agent-name trading 0.87 BUY    -1234.50 x FORCED_OPEN RECOVERING  1,234   12.3us     "
-                   "0  12,345     0");
+                   "0     345     0");
     cr_expect (s_shows (canvas, "version 0.1.0"));
     cr_expect (s_shows (canvas, "12 agents by agent"));
     sb_canvas_destroy (&canvas);
