@@ -192,6 +192,62 @@ Test (broker_process, sighup_applies_what_it_can_says_what_it_cannot_and_keeps_t
     sb_stage_end (&stage);
 }
 
+/* An integer or flag of the record that history of market_data has, asked from `after` on. */
+static int64_t s_history (sb_stage_t *stage, const char *column, int64_t after)
+{
+    sb_parameter_t parameters[] = {
+        {sb_text ("category"), {.kind = SB_VALUE_TEXT, .text = sb_text ("market_data")}},
+        {sb_text ("after"), {.kind = SB_VALUE_INTEGER, .integer = after}},
+    };
+    sb_command_request_t request = sb_commander_request ("history", NULL);
+    request.parameters = parameters;
+    request.parameter_count = 2;
+    const sb_command_reply_t *reply = sb_commander_ask (stage->commander, &request);
+    cr_assert_eq (reply->code, SB_REASON_NONE);
+    cr_assert_eq (reply->record_count, 1);
+    for (uint32_t i = 0; i < reply->records[0].column_count; i++) {
+        const sb_parameter_t *found = &reply->records[0].columns[i];
+        if (sb_text_equal (found->name, sb_text (column)))
+            return found->value.kind == SB_VALUE_BOOLEAN ? found->value.boolean : found->value.integer;
+    }
+    cr_assert_fail ("no column %s", column);
+    return 0;
+}
+
+static bool s_keeps_nothing (void *context)
+{
+    return s_history (context, "oldest", 0) == 0;
+}
+
+Test (broker_process, history_keeps_to_its_bounds_and_sighup_changes_them)
+{
+    sb_scene_t *unused = sb_scene_new ();
+    const char *path = sb_scene_path (unused, "syncbusd.conf");
+    const char *const arguments[] = {"--config", path, NULL};
+    sb_file_write (path, "history\n    category = \"market_data 3 64 KiB 1 h\"\nhealth\n    tick_interval = 100 ms\n");
+    sb_stage_t stage = sb_stage_begin (arguments);
+    for (int i = 0; i < 5; i++)
+        cr_assert_eq (sb_stage_good_delta (&stage), SB_REASON_NONE);
+    int64_t head = s_history (&stage, "head", 0);
+    cr_assert_geq (head, 5);
+    cr_assert_eq (s_history (&stage, "oldest", 0), head - 2);
+    cr_assert (s_history (&stage, "evicted", head - 4));
+    cr_assert_not (s_history (&stage, "evicted", head - 3));
+    cr_assert (s_history (&stage, "end", head - 4));
+
+    sb_file_write (path, "history\n    category = \"market_data 3 64 KiB 1 ms\"\nhealth\n    tick_interval = 100 ms\n");
+    sb_process_signal (sb_scene_broker (stage.scene), SIGHUP);
+    cr_assert (sb_wait_until (s_keeps_nothing, &stage, SB_PATIENCE_MS), "nothing has come of age");
+    cr_assert (s_history (&stage, "evicted", head - 1));
+    cr_assert_not (s_history (&stage, "evicted", head));
+
+    sb_file_write (path, "history\n    category = \"market_data 3 64 GiB\"\n");
+    sb_process_signal (sb_scene_broker (stage.scene), SIGHUP);
+    cr_assert (sb_process_says (sb_scene_broker (stage.scene), "keeps more octets than history/bytes", SB_PATIENCE_MS));
+    sb_scene_destroy (&unused);
+    sb_stage_end (&stage);
+}
+
 Test (broker_process, sighup_opens_a_rotated_log_anew)
 {
     sb_scene_t *folder = sb_scene_new ();
