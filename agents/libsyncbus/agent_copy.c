@@ -36,6 +36,7 @@ struct sb_copy {
     sb_copy_table_t table;
     bool keeps_fields;
     bool is_left_out; /* something found no place since the last scan of all there is */
+    bool is_full;     /* a topic did not */
     uint64_t stream_id;
     uint64_t epoch;
     bool is_scanning;
@@ -118,7 +119,7 @@ static sb_copy_topic_t *s_topic (sb_copy_t *self, sb_text_t text)
     if (!topic && s_reclaim (self))
         topic = sb_copy_table_add_topic (&self->table, text);
     if (!topic) {
-        self->is_left_out = true;
+        self->is_left_out = self->is_full = true;
         return NULL;
     }
     topic->is_hash_known = false;
@@ -132,7 +133,7 @@ static sb_copy_topic_t *s_topic (sb_copy_t *self, sb_text_t text)
 
 bool sb_copy_is_full (const sb_copy_t *self)
 {
-    return self->is_left_out;
+    return self->is_full;
 }
 
 const sb_copy_head_t *sb_copy_head (const sb_copy_t *self, sb_text_t text)
@@ -225,7 +226,8 @@ bool sb_copy_apply (sb_copy_t *self, const sb_publication_t *publication)
         s_take_head (topic, publication);
     else
         topic->is_doubtful = true;
-    for (uint32_t i = 0; self->keeps_fields && i < publication->update_count; i++) {
+    bool is_state = publication->topic.data[0] != '_'; /* the broker keeps no fields of what it says itself */
+    for (uint32_t i = 0; self->keeps_fields && is_state && i < publication->update_count; i++) {
         const sb_update_t *update = &publication->updates[i];
         uint64_t sequence = update->publication_sequence ? update->publication_sequence : publication->sequence;
         for (uint32_t j = 0; j < update->change_count; j++)
@@ -325,7 +327,7 @@ void sb_copy_scan_begin (sb_copy_t *self, const sb_text_t *prefixes, uint32_t pr
     }
     if (s_covers (&self->scope, &self->all)) {
         self->all = self->scope;
-        self->is_left_out = false;
+        self->is_left_out = self->is_full = false;
     }
 }
 

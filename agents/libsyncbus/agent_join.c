@@ -32,13 +32,14 @@ void sb_joiner_new_stream (sb_agent_step_t *self, uint64_t stream_id, uint64_t e
     sb_copy_new_stream (reception->copy, stream_id, epoch);
     for (uint32_t i = 0; i < reception->position_count; i++) {
         sb_position_t *position = &reception->positions[i];
-        position->sequence = position->category_sequence = 0;
+        position->sequence = position->category_sequence = position->covered = 0;
         position->head_sequence = position->head_category_sequence = 0;
     }
     for (uint32_t i = 0; i < reception->watch_count; i++) {
         sb_watch_t *watch = reception->watches[i];
         sb_watch_forget_notes (reception, watch);
         watch->verified = watch->passed = watch->came = watch->after = watch->judged = watch->tried_through = 0;
+        watch->checked = watch->mark = watch->checked_mark = 0;
         watch->judge_at_ns = UINT64_MAX;
         if (watch->need != SB_NEED_NOTHING || watch->is_told)
             watch->need = SB_NEED_BUFFER; /* its episode ends with the snapshot of everything */
@@ -179,7 +180,8 @@ static void s_judge_positions (sb_agent_step_t *self, uint64_t beat_sequence)
         sb_watch_t *watch = prefix.size ? sb_watch_of_topic (self, prefix) : NULL;
         if (!watch || watch->is_covered || watch->need != SB_NEED_NOTHING)
             continue;
-        if (position->sequence >= position->head_sequence || position->head_sequence > beat_sequence)
+        if (position->sequence >= position->head_sequence || position->covered >= position->head_sequence ||
+            position->head_sequence > beat_sequence)
             continue;
         uint64_t held_back_ns = (uint64_t)watch->conflated_ms * SB_NS_PER_MS;
         if (watch->is_conflated && self->now_ns < sb_step_after (position->head_at_ns, held_back_ns))
@@ -227,14 +229,52 @@ static void s_each_head (sb_agent_step_t *self, const sb_publication_t *publicat
     }
 }
 
+/* What changes with each publication of a category that this agent reads. */
+static uint64_t s_mark (const sb_reception_t *self, const sb_watch_t *watch)
+{
+    uint64_t mark = watch->is_covered ? watch->passed : 0;
+    for (uint32_t i = 0; !watch->is_covered && i < self->position_count; i++) {
+        const sb_position_t *position = &self->positions[i];
+        if (position->prefix_size >= watch->size && memcmp (position->prefix, watch->name, watch->size) == 0)
+            mark += position->head_sequence;
+    }
+    return mark;
+}
+
+/* Where several topics stand behind one head, the loss of one's last publication hides behind another's next. Once it
+ * is quiet there, all of it is looked at. */
+static void s_check_mixed (sb_agent_step_t *self, sb_watch_t *watch)
+{
+    uint64_t mark = s_mark (self->reception, watch);
+    if (mark != watch->mark) {
+        watch->mark = mark;
+        watch->mark_at_ns = self->now_ns;
+    }
+    uint64_t quiet_at_ns =
+        sb_step_after (watch->mark_at_ns, (watch->conflated_ms + SB_RECOVERY_CHECK_MS) * SB_NS_PER_MS);
+    if (mark == watch->checked_mark || self->now_ns < quiet_at_ns)
+        return;
+    watch->checked_mark = mark;
+    if (watch->passed > watch->checked) {
+        bool is_long = watch->passed - watch->checked > SB_RECOVERY_CHECK_MAX;
+        watch->after = watch->checked;
+        sb_watch_needs (watch, watch->is_conflated || is_long ? SB_NEED_SNAPSHOT : SB_NEED_HISTORY);
+    }
+    watch->checked = watch->passed;
+}
+
 /* What a fine beat says of categories that are not watched by their own head: all up to it came. */
 static void s_verify (sb_agent_step_t *self)
 {
     sb_reception_t *reception = self->reception;
     for (uint32_t i = 0; i < reception->watch_count; i++) {
         sb_watch_t *watch = reception->watches[i];
-        if (!watch->is_whole && watch->need == SB_NEED_NOTHING && watch->passed > watch->verified)
+        if (watch->is_whole || watch->need != SB_NEED_NOTHING)
+            continue;
+        if (watch->passed > watch->verified)
             watch->verified = watch->passed;
+        if (watch->is_mixed)
+            s_check_mixed (self, watch);
     }
 }
 

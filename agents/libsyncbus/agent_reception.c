@@ -74,6 +74,7 @@ void sb_reception_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
             if (sb_text_equal ((sb_text_t){old[j].interest, old[j].interest_size}, interest)) {
                 position->sequence = old[j].sequence;
                 position->category_sequence = old[j].category_sequence;
+                position->covered = old[j].covered;
             }
         }
     }
@@ -88,6 +89,11 @@ const sb_interest_position_t *sb_reception_seen (sb_agent_step_t *self, uint32_t
         seen[i].interest = sb_step_copy (self, (sb_text_t){position->interest, position->interest_size});
         seen[i].sequence = position->sequence;
         seen[i].category_sequence = position->category_sequence;
+        /* A snapshot has brought what it does not name by itself. */
+        if (position->head_sequence > position->sequence && position->head_sequence <= position->covered) {
+            seen[i].sequence = position->head_sequence;
+            seen[i].category_sequence = position->head_category_sequence;
+        }
     }
     *count = reception->position_count;
     return seen;
@@ -221,6 +227,7 @@ sb_taken_t sb_reception_take (sb_agent_step_t *self, sb_watch_t *watch, const sb
         return SB_MISSING;
     if (!has_room)
         return SB_NO_ROOM;
+    s_see (reception, publication);
     bool is_news = sb_copy_apply (reception->copy, publication);
     if (!is_news)
         s_pass_by (self, watch, publication);
@@ -280,6 +287,7 @@ static void s_numbered (sb_agent_step_t *self, const sb_publication_t *publicati
             sb_reception_deliver (self, publication);
         return;
     }
+    sb_watch_mix (watch, publication->topic);
     if (publication->category_sequence > watch->passed)
         watch->passed = publication->category_sequence;
     if (publication->category_sequence > watch->came)

@@ -22,6 +22,8 @@ enum {
     SB_RECOVERY_RETRY_MIN_MS = 100,   /* between attempts, doubled */
     SB_RECOVERY_RETRY_MAX_MS = 10000, /* up to this */
     SB_RECOVERY_PAGE = 200,           /* publications of a page of history */
+    SB_RECOVERY_CHECK_MS = 1500,      /* of quiet, before a category is looked at for hidden losses */
+    SB_RECOVERY_CHECK_MAX = 1000,     /* publications to be read for that; more: a snapshot */
     SB_RECOVERY_SLICE = 64,           /* publications taken out of a buffer in one event */
     SB_RECOVERY_CREDIT = 8,           /* chunks under way when nobody's handler has to keep up */
     SB_WATCHES_MAX = 512              /* categories; publications of others are delivered unwatched */
@@ -82,6 +84,13 @@ typedef struct {
     uint64_t after;    /* a repair by history begins behind this */
     uint64_t judged;   /* head that is to be judged at judge_at_ns; 0: none */
     uint64_t judge_at_ns;
+    /* where one topic's last loss may hide behind another topic's publications */
+    bool is_mixed;         /* more than one topic came */
+    uint64_t topic_hash;   /* of the last one that came; 0: none did */
+    uint64_t checked;      /* category sequence up to which it was looked at */
+    uint64_t mark;         /* what changes with each publication of it */
+    uint64_t checked_mark; /* as it was looked at last */
+    uint64_t mark_at_ns;   /* since when it stands */
     /* the present episode */
     bool is_told;        /* a gap of it was */
     bool is_by_snapshot; /* a snapshot was needed */
@@ -136,6 +145,7 @@ struct sb_reception {
     uint64_t field_count;
     uint64_t field_hash;
     uint64_t end_sequence;
+    uint64_t covered; /* sub_sequence when it was asked for: all up to here is in it */
     char part_topic[SB_TOPIC_MAX + 1]; /* the last topic of the snapshot: it may go on in the next chunk */
     uint32_t part_size;
     sb_copy_head_t part_head; /* that its first part gave */
@@ -179,6 +189,8 @@ sb_waiting_t *sb_watch_next (sb_reception_t *self, sb_watch_t *watch);
 /* The note on a topic; made when `makes` is set and it is new. May be NULL. */
 sb_noted_t *sb_watch_noted (sb_agent_step_t *self, sb_watch_t *watch, sb_text_t topic, bool makes);
 sb_noted_t *sb_watch_find_noted (const sb_reception_t *self, sb_text_t topic);
+/* Takes note that a topic of it is there. */
+void sb_watch_mix (sb_watch_t *self, sb_text_t topic);
 /* Asks for at least that. */
 void sb_watch_needs (sb_watch_t *self, sb_need_t need);
 /* The episode is over: counts, tells, forgets the notes. */

@@ -66,6 +66,7 @@ void sb_scan_start (sb_agent_step_t *self, sb_watch_t *watch)
     reception->field_count = 0;
     reception->field_hash = 0;
     reception->part_size = 0;
+    reception->covered = reception->sub_sequence;
     s_begin_scan (self, watch);
     if (!watch)
         return;
@@ -140,6 +141,7 @@ static void s_note (sb_agent_step_t *self, const sb_snapshot_topic_t *part)
     uint64_t sequence = 0, topic_sequence, category_sequence;
     if (!watch)
         return;
+    sb_watch_mix (watch, part->topic);
     bool is_known = sb_reception_known (reception, part->topic, &sequence, &topic_sequence, &category_sequence);
     bool makes = watch->is_event || (reception->has_base && (!is_known || part->sequence > sequence));
     sb_noted_t *noted = sb_watch_noted (self, watch, part->topic, makes);
@@ -237,10 +239,19 @@ static void s_take_over (sb_agent_step_t *self, sb_watch_t *watch)
     watch->need = SB_NEED_BUFFER;
     watch->tried_through = 0;
     watch->judged = 0;
-    if (watch->came < watch->passed)
-        watch->came = watch->passed;
-    if (!watch->is_whole && watch->verified < watch->passed)
-        watch->verified = watch->passed;
+    watch->checked = watch->verified;
+    if (watch->came < watch->verified)
+        watch->came = watch->verified;
+}
+
+/* What was published before the snapshot was asked for is not missed any more. */
+static void s_cover_positions (sb_reception_t *self, const sb_watch_t *watch)
+{
+    for (uint32_t i = 0; i < self->position_count; i++) {
+        sb_position_t *position = &self->positions[i];
+        if (!watch || (position->prefix_size >= watch->size && memcmp (position->prefix, watch->name, watch->size) == 0))
+            position->covered = self->covered;
+    }
 }
 
 void sb_scan_look (sb_agent_step_t *self)
@@ -250,6 +261,7 @@ void sb_scan_look (sb_agent_step_t *self)
         return;
     self->counts.snapshots++;
     if (reception->active) {
+        s_cover_positions (reception, reception->active);
         s_take_over (self, reception->active);
         reception->is_awaited = false;
         reception->phase = SB_RECOVERY_BUFFER;
@@ -260,12 +272,8 @@ void sb_scan_look (sb_agent_step_t *self)
         watch->is_by_snapshot = watch->is_told;
         s_take_over (self, watch);
     }
+    s_cover_positions (reception, NULL);
     reception->has_base = true;
     reception->is_join_by_snapshot = true;
-    for (uint32_t i = 0; i < reception->position_count; i++) {
-        sb_position_t *position = &reception->positions[i];
-        if (position->sequence < reception->end_sequence && position->head_sequence <= reception->end_sequence)
-            position->sequence = position->head_sequence;
-    }
     sb_recovery_done (self);
 }

@@ -77,6 +77,7 @@ typedef struct {
     uint32_t interest_size;
     uint64_t sequence;
     uint64_t category_sequence;
+    uint64_t covered;       /* what is not younger than this is in a snapshot */
     bool is_held_back;      /* by conflation: what HeartbeatAck says may come later */
     uint64_t head_sequence; /* that HeartbeatAck gave; 0: none yet */
     uint64_t head_category_sequence;

@@ -594,13 +594,13 @@ bool small_broker_bring_message (small_broker_t *self)
 
 void small_broker_pass (small_broker_t *self, uint32_t ms)
 {
-    uint64_t until_ns = self->f.now_ns + ms * SB_MS;
+    uint64_t from_ns = self->f.now_ns, until_ns = from_ns + ms * SB_MS;
     for (int i = 0; i < 1000 && sb_agent_step_deadline (self->f.step) <= until_ns; i++) {
         uint64_t deadline_ns = sb_agent_step_deadline (self->f.step);
         self->f.now_ns = deadline_ns > self->f.now_ns ? deadline_ns : self->f.now_ns;
         s_event (self, SB_AGENT_EVENT_TICK);
     }
-    if (self->f.now_ns / (1000 * SB_MS) != until_ns / (1000 * SB_MS))
+    if (from_ns / (1000 * SB_MS) != until_ns / (1000 * SB_MS))
         small_broker_beat (self);
     self->f.now_ns = until_ns;
     if (self->has_session && self->snapshot_id)
