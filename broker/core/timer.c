@@ -337,6 +337,7 @@ static void s_tick_work (sb_core_t *self, const sb_event_t *event)
                                                                                  : sb_conflation_deadline (self);
     self->is_behind = !is_judged || left_ns <= self->now_ns;
     sb_snapshot_tick (self);
+    sb_state_hash_tick (self);
     if (self->now_ns >= self->tick_due_ns)
         s_whole_tick (self);
     if (!had_work && !self->tick_put_off && s_has_work (self))

@@ -38,9 +38,11 @@ void sb_commands_tell_again (sb_core_t *core, sb_agent_record_t *agent);
 /* Does what is due: timeouts of pending commands, remembered replies grown old. */
 void sb_commands_tick (sb_core_t *core);
 
-/* True while a state hash could go on now; when one that waits goes on; one slice of one of them, about 100 us. */
+/* True while a state hash could go on now; when one that waits goes on; lets those go on whose time has come; one slice
+ * of one of them, about 100 us. */
 bool sb_state_hash_has_work (const sb_core_t *core);
 uint64_t sb_state_hash_deadline (const sb_core_t *core);
+void sb_state_hash_tick (sb_core_t *core);
 void sb_state_hash_slice (sb_core_t *core);
 
 /* When sb_commands_tick has something to do next; UINT64_MAX: never. */

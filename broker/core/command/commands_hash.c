@@ -135,17 +135,24 @@ void sb_state_hash_field_removed (sb_core_t *core, uint32_t field)
 
 /* ------------------------------------------------------------------ slices */
 
-static bool s_is_ready (const sb_core_t *core, const sb_state_hash_walk_t *walk)
+static bool s_is_ready (const sb_state_hash_walk_t *walk)
 {
-    return walk->is_used && walk->retry_ns <= core->now_ns;
+    return walk->is_used && walk->retry_ns == 0;
 }
 
 bool sb_state_hash_has_work (const sb_core_t *core)
 {
     for (uint32_t i = 0; s_hashes (core)->count > 0 && i < SB_STATE_HASHES_MAX; i++)
-        if (s_is_ready (core, &s_hashes (core)->walks[i]))
+        if (s_is_ready (&s_hashes (core)->walks[i]))
             return true;
     return false;
+}
+
+void sb_state_hash_tick (sb_core_t *core)
+{
+    for (uint32_t i = 0; s_hashes (core)->count > 0 && i < SB_STATE_HASHES_MAX; i++)
+        if (s_hashes (core)->walks[i].retry_ns <= core->now_ns)
+            s_hashes (core)->walks[i].retry_ns = 0; /* its turn may come later: that is no lateness */
 }
 
 uint64_t sb_state_hash_deadline (const sb_core_t *core)
@@ -207,7 +214,6 @@ static void s_begin (sb_state_hash_walk_t *walk)
     walk->is_begun = true;
     walk->is_disturbed = false;
     walk->tries++;
-    walk->retry_ns = 0;
     walk->place = (sb_walk_place_t){0};
     walk->sum = walk->field_count = walk->topic_count = 0;
 }
@@ -218,7 +224,7 @@ void sb_state_hash_slice (sb_core_t *core)
     for (uint32_t i = 0; i < SB_STATE_HASHES_MAX; i++) {
         sb_state_hash_walk_t *walk = &hashes->walks[hashes->turn];
         hashes->turn = (hashes->turn + 1) % SB_STATE_HASHES_MAX;
-        if (!s_is_ready (core, walk))
+        if (!s_is_ready (walk))
             continue;
         if (!walk->is_begun)
             s_begin (walk);
