@@ -19,6 +19,10 @@ sb_fixture_t sb_fixture_make (void)
         .publish_endpoint = sb_text (""),
         .heartbeat_interval_ms = 1000,
         .queue_publications = 4,
+        .has_copy = true,
+        .copy_fields = 1000,
+        .copy_bytes = 1 << 20,
+        .buffer_bytes = 1 << 20,
         .max_fields = 100,
         .has_update_handler = true,
         .has_command_handler = true,
@@ -76,6 +80,69 @@ void sb_fixture_join (sb_fixture_t *self)
     assert (sb_fixture_sent (self, SB_AGENT_MESSAGE_REGISTRATION, 0));
     sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_WELCOME, .welcome = self->welcome};
     sb_fixture_message (self, &message);
+    if (self->config.interest_count == 0)
+        return;
+    if (!self->is_subscribed)
+        sb_fixture_event (self, SB_AGENT_EVENT_SUBSCRIBED);
+    self->is_subscribed = true;
+    sb_fixture_answer_join (self);
+    sb_fixture_answer_snapshot (self);
+    for (int i = 0; i < 10 && !sb_agent_step_is_current (self->step); i++)
+        sb_fixture_event (self, SB_AGENT_EVENT_WAKE);
+}
+
+/* Heads as a level on `topic`. */
+static void s_heads (sb_fixture_t *self, sb_text_t topic)
+{
+    char names[256][8];
+    sb_change_t changes[256];
+    uint32_t count = 0;
+    changes[count++] = sb_integer ("sequence", (int64_t)self->head);
+    for (uint32_t i = 1; i < 256; i++) {
+        if (self->heads[i] == 0)
+            continue;
+        memcpy (names[i], "head. ", 7);
+        names[i][5] = (char)i;
+        changes[count++] = sb_integer (names[i], (int64_t)self->heads[i]);
+    }
+    sb_update_t update = {.changes = changes, .change_count = count};
+    sb_publication_t publication = {.topic = topic,
+                                    .stream_id = self->welcome.stream_id,
+                                    .epoch = self->welcome.epoch,
+                                    .updates = &update,
+                                    .update_count = 1};
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_PUBLICATION, .publication = &publication};
+    s_step (self, &event, &self->effects);
+}
+
+bool sb_fixture_answer_join (sb_fixture_t *self)
+{
+    const sb_agent_effect_t *effect = sb_fixture_effect (self, SB_AGENT_EFFECT_JOIN, 0);
+    if (!effect)
+        return false;
+    char topic[64];
+    memcpy (topic, effect->join_prefix.data, effect->join_prefix.size);
+    s_heads (self, (sb_text_t){topic, effect->join_prefix.size});
+    return true;
+}
+
+void sb_fixture_beat (sb_fixture_t *self)
+{
+    s_heads (self, sb_text ("_beat.."));
+}
+
+bool sb_fixture_answer_snapshot (sb_fixture_t *self)
+{
+    const sb_agent_message_t *request = sb_fixture_sent (self, SB_AGENT_MESSAGE_SNAPSHOT_REQUEST, 0);
+    if (!request)
+        return false;
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_SNAPSHOT_END};
+    message.snapshot_end = (sb_snapshot_end_t){.snapshot_id = request->snapshot_request.snapshot_id,
+                                               .sequence = self->head,
+                                               .stream_id = self->welcome.stream_id,
+                                               .epoch = self->welcome.epoch};
+    sb_fixture_message (self, &message);
+    return true;
 }
 
 void sb_fixture_open (sb_fixture_t *self)
@@ -161,7 +228,10 @@ void sb_fixture_publish (sb_fixture_t *self, uint64_t epoch, const char *topic, 
     sb_change_t change = sb_number ("x", (double)sequence);
     sb_update_t update = {.sequence = 1, .changes = &change, .change_count = 1};
     sb_publication_t publication = {.topic = sb_text (topic), .stream_id = 5, .epoch = epoch, .sequence = sequence};
-    publication.category_sequence = sequence;
+    if (sequence) {
+        publication.category_sequence = ++self->heads[(uint8_t)topic[0]];
+        self->head = sequence > self->head ? sequence : self->head;
+    }
     publication.topic_sequence = topic_sequence;
     publication.updates = &update;
     publication.update_count = 1;

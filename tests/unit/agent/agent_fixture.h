@@ -18,6 +18,9 @@ typedef struct {
     uint64_t now_ns;
     sb_agent_effects_t effects; /* of the last event of the I/O side */
     uint64_t sequence;          /* answer to the last update */
+    bool is_subscribed;         /* the SUB's handshake was told */
+    uint64_t heads[256];        /* category sequence of each category, by its first octet */
+    uint64_t head;              /* the highest sequence published */
 } sb_fixture_t;
 
 /* Defaults: agent "a", instance 7, no interests, interval 1 s, both handlers, and a Welcome with stream 5, epoch 1,
@@ -30,8 +33,16 @@ void sb_fixture_end (sb_fixture_t *self);
 void sb_fixture_event (sb_fixture_t *self, sb_agent_event_kind_t kind);
 void sb_fixture_message (sb_fixture_t *self, const sb_broker_message_t *message);
 
-/* LINK_UP and Welcome, from wherever it waits: the clock moves to the end of the backoff first. */
+/* LINK_UP and Welcome, from wherever it waits: the clock moves to the end of the backoff first. With interests the SUB
+ * is connected too, its join answered, and an empty snapshot given when one is asked for. */
 void sb_fixture_join (sb_fixture_t *self);
+
+/* Answers the join that the last step asked for with the heads of now; false when it asked for none. */
+bool sb_fixture_answer_join (sb_fixture_t *self);
+/* The same heads as a beat. */
+void sb_fixture_beat (sb_fixture_t *self);
+/* Gives an empty snapshot when the last step asked for one; false when it did not. */
+bool sb_fixture_answer_snapshot (sb_fixture_t *self);
 
 /* Start and join. */
 void sb_fixture_open (sb_fixture_t *self);
@@ -58,7 +69,7 @@ void sb_fixture_refusal (sb_fixture_t *self, sb_reason_t reason, uint64_t expect
 sb_heartbeat_ack_t sb_fixture_level (const sb_fixture_t *self);
 void sb_fixture_heartbeat_ack (sb_fixture_t *self, const sb_heartbeat_ack_t *ack);
 
-/* A publication of one number field, from broker stream 5. */
+/* A publication of one number field, from broker stream 5; the next one of its category. */
 void sb_fixture_publish (sb_fixture_t *self, uint64_t epoch, const char *topic, uint64_t sequence,
                          uint64_t topic_sequence);
 
