@@ -115,6 +115,10 @@ class Scene:
         answer = subprocess.run([SYNCBUS, "--json", "--endpoint", self.command, *words], capture_output=True, text=True,
                                 check=False)
         try:
+            lines = [json.loads(line) for line in answer.stdout.splitlines()]
+            # history and replay: a publication a line, then one that says how it ended.
+            if lines and "record" in lines[-1]:
+                return answer.returncode, {"publications": lines[:-1], "records": lines[-1:], "message": answer.stderr}
             return answer.returncode, json.loads(answer.stdout)
         except ValueError:
             return answer.returncode, {"records": [], "message": answer.stdout + answer.stderr}
