@@ -243,7 +243,7 @@ static uint64_t s_mark (const sb_reception_t *self, const sb_watch_t *watch)
 
 /* Where several topics stand behind one head, the loss of one's last publication hides behind another's next. Once it
  * is quiet there, all of it is looked at. */
-static void s_check_mixed (sb_agent_step_t *self, sb_watch_t *watch)
+static void s_check_hidden (sb_agent_step_t *self, sb_watch_t *watch)
 {
     uint64_t mark = s_mark (self->reception, watch);
     if (mark != watch->mark) {
@@ -273,8 +273,7 @@ static void s_verify (sb_agent_step_t *self)
             continue;
         if (watch->passed > watch->verified)
             watch->verified = watch->passed;
-        if (watch->is_mixed)
-            s_check_mixed (self, watch);
+        s_check_hidden (self, watch);
     }
 }
 

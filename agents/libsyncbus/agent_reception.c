@@ -287,7 +287,6 @@ static void s_numbered (sb_agent_step_t *self, const sb_publication_t *publicati
             sb_reception_deliver (self, publication);
         return;
     }
-    sb_watch_mix (watch, publication->topic);
     if (publication->category_sequence > watch->passed)
         watch->passed = publication->category_sequence;
     if (publication->category_sequence > watch->came)

@@ -84,9 +84,7 @@ typedef struct {
     uint64_t after;    /* a repair by history begins behind this */
     uint64_t judged;   /* head that is to be judged at judge_at_ns; 0: none */
     uint64_t judge_at_ns;
-    /* where one topic's last loss may hide behind another topic's publications */
-    bool is_mixed;         /* more than one topic came */
-    uint64_t topic_hash;   /* of the last one that came; 0: none did */
+    /* unless it is_whole: one topic's last loss may hide behind another topic's publications */
     uint64_t checked;      /* category sequence up to which it was looked at */
     uint64_t mark;         /* what changes with each publication of it */
     uint64_t checked_mark; /* as it was looked at last */
@@ -189,8 +187,6 @@ sb_waiting_t *sb_watch_next (sb_reception_t *self, sb_watch_t *watch);
 /* The note on a topic; made when `makes` is set and it is new. May be NULL. */
 sb_noted_t *sb_watch_noted (sb_agent_step_t *self, sb_watch_t *watch, sb_text_t topic, bool makes);
 sb_noted_t *sb_watch_find_noted (const sb_reception_t *self, sb_text_t topic);
-/* Takes note that a topic of it is there. */
-void sb_watch_mix (sb_watch_t *self, sb_text_t topic);
 /* Asks for at least that. */
 void sb_watch_needs (sb_watch_t *self, sb_need_t need);
 /* The episode is over: counts, tells, forgets the notes. */

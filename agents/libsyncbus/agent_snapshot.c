@@ -141,7 +141,6 @@ static void s_note (sb_agent_step_t *self, const sb_snapshot_topic_t *part)
     uint64_t sequence = 0, topic_sequence, category_sequence;
     if (!watch)
         return;
-    sb_watch_mix (watch, part->topic);
     bool is_known = sb_reception_known (reception, part->topic, &sequence, &topic_sequence, &category_sequence);
     bool makes = watch->is_event || (reception->has_base && (!is_known || part->sequence > sequence));
     sb_noted_t *noted = sb_watch_noted (self, watch, part->topic, makes);

@@ -138,15 +138,6 @@ static uint64_t s_hash (sb_text_t text)
     return hash ^ (hash >> 29);
 }
 
-void sb_watch_mix (sb_watch_t *self, sb_text_t topic)
-{
-    if (self->is_whole || self->is_mixed)
-        return;
-    uint64_t hash = s_hash (topic);
-    self->is_mixed = self->topic_hash && self->topic_hash != hash;
-    self->topic_hash = hash;
-}
-
 sb_noted_t *sb_watch_find_noted (const sb_reception_t *self, sb_text_t topic)
 {
     if (self->noted_count == 0)

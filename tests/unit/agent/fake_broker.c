@@ -16,12 +16,21 @@
 #include "sb_codec.h"
 #include "sb_names.h"
 
-enum { FIELDS = 512, SESSIONS = 64, ROUTING_ID = 5, MESSAGE_MAX = 1 << 20 };
+enum { FIELDS = 512, TOPICS = 64, SESSIONS = 64, ROUTING_ID = 5, MESSAGE_MAX = 1 << 20 };
 
 typedef struct {
     char name[SB_FIELD_NAME_MAX + 1];
     double number;
 } s_field_t;
+
+/* A topic's head, and the sequences of its category so far: each category here has topics of its own. */
+typedef struct {
+    char topic[SB_TOPIC_MAX + 1];
+    uint32_t category_size;
+    uint64_t sequence;
+    uint64_t category_sequence;
+    uint64_t topic_sequence;
+} s_topic_t;
 
 typedef struct {
     uint8_t routing_id[ROUTING_ID];
@@ -50,6 +59,8 @@ struct sb_fake_broker {
     uint32_t session_count;
     uint64_t epoch;
     uint64_t sequence;
+    s_topic_t topics[TOPICS];
+    uint32_t topic_count;
     sb_arena_t *decode_arena;
     sb_arena_t *encode_arena;
 };
@@ -95,27 +106,109 @@ static void s_send (sb_fake_broker_t *self, const s_session_t *session, const ui
     free (frame);
 }
 
+static void s_publish_frame (sb_fake_broker_t *self, const sb_publication_t *publication)
+{
+    sb_encoding_t *encoding;
+    sb_arena_reset (self->encode_arena);
+    size_t frame_size = sb_encode_publication (self->encode_arena, publication, &encoding);
+    char *frame = malloc (frame_size);
+    assert (frame && frame_size);
+    sb_encoding_write (encoding, frame);
+    zmq_send (self->pub, frame, frame_size, ZMQ_DONTWAIT);
+    free (frame);
+}
+
+static bool s_is_of_category (const s_topic_t *topic, const char *name, uint32_t size)
+{
+    return topic->category_size == size && memcmp (topic->topic, name, size) == 0;
+}
+
+static uint64_t s_category_head (const sb_fake_broker_t *self, const s_topic_t *of)
+{
+    uint64_t head = 0;
+    for (uint32_t i = 0; i < self->topic_count; i++) {
+        const s_topic_t *topic = &self->topics[i];
+        if (s_is_of_category (topic, of->topic, of->category_size) && topic->category_sequence > head)
+            head = topic->category_sequence;
+    }
+    return head;
+}
+
+static s_topic_t *s_find_topic (sb_fake_broker_t *self, const char *name, uint32_t category_size)
+{
+    uint32_t i = 0;
+    while (i < self->topic_count && strcmp (self->topics[i].topic, name) != 0)
+        i++;
+    assert (i < TOPICS);
+    if (i == self->topic_count) {
+        self->topics[self->topic_count++] = (s_topic_t){.category_size = category_size};
+        strcpy (self->topics[i].topic, name);
+    }
+    return &self->topics[i];
+}
+
 static void s_publish (sb_fake_broker_t *self, const s_session_t *session, const sb_delta_t *delta)
 {
-    char topic[SB_TOPIC_MAX + 1];
-    int size = snprintf (topic, sizeof topic, "%.*s.%s.%.*s", (int)delta->category.size, delta->category.data,
+    char name[SB_TOPIC_MAX + 1];
+    int size = snprintf (name, sizeof name, "%.*s.%s.%.*s", (int)delta->category.size, delta->category.data,
                          session->agent_id, (int)delta->subject.size, delta->subject.data);
-    sb_publication_t publication = {.topic = {topic, (uint32_t)size}, .stream_id = 1, .epoch = self->epoch};
-    publication.sequence = publication.category_sequence = publication.topic_sequence = ++self->sequence;
+    s_topic_t *topic = s_find_topic (self, name, delta->category.size);
+    sb_publication_t publication = {.topic = {name, (uint32_t)size}, .stream_id = 1, .epoch = self->epoch};
+    topic->category_sequence = s_category_head (self, topic) + 1;
+    topic->sequence = ++self->sequence;
+    topic->topic_sequence++;
+    publication.sequence = topic->sequence;
+    publication.category_sequence = topic->category_sequence;
+    publication.topic_sequence = topic->topic_sequence;
     publication.agent_id = sb_text (session->agent_id);
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
     publication.broker_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     publication.updates = &delta->update;
     publication.update_count = 1;
-    sb_encoding_t *encoding;
-    sb_arena_reset (self->encode_arena);
-    size_t frame_size = sb_encode_publication (self->encode_arena, &publication, &encoding);
-    char *frame = malloc (frame_size);
-    assert (frame && frame_size);
-    sb_encoding_write (encoding, frame);
-    zmq_send (self->pub, frame, frame_size, ZMQ_DONTWAIT);
-    free (frame);
+    s_publish_frame (self, &publication);
+}
+
+/* The heads, as a level on `topic`. */
+static void s_publish_heads (sb_fake_broker_t *self, sb_text_t topic)
+{
+    sb_change_t changes[TOPICS + 1];
+    char names[TOPICS][SB_CATEGORY_MAX + 8];
+    uint32_t count = 0;
+    changes[count++] = (sb_change_t){.name = sb_text ("sequence"), .value.kind = SB_VALUE_INTEGER};
+    changes[0].value.integer = (int64_t)self->sequence;
+    for (uint32_t i = 0; i < self->topic_count; i++) {
+        const s_topic_t *of = &self->topics[i];
+        snprintf (names[i], sizeof names[i], "head.%.*s", (int)of->category_size, of->topic);
+        changes[count] = (sb_change_t){.name = sb_text (names[i]), .value.kind = SB_VALUE_INTEGER};
+        changes[count++].value.integer = (int64_t)s_category_head (self, of);
+    }
+    sb_update_t update = {.changes = changes, .change_count = count};
+    sb_publication_t publication = {
+        .topic = topic, .stream_id = 1, .epoch = self->epoch, .updates = &update, .update_count = 1};
+    s_publish_frame (self, &publication);
+}
+
+/* Of a snapshot there are only the heads: what this broker keeps of fields has no topics. */
+static void s_give_snapshot (sb_fake_broker_t *self, const s_session_t *session, uint64_t snapshot_id)
+{
+    sb_snapshot_topic_t topics[TOPICS];
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_SNAPSHOT_CHUNK};
+    for (uint32_t i = 0; i < self->topic_count; i++)
+        topics[i] = (sb_snapshot_topic_t){.topic = sb_text (self->topics[i].topic),
+                                          .sequence = self->topics[i].sequence,
+                                          .category_sequence = self->topics[i].category_sequence,
+                                          .topic_sequence = self->topics[i].topic_sequence};
+    message.snapshot_chunk = (sb_snapshot_chunk_t){snapshot_id, 1, topics, self->topic_count};
+    if (self->topic_count)
+        s_send (self, session, NULL, &message);
+    message = (sb_broker_message_t){.kind = SB_BROKER_MESSAGE_SNAPSHOT_END};
+    message.snapshot_end = (sb_snapshot_end_t){.snapshot_id = snapshot_id,
+                                               .chunk_count = self->topic_count > 0,
+                                               .sequence = self->sequence,
+                                               .stream_id = 1,
+                                               .epoch = self->epoch};
+    s_send (self, session, NULL, &message);
 }
 
 static void s_apply (sb_fake_broker_t *self, const sb_delta_t *delta)
@@ -213,6 +306,10 @@ static void s_message (sb_fake_broker_t *self, const uint8_t *routing_id, const 
         answer.heartbeat_ack.decided_through = atomic_load (&self->is_holding) ? 0 : session->decided_through;
         answer.heartbeat_ack.state_known = session->is_known;
         s_send (self, session, NULL, &answer);
+        s_publish_heads (self, sb_text ("_beat.."));
+        break;
+    case SB_AGENT_MESSAGE_SNAPSHOT_REQUEST:
+        s_give_snapshot (self, session, message->snapshot_request.snapshot_id);
         break;
     case SB_AGENT_MESSAGE_COMMAND:
         answer = (sb_broker_message_t){.kind = SB_BROKER_MESSAGE_COMMAND_REPLY};
@@ -240,6 +337,7 @@ static void s_read (sb_fake_broker_t *self)
             self->session_count = 0;
             self->epoch++;
             self->sequence = 0;
+            self->topic_count = 0;
             pthread_mutex_lock (&self->lock);
             self->field_count = 0;
             pthread_mutex_unlock (&self->lock);
@@ -252,12 +350,25 @@ static void s_read (sb_fake_broker_t *self)
     }
 }
 
+/* Whoever subscribes to a join is answered there. */
+static void s_read_subscriptions (sb_fake_broker_t *self)
+{
+    char frame[256];
+    int size;
+    while ((size = zmq_recv (self->pub, frame, sizeof frame, ZMQ_DONTWAIT)) > 0) {
+        if (size < (int)sizeof frame && size > 7 && frame[0] == 1 && memcmp (frame + 1, "~join.", 6) == 0)
+            s_publish_heads (self, (sb_text_t){frame + 1, (uint32_t)size - 1});
+    }
+}
+
 static void *s_main (void *argument)
 {
     sb_fake_broker_t *self = argument;
     while (!atomic_load (&self->is_ending)) {
-        zmq_pollitem_t item = {.socket = self->router, .events = ZMQ_POLLIN};
-        zmq_poll (&item, 1, 10);
+        zmq_pollitem_t items[] = {{.socket = self->router, .events = ZMQ_POLLIN},
+                                  {.socket = self->pub, .events = ZMQ_POLLIN}};
+        zmq_poll (items, 2, 10);
+        s_read_subscriptions (self);
         s_read (self);
     }
     return NULL;
@@ -284,7 +395,7 @@ sb_fake_broker_t *sb_fake_broker_new (void)
     self->epoch = 1;
     self->context = zmq_ctx_new ();
     self->router = s_bind (self, ZMQ_ROUTER, self->ingress, sizeof self->ingress);
-    self->pub = s_bind (self, ZMQ_PUB, self->publish, sizeof self->publish);
+    self->pub = s_bind (self, ZMQ_XPUB, self->publish, sizeof self->publish);
     self->decode_arena = sb_arena_new (64 << 20);
     self->encode_arena = sb_arena_new (64 << 20);
     pthread_condattr_t attributes;

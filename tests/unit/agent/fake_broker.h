@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * A broker just large enough for the client's threads: one thread, real sockets on loopback, one agent at a time per
- * connection. It keeps the last number of each field, publishes every delta, acks, answers heartbeats and commands,
- * and can be told to forget its sessions.
+ * connection. It keeps the last number of each field, publishes every delta, acks, answers heartbeats, joins and
+ * commands, gives snapshots of heads, and can be told to forget its sessions.
  */
 #ifndef SB_FAKE_BROKER_H
 #define SB_FAKE_BROKER_H
