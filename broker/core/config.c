@@ -57,7 +57,7 @@ void sb_core_config_default (sb_core_config_t *config)
                                  .reply_memory_ms = 600000,
                                  .history_updates = 1000,
                                  .history_bytes = UINT64_C (16) << 20,
-                                 .max_conflations = 64,
+                                 .max_conflations = 256,
                                  .history_bounds = s_bounds,
                                  .history_bound_count = COUNT (s_bounds),
                                  .category_rules = s_rules,

@@ -105,36 +105,58 @@ static bool s_parse (sb_text_t text, uint32_t *interval_ms, s_prefix_t *prefix)
     return true;
 }
 
-/* The tables, made with the first subscription. */
-static bool s_ready (sb_core_t *self)
+/* Places for intervals: those that nobody asks for any more keep theirs until their entries are gone. */
+static uint32_t s_interval_places (const sb_conflation_t *conflation)
 {
-    sb_conflation_t *conflation = &self->conflation;
-    uint32_t capacity = self->config.max_conflations;
-    if (conflation->capacity || capacity == 0)
-        return conflation->capacity != 0;
-    conflation->prefixes = sb_memory_take (&self->memory, capacity * sizeof *conflation->prefixes);
-    conflation->intervals = sb_memory_take (&self->memory, capacity * sizeof *conflation->intervals);
-    conflation->capacity = capacity;
-    if (conflation->prefixes && conflation->intervals &&
-        sb_pool_init (&conflation->entries, &self->memory, sizeof (sb_merge_entry_t), ENTRIES_SLAB_LOG2,
-                      self->config.max_topics))
-        return true;
-    sb_conflation_fini (self);
-    return false;
+    return 2 * conflation->capacity;
 }
 
-/* The place of an interval, made when there is none; capacity: the table is full. */
+/* Tables for as many prefixes as the limit allows now; slots and places stay what they are. */
+static bool s_grow (sb_core_t *self)
+{
+    sb_conflation_t *conflation = &self->conflation;
+    sb_conflation_t grown = *conflation;
+    grown.capacity = self->config.max_conflations;
+    if (!grown.entries.slabs && !sb_pool_init (&grown.entries, &self->memory, sizeof (sb_merge_entry_t),
+                                               ENTRIES_SLAB_LOG2, self->config.max_topics))
+        return false;
+    conflation->entries = grown.entries;
+    grown.prefixes = sb_memory_take (&self->memory, grown.capacity * sizeof *grown.prefixes);
+    grown.intervals = sb_memory_take (&self->memory, s_interval_places (&grown) * sizeof *grown.intervals);
+    bool is_grown = grown.prefixes && grown.intervals;
+    if (is_grown && conflation->capacity) {
+        memcpy (grown.prefixes, conflation->prefixes, conflation->prefix_count * sizeof *grown.prefixes);
+        memcpy (grown.intervals, conflation->intervals, s_interval_places (conflation) * sizeof *grown.intervals);
+    }
+    sb_conflation_t *useless = is_grown ? conflation : &grown;
+    sb_memory_give (&self->memory, useless->prefixes, useless->capacity * sizeof *useless->prefixes);
+    sb_memory_give (&self->memory, useless->intervals, s_interval_places (useless) * sizeof *useless->intervals);
+    if (is_grown)
+        *conflation = grown;
+    return is_grown;
+}
+
+/* Room for one prefix more. */
+static bool s_has_room (sb_core_t *self)
+{
+    const sb_conflation_t *conflation = &self->conflation;
+    if (conflation->prefix_count >= self->config.max_conflations)
+        return false;
+    return conflation->prefix_count < conflation->capacity || s_grow (self);
+}
+
+/* The place of an interval, made when there is none; s_interval_places: the table is full. */
 static uint32_t s_make_interval (sb_core_t *self, uint32_t interval_ms)
 {
     sb_conflation_t *conflation = &self->conflation;
-    uint32_t free_place = conflation->capacity;
-    for (uint32_t i = conflation->capacity; i > 0; i--) {
+    uint32_t free_place = s_interval_places (conflation);
+    for (uint32_t i = free_place; i > 0; i--) {
         if (conflation->intervals[i - 1].interval_ms == interval_ms)
             return i - 1;
         if (!conflation->intervals[i - 1].interval_ms)
             free_place = i - 1;
     }
-    if (free_place < conflation->capacity) {
+    if (free_place < s_interval_places (conflation)) {
         s_interval_t *interval = &conflation->intervals[free_place];
         *interval = (s_interval_t){.interval_ms = interval_ms};
         sb_text_t head = sb_core_format (self, "~conflated.%u.", interval_ms);
@@ -204,9 +226,9 @@ void sb_conflation_subscription (sb_core_t *self, sb_text_t text, bool is_subscr
         s_remove_prefix (conflation, place);
     if (is_there || !is_subscribed)
         return;
-    bool has_room = s_ready (self) && conflation->prefix_count < conflation->capacity;
+    bool has_room = s_has_room (self);
     prefix.interval = has_room ? s_make_interval (self, interval_ms) : 0;
-    if (has_room && prefix.interval < conflation->capacity)
+    if (has_room && prefix.interval < s_interval_places (conflation))
         s_insert_prefix (conflation, &prefix);
     else
         s_refuse (self, text, "there are as many as limits/conflations allows, or no memory");
@@ -416,7 +438,7 @@ static s_interval_t *s_first_interval (const sb_core_t *self, uint64_t *due_ns)
     *due_ns = SB_NEVER;
     if (conflation->entries.used == 0)
         return NULL;
-    for (uint32_t i = 0; i < conflation->capacity; i++) {
+    for (uint32_t i = 0; i < s_interval_places (conflation); i++) {
         s_interval_t *interval = &conflation->intervals[i];
         if (!interval->first)
             continue;
@@ -461,11 +483,12 @@ void sb_conflation_tick (sb_core_t *self)
 void sb_conflation_fini (sb_core_t *self)
 {
     sb_conflation_t *conflation = &self->conflation;
-    for (uint32_t i = 0; i < conflation->capacity && conflation->intervals; i++)
+    for (uint32_t i = 0; i < s_interval_places (conflation); i++)
         while (conflation->intervals[i].first)
             s_free_entry (self, conflation->intervals[i].first);
     sb_memory_give (&self->memory, conflation->prefixes, conflation->capacity * sizeof *conflation->prefixes);
-    sb_memory_give (&self->memory, conflation->intervals, conflation->capacity * sizeof *conflation->intervals);
+    sb_memory_give (&self->memory, conflation->intervals,
+                    s_interval_places (conflation) * sizeof *conflation->intervals);
     sb_pool_fini (&conflation->entries);
     *conflation = (sb_conflation_t){.version = conflation->version};
 }

@@ -17,11 +17,11 @@
 
 /* All that is conflated. */
 typedef struct {
-    uint32_t prefix_count;                 /* prefixes that somebody subscribes to; 0: nothing to do */
-    uint32_t capacity;                     /* of the two tables below: max_conflations as it was when they were made */
-    uint32_t version;                      /* counted up with each prefix: topics remember in which they match none */
-    struct sb_conflation_prefix *prefixes; /* prefix_count of them, those of an interval side by side */
-    struct sb_conflation_interval *intervals; /* capacity of them */
+    uint32_t prefix_count; /* prefixes that somebody subscribes to; 0: nothing to do */
+    uint32_t capacity;     /* of the two tables below: max_conflations, as it was when they were made last */
+    uint32_t version;      /* counted up with each prefix: topics remember in which they match none */
+    struct sb_conflation_prefix *prefixes;    /* prefix_count of them, those of an interval side by side */
+    struct sb_conflation_interval *intervals; /* twice as many */
     sb_pool_t entries;                        /* a topic and an interval in which it was sent a moment ago */
     uint64_t told_ns;                         /* when a refused subscription was last told as an event */
     bool was_told;                            /* one was */

@@ -44,8 +44,8 @@ void sb_pool_fini (sb_pool_t *self);
 /* A zeroed item; its slot, or 0 when the pool is at its limit or there is no memory. */
 uint32_t sb_pool_take (sb_pool_t *self);
 
-/* Makes sure that the next `more` takes, as far as the limit lets them, cannot fail for memory. False when there is none
- * for that. */
+/* Makes sure that the next `more` takes, as far as the limit lets them, cannot fail for memory. False when there is
+ * none for that. */
 bool sb_pool_reserve (sb_pool_t *self, uint32_t more);
 
 /* Gives an item back. Precondition: `slot` is taken. */

@@ -410,6 +410,49 @@ Test (conflation, prefixes_are_bounded_and_room_comes_back)
     harness_stop (&h);
 }
 
+Test (conflation, reload_makes_more_room_or_less)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.max_conflations = 1;
+    harness_start_configured (&h);
+    harness_register (&h, 1, "a", 10);
+    s_subscribe (&h, "~conflated.100.x.");
+    harness_delta (&h, 1, 1, "x", "", "p", 1);
+    harness_delta (&h, 1, 2, "x", "", "p", 2);
+    h.config.max_conflations = 3;
+    harness_step (&h, (sb_event_t){.kind = SB_EVENT_RELOAD, .reload = &h.config});
+    s_subscribe (&h, "~conflated.200.x.");
+    s_subscribe (&h, "~conflated.300.x.");
+    harness_expect_not (&h, "CONFLATION");
+    harness_forget (&h);
+    harness_advance (&h, 100);
+    harness_expect (&h, "~conflated.100.x.a. #5/2/2-2"); /* what waited is still there */
+    h.config.max_conflations = 1;
+    harness_step (&h, (sb_event_t){.kind = SB_EVENT_RELOAD, .reload = &h.config});
+    s_subscribe (&h, "~conflated.400.x.");
+    harness_expect (&h, "limits/conflations");
+    cr_assert_eq (h.core->conflation.prefix_count, 3, "those that are there stay");
+    harness_stop (&h);
+}
+
+Test (conflation, interval_that_was_left_is_no_obstacle_for_others)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.max_conflations = 1;
+    harness_start_configured (&h);
+    harness_register (&h, 1, "a", 10);
+    s_subscribe (&h, "~conflated.60000.x.");
+    harness_delta (&h, 1, 1, "x", "", "p", 1);
+    s_unsubscribe (&h, "~conflated.60000.x.");
+    s_subscribe (&h, "~conflated.50000.x.");
+    harness_expect_not (&h, "CONFLATION");
+    harness_delta (&h, 1, 2, "x", "", "p", 2);
+    harness_expect (&h, "~conflated.50000.x.a.");
+    harness_stop (&h);
+}
+
 /* ---- bounds */
 
 Test (conflation, range_is_closed_early_before_it_outgrows_a_message)
