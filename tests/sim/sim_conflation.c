@@ -13,6 +13,7 @@
 #include <string.h>
 
 typedef struct {
+    uint64_t sequence; /* of the publication that deleted it */
     char name[SB_FIELD_NAME_MAX + 1];
 } s_name_t;
 
@@ -125,7 +126,7 @@ void sim_conflation_before (sim_t *self, const sb_event_t *event)
 
 /* ------------------------------------------------------------------ what waits */
 
-static void s_note_gone (s_merge_t *merge, sb_text_t name)
+static void s_note_gone (s_merge_t *merge, sb_text_t name, uint64_t sequence)
 {
     if (merge->gone_count == merge->gone_capacity) {
         merge->gone_capacity = merge->gone_capacity * 2 + 8;
@@ -133,8 +134,18 @@ static void s_note_gone (s_merge_t *merge, sb_text_t name)
         assert (merge->gone);
     }
     s_name_t *gone = &merge->gone[merge->gone_count++];
-    memset (gone, 0, sizeof *gone);
+    *gone = (s_name_t){.sequence = sequence};
     memcpy (gone->name, name.data, name.size);
+}
+
+/* Those before the first one that waits. */
+static void s_forget_gone (s_merge_t *merge)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < merge->gone_count; i++)
+        if (merge->gone[i].sequence >= merge->first_sequence)
+            merge->gone[kept++] = merge->gone[i];
+    merge->gone_count = kept;
 }
 
 static void s_wait (sim_t *self, s_merge_t *merge, const sim_topic_t *topic, const sb_publication_t *publication)
@@ -154,7 +165,7 @@ static void s_wait (sim_t *self, s_merge_t *merge, const sim_topic_t *topic, con
     for (uint32_t i = 0; !topic->is_event && i < publication->update_count; i++)
         for (uint32_t j = 0; j < publication->updates[i].change_count; j++)
             if (publication->updates[i].changes[j].is_delete)
-                s_note_gone (merge, publication->updates[i].changes[j].name);
+                s_note_gone (merge, publication->updates[i].changes[j].name, publication->sequence);
 }
 
 void sim_conflation_offered (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic)
@@ -226,6 +237,8 @@ bool sim_conflation_published (sim_t *self, const sb_publication_t *publication)
     sim_topic_t *topic = sim_topic_at (checker, text);
     s_merge_t *merge = s_merge (checker->conflation, topic, (uint32_t)(topic - checker->topics), interval_ms);
     uint64_t first = publication->first_topic_sequence ? publication->first_topic_sequence : publication->topic_sequence;
+    /* It comes sooner when merging more would pass the message limit, or the topic goes. */
+    bool may_be_early = sim_may_forget (self) || self->options.max_message_bytes < 262144;
     first += sim_canary (self, SIM_CANARY_conflation) ? 1 : 0;
     bool is_joining = merge->first && first == merge->first;
     if (merge->was_left) {
@@ -236,14 +249,23 @@ bool sim_conflation_published (sim_t *self, const sb_publication_t *publication)
     self->checks += 4;
     if (!s_is_asked (checker->conflation, interval_ms, text) && !merge->was_left)
         sim_fail (self, "%s is conflated at %u ms for nobody", topic->text, interval_ms);
-    if (!is_joining || publication->topic_sequence != topic->topic_sequence ||
-        publication->sequence != topic->last_offer)
+    /* What merging more would make too large goes before the one that is new. */
+    bool is_cut = may_be_early && is_joining && merge->first < topic->topic_sequence &&
+                  publication->topic_sequence + 1 == topic->topic_sequence;
+    if (!is_cut && (!is_joining || publication->topic_sequence != topic->topic_sequence ||
+                    publication->sequence != topic->last_offer))
         sim_fail (self,
                   "conflated at %u ms, %s goes from %" PRIu64 " to %" PRIu64 "; waiting are %" PRIu64 " to %" PRIu64,
                   interval_ms, topic->text, first, publication->topic_sequence, merge->first, topic->topic_sequence);
+    if (is_cut) {
+        merge->emitted_ns = merge->due_ns = self->now_ns;
+        merge->first = topic->topic_sequence;
+        merge->first_sequence = topic->last_offer;
+        s_forget_gone (merge);
+        merge->due_ns += interval_ms * SIM_MS;
+        return true;
+    }
     bool is_early = merge->emitted_ns && self->now_ns < merge->emitted_ns + interval_ms * SIM_MS;
-    /* It comes sooner when merging more would pass the message limit, or the topic goes. */
-    bool may_be_early = sim_may_forget (self) || self->options.max_message_bytes < 262144;
     if (is_early && !topic->is_event && !may_be_early && !merge->was_left)
         sim_fail (self, "conflated at %u ms, %s comes after %.3f s", interval_ms, topic->text,
                   (double)(self->now_ns - merge->emitted_ns) / 1e9);

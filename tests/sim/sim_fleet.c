@@ -198,6 +198,7 @@ sim_process_t *sim_process_start (sim_t *self, uint32_t agent)
     }
     s_draw_interests (self, process);
     process->has_copy = !sim_chance (self, self->options.without_copy_percent);
+    process->has_handler = !sim_chance (self, 5);
     process->copy_fields = sim_chance (self, self->options.small_copy_percent) ? 1 + sim_below (self, 40) : 1000000;
     sb_agent_step_config_t config = {.agent_id = sim_name (self, agent),
                                      .instance_id = process->instance,
@@ -214,12 +215,15 @@ sim_process_t *sim_process_start (sim_t *self, uint32_t agent)
                                      .copy_fields = (uint32_t)process->copy_fields,
                                      .copy_bytes = COPY_BYTES,
                                      .buffer_bytes = self->options.buffer_bytes,
-                                     .has_update_handler = !sim_chance (self, 5),
+                                     .has_update_handler = process->has_handler,
                                      .has_command_handler = true};
     process->reader = sim_reader_new (self, process);
     process->step = sb_agent_step_new (&config);
     assert (process->step);
-    sim_say (self, "PROCESS %s#%" PRIu64 " starts", self->names[agent], process->instance);
+    sim_say (self, "PROCESS %s#%" PRIu64 " starts, copy %d of %" PRIu64 " fields", self->names[agent], process->instance,
+             process->has_copy, process->copy_fields);
+    for (uint32_t i = 0; i < process->interest_count; i++)
+        sim_say (self, "  interested in %s at %u ms", process->interest_texts[i], process->conflate_ms[i]);
     sb_agent_event_t event = {.kind = SB_AGENT_EVENT_START};
     sim_process_io (self, process, &event);
     return process;
@@ -294,7 +298,11 @@ static void s_read_publication (sim_t *self, sim_process_t *process)
     if (!self->is_healing && sim_chance_ppm (self, UNREADABLE_PPM)) {
         sim_note_fault (self, SIM_FAULT_publication_unreadable);
         event = (sb_agent_event_t){.kind = SB_AGENT_EVENT_LOST};
+        sim_reader_passed (self, process, publication->topic, true);
     }
+    sim_say (self, "%s#%" PRIu64 " reads %.*s %" PRIu64 ", sequence %" PRIu64, self->names[process->agent],
+             process->instance, (int)publication->topic.size, publication->topic.data, publication->topic_sequence,
+             publication->sequence);
     if (sim_prefixes_match (&process->sub.wanted, publication->topic))
         sim_process_io (self, process, &event);
     sim_octets_release (frame.octets);
