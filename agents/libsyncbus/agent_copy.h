@@ -35,7 +35,7 @@ sb_copy_t *sb_copy_new (uint64_t seed, bool keeps_fields, uint32_t max_topics, u
 /* Frees everything, sets *self_p to NULL. */
 void sb_copy_destroy (sb_copy_t **self_p);
 
-/* True when something found no place since the last scan of all there is. */
+/* True when a topic found no place since the last scan of all there is. */
 bool sb_copy_is_full (const sb_copy_t *self);
 
 /* The head of a topic; NULL when it is not known. */
