@@ -11,9 +11,10 @@
 #include <string.h>
 
 enum {
-    DELETES_MAX = 256,    /* names kept for one topic: they are compared one by one */
-    CHANGE_OVERHEAD = 96, /* octets of a change beyond name and value, with an update of its own */
-    HEAD_OVERHEAD = 512   /* octets of a publication without updates, topic included */
+    DELETES_MAX = 256,        /* names kept for one topic: they are compared one by one */
+    CHANGE_OVERHEAD = 96,     /* octets of a change beyond name and value, with an update of its own */
+    HEAD_OVERHEAD = 512,      /* octets of a publication without updates, topic included */
+    SCRATCH_SPARE = 64 * 1024 /* octets left to the rest of the step, which may have reserved them */
 };
 
 struct sb_merge_delete {
@@ -278,7 +279,7 @@ bool sb_merge_send (sb_core_t *self, sb_merge_entry_t *entry, sb_text_t head)
     s_measure (self, entry);
     uint32_t most = entry->change_count;
     size_t room = most * (sizeof (s_item_t) + 2 * sizeof (uint32_t) + sizeof (sb_change_t) + sizeof (sb_update_t));
-    if (!sb_scratch_reserve (&self->scratch, entry->bytes + room + SB_SCRATCH_BLOCK))
+    if (!sb_scratch_reserve (&self->scratch, entry->bytes + room + SCRATCH_SPARE))
         return false;
     s_item_t *items = sb_scratch_take (&self->scratch, most * sizeof *items);
     uint32_t *order = sb_scratch_take (&self->scratch, most * sizeof *order);

@@ -619,6 +619,26 @@ Test (conflation, without_memory_for_tables_it_is_refused)
     harness_stop (&h);
 }
 
+Test (conflation, without_memory_for_a_deleted_name_nothing_is_lost)
+{
+    harness_t h;
+    s_start (&h, "~conflated.100.x.");
+    char name[SB_FIELD_NAME_MAX + 1];
+    memset (name, 'n', SB_FIELD_NAME_MAX);
+    name[SB_FIELD_NAME_MAX] = '\0';
+    sb_change_t changes[] = {harness_number (name, 1), harness_number ("p", 1)};
+    harness_changes (&h, 1, 2, "x", "", changes, 2);
+    harness_delta (&h, 1, 3, "x", "", "p", 2);
+    h.allowance = h.allocated;
+    sb_change_t gone = harness_delete (name);
+    harness_forget (&h);
+    harness_changes (&h, 1, 4, "x", "", &gone, 1);
+    harness_expect (&h, "PUBLISH ~conflated.100.x.a. #6/2/2-2 OK NONE {3: p=2}");
+    harness_expect (&h, "PUBLISH ~conflated.100.x.a. #7/3/3-3 OK NONE {4: -nnn");
+    cr_assert_eq (h.core->counters[SB_COUNTER_conflated_lost], 0);
+    harness_stop (&h);
+}
+
 Test (conflation, without_memory_for_entries_everything_is_passed_on_at_once)
 {
     harness_t h;
