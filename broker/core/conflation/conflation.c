@@ -159,6 +159,8 @@ static uint32_t s_make_interval (sb_core_t *self, uint32_t interval_ms)
     if (free_place < s_interval_places (conflation)) {
         s_interval_t *interval = &conflation->intervals[free_place];
         *interval = (s_interval_t){.interval_ms = interval_ms};
+        if (conflation->interval_high <= free_place)
+            conflation->interval_high = free_place + 1;
         sb_text_t head = sb_core_format (self, "~conflated.%u.", interval_ms);
         memcpy (interval->head, head.data, head.size);
         interval->head_size = head.size;
@@ -438,7 +440,7 @@ static s_interval_t *s_first_interval (const sb_core_t *self, uint64_t *due_ns)
     *due_ns = SB_NEVER;
     if (conflation->entries.used == 0)
         return NULL;
-    for (uint32_t i = 0; i < s_interval_places (conflation); i++) {
+    for (uint32_t i = 0; i < conflation->interval_high; i++) {
         s_interval_t *interval = &conflation->intervals[i];
         if (!interval->first)
             continue;
@@ -483,7 +485,7 @@ void sb_conflation_tick (sb_core_t *self)
 void sb_conflation_fini (sb_core_t *self)
 {
     sb_conflation_t *conflation = &self->conflation;
-    for (uint32_t i = 0; i < s_interval_places (conflation); i++)
+    for (uint32_t i = 0; i < conflation->interval_high; i++)
         while (conflation->intervals[i].first)
             s_free_entry (self, conflation->intervals[i].first);
     sb_memory_give (&self->memory, conflation->prefixes, conflation->capacity * sizeof *conflation->prefixes);

@@ -17,9 +17,10 @@
 
 /* All that is conflated. */
 typedef struct {
-    uint32_t prefix_count; /* prefixes that somebody subscribes to; 0: nothing to do */
-    uint32_t capacity;     /* of the two tables below: max_conflations, as it was when they were made last */
-    uint32_t version;      /* counted up with each prefix: topics remember in which they match none */
+    uint32_t prefix_count;  /* prefixes that somebody subscribes to; 0: nothing to do */
+    uint32_t capacity;      /* of the two tables below: max_conflations, as it was when they were made last */
+    uint32_t interval_high; /* places of `intervals` that were ever used; the lowest free one is used first */
+    uint32_t version;       /* counted up with each prefix: topics remember in which they match none */
     struct sb_conflation_prefix *prefixes;    /* prefix_count of them, those of an interval side by side */
     struct sb_conflation_interval *intervals; /* twice as many */
     sb_pool_t entries;                        /* a topic and an interval in which it was sent a moment ago */

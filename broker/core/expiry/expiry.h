@@ -49,7 +49,8 @@ void sb_expiry_apply (sb_core_t *self, uint32_t staged, uint32_t field);
 /* The field is about to be freed. */
 void sb_expiry_forget (sb_core_t *self, uint32_t field);
 
-/* When the next field may expire; SB_NEVER: none. Never late; early by less than a bucket of the wheel. */
+/* When the wheel wants to be turned next; SB_NEVER: not at all. Never after the next deadline, and that exactly in the
+ * end; before, where a bucket has to be sorted; in the past, when one has begun since the last turn. */
 uint64_t sb_expiry_deadline (const sb_core_t *self);
 
 /* Expires what is due, a bounded number of fields; what is left stays due. */

@@ -248,6 +248,29 @@ Test (expiry, write_that_waited_in_the_socket_saves_its_field_from_a_late_tick)
     harness_stop (&h);
 }
 
+Test (expiry, short_time_written_after_a_quiet_while_is_no_lateness_of_the_broker)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.heartbeat_interval_ms = 100; /* half of it is what counts as late */
+    h.config.tick_interval_ms = 5000;
+    harness_start_configured (&h);
+    h.is_quiet = true;
+    sb_registration_t registration = harness_registration ("a", 10);
+    registration.heartbeat_interval_ms = 60000;
+    harness_send_registration (&h, 1, &registration);
+    s_write (&h, 1, "x", "lasting", 1, 3600000);
+    for (uint64_t i = 2; i < 200; i++) {
+        harness_advance (&h, 1037);
+        harness_beat (&h, 1);
+        s_write (&h, i, "x", "p", (double)i, 20);
+        if (sb_core_deadline (h.core) <= h.now_ns)
+            harness_tick (&h);
+    }
+    cr_assert_eq (h.core->counters[SB_COUNTER_ticks_late], 0);
+    harness_stop (&h);
+}
+
 Test (expiry, quality_of_the_topic_is_what_it_was)
 {
     harness_t h;
