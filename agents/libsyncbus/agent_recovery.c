@@ -401,16 +401,17 @@ bool sb_recovery_has_work (const sb_agent_step_t *self)
 void sb_recovery_flush (sb_agent_step_t *self)
 {
     sb_reception_t *reception = self->reception;
-    if (s_has_something_to_start (self))
-        s_start (self);
-    if (!sb_recovery_has_work (self))
-        return;
-    if (reception->phase == SB_RECOVERY_HISTORY)
-        s_ask_page (self);
-    else if (reception->phase == SB_RECOVERY_SNAPSHOT)
-        sb_scan_flush (self);
-    else if (reception->phase == SB_RECOVERY_BUFFER)
-        s_take_waiting (self);
+    /* What takes no effects is done at once; what is left goes on in the next event. */
+    while (sb_recovery_has_work (self) && self->effect_count < SB_RECOVERY_SLICE) {
+        if (reception->phase == SB_RECOVERY_IDLE)
+            s_start (self);
+        else if (reception->phase == SB_RECOVERY_HISTORY)
+            s_ask_page (self);
+        else if (reception->phase == SB_RECOVERY_SNAPSHOT)
+            sb_scan_flush (self);
+        else
+            s_take_waiting (self);
+    }
 }
 
 /* ------------------------------------------------------------------ session and time */
