@@ -4,7 +4,7 @@
 // Keeps an exact copy of a category with nothing but SUB and REQ, and says what happens to it. No registration.
 // Usage: follower.js [CATEGORY [PUBLISH_ENDPOINT [COMMAND_ENDPOINT]]], by default market_data on 127.0.0.1.
 // Joins without a gap, fetches what was lost from history, or the state anew when history has dropped some of it, and
-// starts over with a broker that began anew. Prints a state hash after changes: the same as `syncbus state-hash CATEGORY`.
+// starts over with a broker that began anew. Prints a state hash after changes: that of `syncbus state-hash CATEGORY`.
 // Needs the npm packages zeromq and protobufjs (with its long: 64-bit numbers do not fit a double).
 "use strict";
 const crypto = require("crypto");

@@ -80,7 +80,8 @@ def check_interrupted(scene):
     assert "number=20" in first, first
     replay.send_signal(signal.SIGINT)
     output, complaints = replay.communicate(timeout=10)
-    assert output.splitlines()[-1].startswith("stopped: ") and "go on with --after 2" in complaints, (output, complaints)
+    assert output.splitlines()[-1].startswith("stopped: "), output
+    assert "go on with --after 2" in complaints, complaints
 
 
 def check_explain_and_timeline(scene):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """The trader acts on news alone: not on what it finds when it joins, nor on what it reads while some of it is lost.
 
-A feed of our own says prices and signals. The trader joins with a signal standing; is held while a flood passes that its
-sockets cannot take; and is let go. It says so in its log and its summary, and trades on the next signal each time.
+A feed of our own says prices and signals. The trader joins with a signal standing; is held while a flood passes that
+its sockets cannot take; and is let go. It says so in its log and its summary, and trades once it knows all.
 """
 import json
 import signal
