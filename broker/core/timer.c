@@ -213,26 +213,18 @@ static void s_work (sb_core_t *self)
 
 /* ---- ticks */
 
-/* The earliest thing by which the broker's own lateness is judged. */
-static uint64_t s_judged_ns (const sb_core_t *self)
+/* The earliest thing that an agent, a command or the next whole tick waits for. */
+static uint64_t s_due_ns (const sb_core_t *self)
 {
     uint64_t due_ns = self->tick_due_ns;
     if (self->heap_count && self->heap[0].deadline_ns < due_ns)
         due_ns = self->heap[0].deadline_ns;
-    uint64_t others_ns[] = {sb_commands_deadline (self), sb_snapshot_deadline (self), sb_state_hash_deadline (self)};
+    uint64_t others_ns[] = {sb_commands_deadline (self), sb_conflation_deadline (self), sb_expiry_deadline (self),
+                            sb_snapshot_deadline (self), sb_state_hash_deadline (self)};
     for (size_t i = 0; i < sizeof others_ns / sizeof others_ns[0]; i++)
         if (others_ns[i] < due_ns)
             due_ns = others_ns[i];
     return due_ns;
-}
-
-/* The earliest thing of all. Expiry and conflation blame nobody when they come late, and may have work left over. */
-static uint64_t s_due_ns (const sb_core_t *self)
-{
-    uint64_t due_ns = s_judged_ns (self);
-    uint64_t conflation_ns = sb_conflation_deadline (self), expiry_ns = sb_expiry_deadline (self);
-    due_ns = conflation_ns < due_ns ? conflation_ns : due_ns;
-    return expiry_ns < due_ns ? expiry_ns : due_ns;
 }
 
 static bool s_has_work (const sb_core_t *self)
@@ -267,7 +259,7 @@ uint64_t sb_core_deadline (const sb_core_t *self)
 /* Adds the broker's own lateness to every deadline that it may have spoiled. */
 static void s_guard (sb_core_t *self)
 {
-    uint64_t due_ns = s_judged_ns (self);
+    uint64_t due_ns = s_due_ns (self);
     uint64_t lateness_ns = self->now_ns > due_ns ? self->now_ns - due_ns : 0;
     if (self->is_behind || lateness_ns <= LATE_MIN_MS * SB_MS)
         return;
@@ -337,10 +329,13 @@ static void s_tick_work (sb_core_t *self, const sb_event_t *event)
     s_take_measures (self, event);
     s_guard (self);
     bool had_work = s_has_work (self);
-    self->is_behind = !s_judge_agents (self);
+    bool is_judged = s_judge_agents (self);
     sb_commands_tick (self);
     sb_expiry_tick (self);
     sb_conflation_tick (self);
+    uint64_t left_ns = sb_expiry_deadline (self) < sb_conflation_deadline (self) ? sb_expiry_deadline (self)
+                                                                                 : sb_conflation_deadline (self);
+    self->is_behind = !is_judged || left_ns <= self->now_ns;
     sb_snapshot_tick (self);
     sb_state_hash_tick (self);
     if (self->now_ns >= self->tick_due_ns)

@@ -29,12 +29,37 @@ static s_record_t *s_at (const sb_core_t *self, uint32_t slot)
 
 /* ---- the wheel */
 
+/* The bucket that comes next, and when it begins. One that was left half done comes first: what is still in it may be
+ * due before what went to finer ones. Precondition: the wheel is not empty. */
+static uint64_t s_next_bucket (const sb_expiry_t *wheel, uint32_t *level, uint32_t *bucket)
+{
+    for (*level = SB_EXPIRY_LEVELS - 1; *level > 0; --*level) {
+        *bucket = (wheel->wheel_ns >> (*level * LEVEL_BITS)) & (SB_EXPIRY_BUCKETS - 1);
+        if (wheel->occupied[*level] & (UINT64_C (1) << *bucket))
+            return wheel->wheel_ns;
+    }
+    while (!wheel->occupied[*level])
+        ++*level;
+    *bucket = (uint32_t)__builtin_ctzll (wheel->occupied[*level]);
+    uint32_t shift = *level * LEVEL_BITS;
+    uint64_t above = *level + 1 < SB_EXPIRY_LEVELS ? UINT64_MAX << (shift + LEVEL_BITS) : 0;
+    return (wheel->wheel_ns & above) | (uint64_t)*bucket << shift;
+}
+
+/* Nothing has come up since the last turn: it need not be found out later, with records placed too coarsely, whose
+ * buckets would seem to have been missed. */
+static void s_catch_up (sb_core_t *self)
+{
+    sb_expiry_t *wheel = &self->expiry;
+    uint32_t level, bucket;
+    if (!wheel->count || s_next_bucket (wheel, &level, &bucket) > self->now_ns)
+        wheel->wheel_ns = self->now_ns;
+}
+
 static void s_link (sb_core_t *self, uint32_t slot)
 {
     sb_expiry_t *wheel = &self->expiry;
     s_record_t *record = s_at (self, slot);
-    if (!wheel->count)
-        wheel->wheel_ns = self->now_ns;
     assert (record->place == NOWHERE && record->deadline_ns >= wheel->wheel_ns);
     uint64_t difference = record->deadline_ns ^ wheel->wheel_ns;
     uint32_t level = difference ? (63u - (uint32_t)__builtin_clzll (difference)) / LEVEL_BITS : 0;
@@ -70,23 +95,6 @@ static void s_unlink (sb_core_t *self, uint32_t slot)
         wheel->occupied[level] &= ~(UINT64_C (1) << bucket);
     record->place = NOWHERE;
     wheel->count--;
-}
-
-/* The bucket that comes next, and when it begins. One that was left half done comes first: what is still in it may be
- * due before what went to finer ones. Precondition: the wheel is not empty. */
-static uint64_t s_next_bucket (const sb_expiry_t *wheel, uint32_t *level, uint32_t *bucket)
-{
-    for (*level = SB_EXPIRY_LEVELS - 1; *level > 0; --*level) {
-        *bucket = (wheel->wheel_ns >> (*level * LEVEL_BITS)) & (SB_EXPIRY_BUCKETS - 1);
-        if (wheel->occupied[*level] & (UINT64_C (1) << *bucket))
-            return wheel->wheel_ns;
-    }
-    while (!wheel->occupied[*level])
-        ++*level;
-    *bucket = (uint32_t)__builtin_ctzll (wheel->occupied[*level]);
-    uint32_t shift = *level * LEVEL_BITS;
-    uint64_t above = *level + 1 < SB_EXPIRY_LEVELS ? UINT64_MAX << (shift + LEVEL_BITS) : 0;
-    return (wheel->wheel_ns & above) | (uint64_t)*bucket << shift;
 }
 
 /* Takes up to `limit` fields that are due out of the wheel. */
@@ -162,8 +170,10 @@ void sb_expiry_written (sb_core_t *self, uint32_t field, uint32_t time_to_live_m
     if (!is_later)
         s_unlink (self, slot);
     record->deadline_ns = deadline_ns;
-    if (!is_later)
-        s_link (self, slot);
+    if (is_later)
+        return;
+    s_catch_up (self);
+    s_link (self, slot);
 }
 
 bool sb_expiry_stage (sb_core_t *self, uint32_t staged, uint32_t time_to_live_ms)

@@ -50,7 +50,7 @@ void sb_expiry_apply (sb_core_t *self, uint32_t staged, uint32_t field);
 void sb_expiry_forget (sb_core_t *self, uint32_t field);
 
 /* When the wheel wants to be turned next; SB_NEVER: not at all. Never after the next deadline, and that exactly in the
- * end; before, where a bucket has to be sorted; in the past, when one has begun since the last turn. */
+ * end; before it where a bucket has to be sorted first. */
 uint64_t sb_expiry_deadline (const sb_core_t *self);
 
 /* Expires what is due, a bounded number of fields; what is left stays due. */
