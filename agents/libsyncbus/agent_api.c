@@ -147,7 +147,11 @@ static sb_agent_t *s_new_parts (const sb_agent_options_t *options)
     self->dispatch_by_caller = options->dispatch_by_caller;
     uint32_t queue = options->queue_publications ? options->queue_publications : SB_QUEUE_DEFAULT;
     /* A burst waits at the socket too: a bound below the default is meant for the handler. */
-    self->sub_queue = queue < SB_QUEUE_DEFAULT ? SB_QUEUE_DEFAULT : queue < INT32_MAX ? (int)queue : INT32_MAX;
+    if (options->receive_queue)
+        queue = options->receive_queue;
+    else if (queue < SB_QUEUE_DEFAULT)
+        queue = SB_QUEUE_DEFAULT;
+    self->sub_queue = queue < INT32_MAX ? (int)queue : INT32_MAX;
     self->next_token = 1;
     s_init_lock (self);
     self->wake_descriptor = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -100,10 +100,12 @@ typedef struct {
 } sb_agent_refusal_t;
 
 /* Publications that were lost on the way, or for want of room in the queue. From here until on_recovered the copy of
- * that category is stale, and nothing of it is delivered. */
+ * that category is stale, and nothing of it is delivered but what the repair brings. Each lost publication is told once,
+ * by its topic and number: at once when the one behind it shows the hole, or during the repair that finds it. Only what
+ * a full buffer (buffer_bytes) had to drop is not told one by one: on_recovered says how many they were. */
 typedef struct {
-    sb_text_t topic; /* a topic; or an interest, when the loss of its last publications was seen by its head */
-    uint64_t first;  /* topic sequence of the first one lost; of an interest: 0, not known */
+    sb_text_t topic; /* a topic; or the interest or category of which something is missing: what, is still to be found */
+    uint64_t first;  /* topic sequence of the first one lost; of an interest or category: 0 */
     uint64_t last;
 } sb_agent_gap_t;
 
@@ -114,8 +116,8 @@ typedef enum {
                                 SB_CAUSE_SNAPSHOT. Events (trades …) in between are gone for this agent */
 } sb_recovery_kind_t;
 
-/* What was stale is as the broker has it again. Also told after each join: then `lost` is 0 unless publications were
- * missed while there was no connection. */
+/* What was stale is as the broker has it again. Also told after each join, for all at once; publications that were missed
+ * while there was no connection were told before that, each category for itself, so `lost` is then 0. */
 typedef struct {
     sb_text_t category; /* empty: all that this agent is interested in */
     sb_recovery_kind_t kind;
@@ -182,7 +184,9 @@ typedef struct {
     const char *const *interests; /* categories, longer topic prefixes, "all" */
     uint32_t interest_count;      /* 0: none at all, nothing is subscribed to */
     const uint32_t *conflate_ms; /* one for each interest, NULL: none. Not 0: at most one publication a topic in so many
-                                    ms, changes merged; 10 to 60000. Event categories are never merged */
+                                    ms, changes merged; 10 to 60000. Event categories are never merged. Where
+                                    interests overlap each publication is taken once, as the one that merges least
+                                    asks for */
     const char *const *publishes; /* categories, for people to read */
     uint32_t publish_count;
     uint32_t heartbeat_interval_ms; /* 0: 1000 */
@@ -195,6 +199,9 @@ typedef struct {
     uint32_t copy_fields;           /* fields of the copy; 0: 1000000 */
     uint64_t copy_bytes;            /* and its octets; 0: 512 MiB */
     uint64_t buffer_bytes;          /* publications that wait for a snapshot or a repair; 0: 64 MiB */
+    uint32_t receive_queue;         /* publications that may wait in the socket while this process is not run; 0: as many
+                                       as queue_publications, at least 1000. Fewer take less memory; what the broker
+                                       cannot send meanwhile it drops beyond its own agent_queue */
     bool dispatch_by_caller;        /* handlers run in sb_agent_dispatch only */
     sb_agent_handlers_t handlers;
     void *context;
@@ -298,10 +305,10 @@ typedef struct {
     uint64_t updates_accepted;
     uint64_t updates_refused;
     uint64_t updates_kept; /* not sent when made: went out with the whole state, or will */
-    uint64_t received;     /* publications */
+    uint64_t received;     /* publications given to the application, those of repairs too */
     uint64_t processed;
     uint64_t failed;
-    uint64_t dropped;        /* publications lost on the way, or for want of room in the queue */
+    uint64_t dropped;        /* publications lost on the way, or for want of room: recovered + resynchronized once current */
     uint64_t gaps;           /* times on_gap was told */
     uint64_t recovered;      /* of `dropped`: fetched from history */
     uint64_t resynchronized; /* of `dropped`: covered by a snapshot */
