@@ -192,6 +192,10 @@ static void s_move_on (sb_agent_step_t *self, sb_watch_t *watch, const sb_public
     if (!noted)
         return;
     noted->delivered = publication->sequence;
+    if (watch->need == SB_NEED_NOTHING) { /* left over by a repair, see sb_watch_finish */
+        noted->through = publication->topic_sequence;
+        noted->sequence = publication->sequence;
+    }
     if (!noted->is_split)
         return;
     noted->split_sequence = publication->sequence;

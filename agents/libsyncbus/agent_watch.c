@@ -193,22 +193,42 @@ sb_noted_t *sb_watch_noted (sb_agent_step_t *self, sb_watch_t *watch, sb_text_t 
     return noted;
 }
 
-void sb_watch_forget_notes (sb_reception_t *self, sb_watch_t *watch)
+/* Takes the first of `*list`, a list of a watch, out of everything. */
+static void s_forget_note (sb_reception_t *self, sb_noted_t **list)
 {
-    while (watch->noted) {
-        sb_noted_t *noted = watch->noted;
-        sb_noted_t **link = &self->noted[noted->hash & (self->noted_buckets - 1)];
-        while (*link != noted)
-            link = &(*link)->chained;
-        *link = noted->chained;
-        watch->noted = noted->next;
-        self->noted_count--;
-        free (noted);
-    }
-    if (self->noted_count == 0) {
+    sb_noted_t *noted = *list;
+    sb_noted_t **link = &self->noted[noted->hash & (self->noted_buckets - 1)];
+    while (*link != noted)
+        link = &(*link)->chained;
+    *link = noted->chained;
+    *list = noted->next;
+    free (noted);
+    if (--self->noted_count == 0) {
         free (self->noted);
         self->noted = NULL;
         self->noted_buckets = 0;
+    }
+}
+
+void sb_watch_forget_notes (sb_reception_t *self, sb_watch_t *watch)
+{
+    while (watch->noted)
+        s_forget_note (self, &watch->noted);
+}
+
+/* Conflation may hold back what was published between two parts of a topic until the repair is over: how far such a
+ * topic is known must stay. */
+static void s_forget_finished (sb_reception_t *self, sb_watch_t *watch)
+{
+    for (sb_noted_t **list = &watch->noted; *list;) {
+        sb_noted_t *noted = *list;
+        if (!noted->is_split || !watch->is_conflated) {
+            s_forget_note (self, list);
+            continue;
+        }
+        noted->through = noted->split_through;
+        noted->sequence = noted->delivered = noted->split_sequence;
+        list = &noted->next;
     }
 }
 
@@ -341,7 +361,7 @@ void sb_watch_finish (sb_agent_step_t *self, sb_watch_t *watch)
         effect->recovered.lost = watch->lost;
         effect->recovered.recovered = watch->recovered;
     }
-    sb_watch_forget_notes (self->reception, watch);
+    s_forget_finished (self->reception, watch);
     watch->need = SB_NEED_NOTHING;
     watch->is_told = watch->is_by_snapshot = false;
     watch->tried_through = 0;

@@ -309,6 +309,7 @@ void sim_checker_destroy (sim_checker_t **self_p);
 void sim_check_before (sim_t *self, const sb_event_t *event);
 void sim_check_step (sim_t *self, const sb_event_t *event, const sb_effects_t *effects);
 void sim_check_start (sim_t *self); /* a broker starts, knowing the control state on disk alone */
+bool sim_is_bounded (const sim_t *self); /* the seed sets a bound that an honest agent may meet */
 void sim_check_agreement (sim_t *self); /* sim_agreement.c */
 bool sim_check_is_at_rest (sim_t *self, bool is_told); /* is_told: what is not is a failure */
 

@@ -14,7 +14,7 @@
 
 enum { CONNECT_MS = 20, TURN_MESSAGES = 50, TURN_PUBLICATIONS = 200, TICKS_MAX = 1000, BUSY_MS = 9000 };
 enum { FRAME_MAX = 1 << 24, CONNECT_FAILS_PERCENT = 10, SLOW_PPM = 300, FAILED_PPM = 500, OWN_FIELDS_MAX = 100000 };
-enum { COPY_BYTES = 64 << 20, CONFLATE_MAX_MS = 3000, NARROW_PERCENT = 25, UNREADABLE_PPM = 300 };
+enum { COPY_BYTES = 64 << 20, NARROW_PERCENT = 25, UNREADABLE_PPM = 300 };
 
 static void s_disconnect (sim_t *self, sim_process_t *process)
 {
@@ -101,8 +101,8 @@ static void s_perform (sim_t *self, sim_process_t *process, const sb_agent_effec
             *is_refused = !s_send (self, process, effect->send);
         break;
     case SB_AGENT_EFFECT_DELIVER:
-        /* What a part of a snapshot tells comes at once; it is asked for only while there is room. */
-        if (process->waiting >= self->options.queue_publications && effect->publication->cause != SB_CAUSE_SNAPSHOT)
+        /* A part of a snapshot, or a page of history, is asked for only while there is room, and then taken whole. */
+        if (process->waiting >= 2 * self->options.queue_publications && effect->publication->cause != SB_CAUSE_SNAPSHOT)
             sim_fail (self, "%s: the queue of its handler is longer than it may be", self->names[process->agent]);
         process->waiting++;
         break;
@@ -163,7 +163,7 @@ static void s_add_interest (sim_t *self, sim_process_t *process, const char *tex
     }
     process->interests[place] = (sb_text_t){kept, (uint32_t)size};
     if (sim_chance (self, self->options.conflated_percent))
-        process->conflate_ms[place] = 10 + sim_below (self, CONFLATE_MAX_MS);
+        process->conflate_ms[place] = self->options.conflate_ms << sim_below (self, 3);
 }
 
 /* Everything, or one to three categories or parts of them, and now and then the broker's own events; few of a crowd
@@ -172,7 +172,7 @@ static void s_draw_interests (sim_t *self, sim_process_t *process)
 {
     static const char *const categories[] = {"market_data", "risk", "status", "trades", "technical", "uncategorized"};
     enum { CATEGORIES = sizeof categories / sizeof *categories };
-    if (sim_below (self, self->agent_count) < 3) {
+    if (sim_below (self, self->agent_count) < 2) {
         s_add_interest (self, process, "all");
     } else {
         uint32_t first = sim_below (self, CATEGORIES);
@@ -295,6 +295,8 @@ static void s_read_publication (sim_t *self, sim_process_t *process)
     const sb_publication_t *publication = s_decode (self, frame.octets);
     sb_agent_event_t event = {.kind = SB_AGENT_EVENT_PUBLICATION, .publication = publication};
     sim_reader_publication (process, publication);
+    if (publication->sequence && process->waiting >= self->options.queue_publications)
+        sim_note_fault (self, SIM_FAULT_queue_full);
     if (!self->is_healing && sim_chance_ppm (self, UNREADABLE_PPM)) {
         sim_note_fault (self, SIM_FAULT_publication_unreadable);
         event = (sb_agent_event_t){.kind = SB_AGENT_EVENT_LOST};

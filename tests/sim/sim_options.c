@@ -42,10 +42,10 @@ void sim_options_draw (sim_t *self)
         options->agents = options->crowd;
     if (options->host)
         options->agents = options->host;
-    if (options->agents > 12 && options->heartbeat_ms < 1000) /* a crowd beats slower, or nothing else would happen */
-        options->heartbeat_ms = 1000;
-    if (options->agents > 60)
-        options->heartbeat_ms = 5000;
+    if (options->agents > 12) { /* a crowd beats and acts slower, or one seed would take the time of a hundred */
+        options->heartbeat_ms = options->agents > 60 ? 15000 : 4000;
+        options->pace_ms = 1200;
+    }
 }
 
 void sim_options_print (const sim_t *self)

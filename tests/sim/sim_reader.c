@@ -43,6 +43,7 @@ struct sim_reader {
     uint64_t snapshot_id; /* and its id on the wire */
     uint64_t end;         /* sequence of the last whole one */
     bool is_stale[SIM_CATEGORIES];  /* a gap was told, its recovery not yet */
+    uint64_t restarts;              /* of repairs, as counted when last looked at */
     uint64_t skipped;               /* publications that a snapshot covered */
     s_cell_t *cells;
     uint32_t cell_count, cell_capacity;
@@ -294,11 +295,22 @@ static void s_chunk (sim_t *self, sim_reader_t *reader, const sb_snapshot_chunk_
     }
 }
 
+static void s_look_for_eviction (sim_t *self, const sb_command_reply_t *reply)
+{
+    for (uint32_t i = 0; i < reply->record_count; i++)
+        for (uint32_t j = 0; j < reply->records[i].column_count; j++)
+            if (sim_text_is (reply->records[i].columns[j].name, "evicted") &&
+                reply->records[i].columns[j].value.boolean)
+                sim_note_fault (self, SIM_FAULT_history_evicted);
+}
+
 void sim_reader_message (sim_t *self, sim_process_t *process, const sb_broker_message_t *message)
 {
     sim_reader_t *reader = process->reader;
     if (message->kind == SB_BROKER_MESSAGE_WELCOME) {
         s_follow (reader, message->welcome.epoch);
+    } else if (message->kind == SB_BROKER_MESSAGE_COMMAND_REPLY) {
+        s_look_for_eviction (self, &message->command_reply);
     } else if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_CHUNK) {
         if (message->snapshot_chunk.snapshot_id == reader->snapshot_id)
             s_chunk (self, reader, &message->snapshot_chunk);
@@ -464,6 +476,10 @@ static void s_recovered (sim_t *self, sim_process_t *process, const sb_agent_rec
     if (recovery->recovered > recovery->lost || (is_history && recovery->recovered != recovery->lost))
         sim_fail (self, "%s was told that %" PRIu64 " of %" PRIu64 " lost were fetched", self->names[process->agent],
                   recovery->recovered, recovery->lost);
+    sb_agent_counts_t counts;
+    sb_agent_step_counts (process->step, &counts);
+    for (; reader->restarts < counts.restarts; reader->restarts++)
+        sim_note_fault (self, SIM_FAULT_repair_restarted);
     if (recovery->lost)
         sim_note_fault (self, is_history ? SIM_FAULT_repaired_by_history : SIM_FAULT_repaired_by_snapshot);
     for (uint32_t i = 0; i < self->checker->category_count; i++) {
