@@ -86,9 +86,9 @@ if ! diff "$tree/declared" "$tree/exported" > "$tree/difference"; then
     cat "$tree/difference"
     exit 1
 fi
-needed=$(objdump -p "$library" | awk '/NEEDED/ { print $2 }' | grep -vE '^(libc|libm|libpthread|ld-linux.*|libzmq|libprotobuf-c)\.so' || true)
+needed=$(objdump -p "$library" | awk '/NEEDED/ { print $2 }' | grep -vE '^(libc|libm|libpthread|ld-linux.*|libzmq|libprotobuf-c|libz)\.so' || true)
 if [ -n "$needed" ]; then
-    echo "the library needs more than libzmq and protobuf-c: $needed"
+    echo "the library needs more than libzmq, protobuf-c and zlib: $needed"
     exit 1
 fi
 echo "installed tree: header, library and pkg-config file work"
