@@ -269,7 +269,8 @@ static void s_compare (const s_run_t *self, const s_reader_t *reader)
         for (uint32_t j = 0; j < FIELDS; j++) {
             const s_field_t *field = &one->fields[j], *same = &other->fields[j];
             cr_assert_eq (field->is_there, same->is_there, "%s topic %u %s", reader->prefix, i, s_names[j]);
-            cr_assert (!field->is_there || strcmp (field->value, same->value) == 0, "%s: %s", field->value, same->value);
+            cr_assert (!field->is_there || strcmp (field->value, same->value) == 0, "%s: %s", field->value,
+                       same->value);
             cr_assert (!field->is_there || field->sequence == same->sequence);
         }
     }
