@@ -318,8 +318,6 @@ sim_reader_t *sim_reader_new (sim_t *self, sim_process_t *process);
 void sim_reader_destroy (sim_reader_t **self_p);
 void sim_reader_message (sim_t *self, sim_process_t *process, const sb_broker_message_t *message); /* before its step */
 void sim_reader_publication (sim_process_t *process, const sb_publication_t *publication); /* before its step */
-/* A publication was lost on its way to this reader, or was not: by its topic on the wire. */
-void sim_reader_passed (sim_t *self, sim_process_t *process, sb_text_t topic, bool is_lost);
 void sim_reader_effect (sim_t *self, sim_process_t *process, const sb_agent_effect_t *effect);
 
 static inline sb_text_t sim_name (const sim_t *self, uint32_t agent)

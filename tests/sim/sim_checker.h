@@ -154,7 +154,6 @@ uint64_t sim_readers_sequence (const sim_t *self, const sim_topic_t *topic, uint
 bool sim_readers_is_same (const sim_t *self, const sb_publication_t *publication, const sim_topic_t *topic);
 void sim_readers_free (sim_checker_t *checker);
 bool sim_reader_wants (sim_t *self, sim_process_t *process, uint32_t topic);
-bool sim_reader_is_blind (sim_t *self, sim_process_t *process, uint32_t topic); /* exempt, see sim_reader.c */
 void sim_reader_agree (sim_t *self, sim_process_t *process); /* at the end, when all is at rest */
 
 /* ---- sim_conflation.c */

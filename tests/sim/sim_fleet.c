@@ -300,7 +300,6 @@ static void s_read_publication (sim_t *self, sim_process_t *process)
     if (!self->is_healing && sim_chance_ppm (self, UNREADABLE_PPM)) {
         sim_note_fault (self, SIM_FAULT_publication_unreadable);
         event = (sb_agent_event_t){.kind = SB_AGENT_EVENT_LOST};
-        sim_reader_passed (self, process, publication->topic, true);
     }
     sim_say (self, "%s#%" PRIu64 " reads %.*s %" PRIu64 ", sequence %" PRIu64, self->names[process->agent],
              process->instance, (int)publication->topic.size, publication->topic.data, publication->topic_sequence,

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { START_MS = 500, ORDER_MS = 2000, REST_MS = 60000, LOOK_MS = 1013, STILL_MS = 14000, AGAIN_EVERY = 10 };
+enum { START_MS = 500, ORDER_MS = 2000, REST_MS = 60000, LOOK_MS = 1013, STILL_MS = 25000, AGAIN_EVERY = 10 };
 enum { ARENA_BYTES = 64 << 20, CONFLATIONS_MAX = 512 };
 
 typedef struct {

@@ -173,7 +173,7 @@ static void s_opened (sim_t *self, sim_model_t *model)
 
 static void s_check_breaker (sim_t *self, sim_model_t *model, const sb_agent_record_t *record, const sb_event_t *event)
 {
-    int state = (int)record->breaker.state;
+    int state = sim_canary (self, SIM_CANARY_breaker) ? (int)SB_BREAKER_HALF_OPEN : (int)record->breaker.state;
     uint64_t new_failures = record->breaker.failures - model->failures;
     self->checks++;
     model->failures = record->breaker.failures;

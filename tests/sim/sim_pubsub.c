@@ -204,10 +204,9 @@ void sim_pubsub_free (sim_t *self)
 
 /* ------------------------------------------------------------------ publications */
 
-static void s_offer (sim_t *self, sim_process_t *process, sb_text_t topic, sim_octets_t *octets)
+static void s_offer (sim_t *self, sim_process_t *process, sim_octets_t *octets)
 {
     sim_line_t *line = &process->sub.down;
-    sim_reader_passed (self, process, topic, true);
     if (sim_line_count (line) >= self->options.subscriber_queue) {
         sim_note_fault (self, SIM_FAULT_publication_dropped);
         return;
@@ -220,7 +219,6 @@ static void s_offer (sim_t *self, sim_process_t *process, sb_text_t topic, sim_o
     sim_frame_t frame = {self->now_ns + sim_network_delay_ns (self), octets};
     octets->references++;
     sim_line_add (line, frame);
-    sim_reader_passed (self, process, topic, false);
     if (!is_healing && sim_chance_ppm (self, self->options.repeated_ppm)) {
         sim_note_fault (self, SIM_FAULT_publication_repeated);
         octets->references++;
@@ -243,7 +241,7 @@ void sim_pubsub_publish (sim_t *self, const sb_publication_t *publication)
     for (uint32_t i = 0; i < self->pipe_high; i++) {
         sim_pipe_t *pipe = &self->pipes[i];
         if (pipe->is_used && pipe->is_open && sim_prefixes_match (&pipe->live, publication->topic))
-            s_offer (self, &self->processes[pipe->process], publication->topic, octets);
+            s_offer (self, &self->processes[pipe->process], octets);
     }
     sim_octets_release (octets);
 }
@@ -317,13 +315,7 @@ void sim_sub_cut (sim_t *self, sim_process_t *process)
     if (!sub->pipe)
         return;
     s_let_go (self, sub);
-    uint32_t kept = sim_below (self, sim_line_count (&sub->down) + 1);
-    for (uint32_t i = sub->down.first + kept; i < sub->down.count; i++) {
-        const sim_octets_t *octets = sub->down.items[i].octets;
-        const char *text = (const char *)octets->data;
-        sim_reader_passed (self, process, (sb_text_t){text, (uint32_t)strnlen (text, octets->size)}, true);
-    }
-    sim_line_keep (&sub->down, kept);
+    sim_line_keep (&sub->down, sim_below (self, sim_line_count (&sub->down) + 1));
     sub->handshake_ns = self->now_ns + sim_below (self, RETRY_MS) * SIM_MS;
     s_notice (self, sub, false);
 }

@@ -24,7 +24,6 @@ typedef struct {
     uint64_t snapshot; /* number of the snapshot that named it last */
     int8_t wanted;     /* 0: not looked up yet, 1, -1 */
     uint8_t quality;   /* as told last */
-    bool is_tail_lost; /* the last publication of it was lost where nothing can tell; see sim_reader_passed */
 } s_heard_t;
 
 /* An open hash table of (topic, name) to a value's hash. */
@@ -219,34 +218,6 @@ static s_heard_t *s_heard (sim_t *self, sim_reader_t *reader, uint32_t topic)
     return heard;
 }
 
-/* What reads a category whole and unconflated sees each loss by the category's sequence and its head. Of other interests
- * the broker says the last match only: when the last publication of a topic is lost and another topic goes on, nothing
- * tells. Exactly such topics are exempt until their next publication, or a snapshot. */
-void sim_reader_passed (sim_t *self, sim_process_t *process, sb_text_t topic, bool is_lost)
-{
-    uint32_t interval_ms;
-    if (topic.data[0] == '~' && !sb_conflated_split (topic, &interval_ms, &topic))
-        return;
-    if (topic.data[0] == '_' && (topic.size < 7 || memcmp (topic.data, "_event.", 7) != 0))
-        return;
-    bool is_whole = false;
-    for (uint32_t i = 0; i < process->interest_count; i++) {
-        char prefix[SB_TOPIC_MAX + 2];
-        uint32_t size = sb_interest_prefix (process->interests[i], prefix);
-        bool is_category = size == 0 || prefix[size - 1] == '.';
-        is_category = is_category && memchr (prefix, '.', size) == (size ? &prefix[size - 1] : NULL);
-        is_whole |= is_category && !process->conflate_ms[i] && sb_prefix_matches ((sb_text_t){prefix, size}, topic);
-    }
-    s_heard_t *heard = s_heard (self, process->reader, (uint32_t)(sim_topic_at (self->checker, topic) -
-                                                                  self->checker->topics));
-    heard->is_tail_lost = is_lost && !is_whole;
-}
-
-bool sim_reader_is_blind (sim_t *self, sim_process_t *process, uint32_t topic)
-{
-    return s_heard (self, process->reader, topic)->is_tail_lost;
-}
-
 /* Sequences of another life of the broker mean nothing any more; the picture stays. */
 static void s_follow (sim_reader_t *reader, uint64_t life)
 {
@@ -287,7 +258,6 @@ static void s_chunk (sim_t *self, sim_reader_t *reader, const sb_snapshot_chunk_
         if (heard->snapshot == reader->snapshot)
             continue; /* a further part: what was published since the first one may be of the first one's fields */
         heard->snapshot = reader->snapshot;
-        heard->is_tail_lost = heard->is_tail_lost && topic->sequence < known->last_offer;
         if (topic->sequence > heard->covered)
             heard->covered = topic->sequence;
         if (!reader->is_based)
@@ -528,7 +498,7 @@ static void s_check_offers (sim_t *self, sim_process_t *process)
     for (uint32_t i = 1; i <= self->checker->topic_count; i++) {
         const sim_topic_t *topic = &self->checker->topics[i];
         s_heard_t *heard = s_heard (self, reader, i);
-        if (heard->wanted < 0 || !topic->last_offer || heard->is_tail_lost)
+        if (heard->wanted < 0 || !topic->last_offer)
             continue;
         s_skip (self, process, heard, topic, topic->last_offer, false);
         heard->last = topic->last_offer;
@@ -555,12 +525,10 @@ static void s_check_picture (sim_t *self, sim_process_t *process)
 {
     sim_reader_t *reader = process->reader;
     uint32_t count = 0;
-    bool is_blind = false;
     for (uint32_t i = 1; i <= self->checker->topic_count; i++) {
         const sim_topic_t *topic = &self->checker->topics[i];
         s_heard_t *heard = s_heard (self, reader, i);
-        is_blind |= heard->is_tail_lost;
-        if (heard->is_tail_lost || heard->wanted < 0 || sim_is_event_topic (sb_text (topic->text)))
+        if (heard->wanted < 0 || sim_is_event_topic (sb_text (topic->text)))
             continue;
         self->checks++;
         if (topic->field_count && heard->quality != topic->quality)
@@ -576,7 +544,7 @@ static void s_check_picture (sim_t *self, sim_process_t *process)
     }
     for (uint32_t i = 1; count != reader->cell_count && i <= self->checker->topic_count; i++)
         s_say_extra (self, process, i);
-    if (count != reader->cell_count && !is_blind)
+    if (count != reader->cell_count)
         sim_fail (self, "the application of %s holds %u fields, there are %u", self->names[process->agent],
                   reader->cell_count, count);
 }
