@@ -205,6 +205,7 @@ static void s_history (small_broker_t *self, const sb_command_request_t *request
     uint64_t head = self->heads[reply->category];
     uint64_t oldest = head > self->history_max ? head - self->history_max + 1 : 1;
     reply->is_evicted = reply->after + 1 < oldest;
+    reply->oldest = oldest;
     uint64_t cursor = s_cursor (request);
     if (cursor > reply->after)
         reply->after = cursor;
@@ -363,6 +364,9 @@ static void s_gap (small_broker_t *self, const sb_agent_gap_t *gap)
             cr_assert (publication->told++ == 0, "%s %llu: told twice", self->topics[number].name,
                        (unsigned long long)publication->topic_sequence);
             cr_assert_eq (publication->delivered, 0, "what was delivered is not lost");
+            if (!self->forgives_counts)
+                cr_assert (publication->was_lost || publication == self->brought, "%s %llu: is not lost",
+                           self->topics[number].name, (unsigned long long)publication->topic_sequence);
         }
     }
 }
@@ -496,7 +500,9 @@ bool small_broker_bring_frame (small_broker_t *self)
     sb_update_t update;
     sb_change_t changes[SMALL_NAMES];
     s_fill (self, &self->publications[frame.publication], &publication, &update, changes);
+    self->brought = &self->publications[frame.publication];
     s_bring (self, &publication);
+    self->brought = NULL;
     return true;
 }
 
@@ -514,7 +520,8 @@ static void s_bring_history (small_broker_t *self, const small_message_t *messag
     for (uint32_t i = 0; i < self->publication_count && !has_more && reply.code == SB_REASON_NONE; i++) {
         const small_publication_t *from = &self->publications[i];
         if (self->topics[from->topic].category != message->category || from->epoch != message->epoch ||
-            from->category_sequence <= message->after || from->category_sequence > message->through)
+            from->category_sequence <= message->after || from->category_sequence < message->oldest ||
+            from->category_sequence > message->through)
             continue;
         has_more = reply.publication_count == message->count;
         if (has_more)

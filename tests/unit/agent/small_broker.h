@@ -30,7 +30,7 @@ typedef struct {
     double numbers[SMALL_NAMES];
     sb_quality_t quality;
     bool is_wanted;
-    bool was_lost;      /* never came by the SUB */
+    bool was_lost;      /* does not come by the SUB */
     uint32_t delivered; /* as news */
     uint32_t told;      /* by on_gap */
 } small_publication_t;
@@ -78,7 +78,7 @@ typedef struct {
     char command_id[64];
     sb_reason_t code;
     uint32_t first, count, category; /* of the history's page */
-    uint64_t after, through;
+    uint64_t after, through, oldest;
     bool is_evicted, is_last;
     uint64_t head_sequence;
     uint64_t head_category[SMALL_CATEGORIES];
@@ -108,6 +108,7 @@ typedef struct {
     uint32_t loss_percent;
     small_frame_t *frames;
     uint32_t first_frame, last_frame;
+    const small_publication_t *brought; /* the one being brought; NULL: none */
     small_message_t *messages;
     uint32_t first_message, last_message;
     /* the application */
