@@ -346,9 +346,12 @@ void sb_snapshot_slice (sb_core_t *self)
         s_release (self, slot);
         return;
     }
+    bool is_walked = s_is_walked (self, snapshot);
+    if (!is_walked && snapshot->credit == 0)
+        return; /* it was at its end when it got into the turn, and topics were made since: it waits for credit */
     snapshot->before = snapshot->progress;
     snapshot->has_before = true;
-    if (s_is_walked (self, snapshot)) {
+    if (is_walked) {
         s_emit_end (self, agent, snapshot);
         snapshot->progress.is_ended = true;
     } else

@@ -408,7 +408,7 @@ static uint64_t s_random (s_model_t *self, uint64_t below)
 
 static const char *s_name (uint64_t field)
 {
-    static char name[16];
+    static char name[24];
     snprintf (name, sizeof name, "f%" PRIu64, field / 4);
     return name;
 }

@@ -187,6 +187,28 @@ Test (snapshot, credit_is_bounded_and_given_for_the_one_under_way_alone)
     harness_stop (&harness);
 }
 
+Test (snapshot, that_was_at_its_end_needs_credit_for_topics_made_meanwhile)
+{
+    harness_t harness;
+    uint64_t sequence = s_start (&harness);
+    s_fill (&harness, &sequence, "BTC", 10);
+    harness_forget (&harness);
+    reader_request (&harness, READER, 7, NULL, 0, 1);
+    harness_tick (&harness); /* its only chunk; the end would come next */
+    s_fill (&harness, &sequence, "ETH", 300);
+    harness_settle (&harness);
+    harness_expect_times (&harness, "SNAPSHOT_CHUNK", 1);
+    harness_expect_not (&harness, "SNAPSHOT_END");
+    cr_assert (s_is_idle (&harness));
+    reader_credit (&harness, READER, 7, 1);
+    harness_settle (&harness);
+    harness_expect_times (&harness, "SNAPSHOT_CHUNK", 2);
+    reader_credit (&harness, READER, 7, 1);
+    harness_settle (&harness);
+    harness_expect (&harness, "SNAPSHOT_END NONE id=7 chunks=3 fields=310");
+    harness_stop (&harness);
+}
+
 Test (snapshot, credit_0_gives_it_up)
 {
     harness_t harness;
