@@ -263,7 +263,8 @@ typedef struct {
 void sb_core_step (sb_core_t *self, const sb_event_t *event, sb_effects_t *effects);
 
 /* When, on the events' monotonic clock, the core next wants SB_EVENT_TICK; in the past while work is left over.
- * The shell that comes later than this by 50 ms or more drains its input (until empty, or for 1 s) first. */
+ * The shell that comes later than this by 50 ms or more drains its input first: until it is empty, or for as long as it
+ * was late, or for 1 s. */
 uint64_t sb_core_deadline (const sb_core_t *self);
 
 /* True while an emergency stop is in force. */

@@ -34,8 +34,8 @@ uint64_t sb_reactor_clock (sb_reactor_t *self)
     const uint64_t now_ns = s_monotonic_ns ();
     /* A deadline in the past is work left over; then only time lost since the last look counts as lateness. */
     const uint64_t due_ns = self->deadline_ns > self->clock_ns ? self->deadline_ns : self->clock_ns;
-    if (self->core && now_ns >= due_ns + LATE_NS)
-        self->is_late = true;
+    if (self->core && now_ns >= due_ns + LATE_NS && now_ns - due_ns > self->held_up_ns)
+        self->held_up_ns = now_ns - due_ns;
     self->clock_ns = now_ns;
     return now_ns;
 }

@@ -19,13 +19,13 @@
 
 enum {
     TURN_NS = 1000 * 1000,         /* of reading ingress */
-    COMMAND_BATCH = 64,            /* requests a turn */
-    INGRESS_BATCH = 16,            /* messages between two looks at the clock */
+    COMMAND_BATCH = 64,            /* requests a turn, for TURN_NS at most */
+    INGRESS_BATCH = 16,            /* messages between two looks at the clock, but for those of each step */
     SUBSCRIPTION_NS = 500 * 1000,  /* of reading subscriptions a turn: an answer to a join takes some microseconds */
-    SUBSCRIPTION_BATCH = 16,       /* frames between two looks at the clock */
+    SUBSCRIPTION_BATCH = 16,       /* frames between two looks at the clock, but for those of each step */
     MONITOR_BATCH = 1024,          /* events a turn and socket */
     DRAIN_QUIET_MS = 20,           /* input is empty when nothing came for so long: libzmq's thread was held up, too */
-    DRAIN_NS = 1000 * 1000 * 1000, /* at most */
+    DRAIN_NS = 1000 * 1000 * 1000, /* at most, and no longer than the process was held up */
     HOUSEKEEPING_NS = 1000 * 1000 * 1000,
     DESCRIPTORS_PER_AGENT = 3, /* DEALER, its duplicate (sb_connections.h), SUB */
     DESCRIPTORS_OF_OURS = 128,
@@ -342,20 +342,22 @@ static void s_read_monitors (sb_reactor_t *self)
         sb_connections_read (self->sockets.sockets[i].connections, MONITOR_BATCH);
 }
 
-static uint32_t s_take_commands (sb_reactor_t *self)
+/* Reads commands. Returns whether there may be more. */
+static bool s_take_commands (sb_reactor_t *self)
 {
-    uint32_t count = 0;
-    while (count < COMMAND_BATCH && sb_reactor_take_command (self))
-        count++;
-    return count;
+    const uint64_t end_ns = sb_reactor_clock (self) + TURN_NS;
+    for (uint32_t i = 0; i < COMMAND_BATCH && self->clock_ns < end_ns; i++)
+        if (!sb_reactor_take_command (self))
+            return false;
+    return true;
 }
 
-/* Reads ingress for about one turn's time. Returns whether there may be more. */
+/* Reads ingress for about one turn's time; a page of history may take that alone. Returns whether there may be more. */
 static bool s_take_ingress (sb_reactor_t *self)
 {
     const uint64_t end_ns = sb_reactor_clock (self) + TURN_NS;
     do {
-        for (int i = 0; i < INGRESS_BATCH; i++)
+        for (int i = 0; i < INGRESS_BATCH && self->clock_ns < end_ns; i++)
             if (!sb_reactor_take_ingress (self))
                 return false;
     } while (sb_reactor_clock (self) < end_ns);
@@ -367,24 +369,33 @@ static bool s_take_subscriptions (sb_reactor_t *self)
 {
     const uint64_t end_ns = sb_reactor_clock (self) + SUBSCRIPTION_NS;
     do {
-        for (int i = 0; i < SUBSCRIPTION_BATCH; i++)
+        for (int i = 0; i < SUBSCRIPTION_BATCH && self->clock_ns < end_ns; i++)
             if (!sb_reactor_take_subscription (self))
                 return false;
     } while (sb_reactor_clock (self) < end_ns);
     return true;
 }
 
-/* After the process was held up: handles what waited meanwhile, before anybody is judged by the clock. */
+static void s_flush (sb_reactor_t *self)
+{
+    sb_event_t event = {.kind = SB_EVENT_FLUSH};
+    sb_reactor_step (self, &event);
+}
+
+/* After the process was held up: handles what waited meanwhile, before anybody is judged by the clock. What came in so
+ * long is read in about as long: to read on would hold up timers, slices and conflation under a stream that never goes
+ * quiet. Commands still come first, and acks leave. */
 static void s_drain (sb_reactor_t *self)
 {
     zmq_pollitem_t items[] = {{.socket = self->sockets.sockets[SB_SOCKET_COMMAND].socket, .events = ZMQ_POLLIN},
                               {.socket = self->sockets.sockets[SB_SOCKET_INGRESS].socket, .events = ZMQ_POLLIN}};
-    const uint64_t end_ns = sb_reactor_clock (self) + DRAIN_NS;
+    const uint64_t end_ns = sb_reactor_clock (self) + (self->held_up_ns < DRAIN_NS ? self->held_up_ns : DRAIN_NS);
     while (sb_reactor_clock (self) < end_ns && zmq_poll (items, 2, DRAIN_QUIET_MS) > 0) {
         s_take_commands (self);
         s_take_ingress (self);
         s_take_subscriptions (self);
         s_read_monitors (self);
+        s_flush (self);
     }
 }
 
@@ -448,24 +459,18 @@ static void s_make_poll_items (sb_reactor_t *self, zmq_pollitem_t *items)
             (zmq_pollitem_t){.socket = sb_connections_socket (sockets[i].connections), .events = ZMQ_POLLIN};
 }
 
-static void s_flush (sb_reactor_t *self)
-{
-    sb_event_t event = {.kind = SB_EVENT_FLUSH};
-    sb_reactor_step (self, &event);
-}
-
 /* One turn after waiting; returns whether input may be left. */
 static bool s_turn (sb_reactor_t *self)
 {
     s_take_signals (self);
-    bool has_more = s_take_commands (self) == COMMAND_BATCH;
+    bool has_more = s_take_commands (self);
     has_more = s_take_ingress (self) || has_more;
     has_more = s_take_subscriptions (self) || has_more;
     s_read_monitors (self);
     if (sb_reactor_clock (self) >= self->deadline_ns) {
-        if (self->is_late)
+        if (self->held_up_ns)
             s_drain (self);
-        self->is_late = false;
+        self->held_up_ns = 0;
         s_tick (self);
     }
     s_flush (self);

@@ -2,10 +2,11 @@
  *
  * The reactor: moves bytes between the sockets and the core, and time into it. It decides nothing.
  *
- * A turn: wait; signals; the command socket, first and whole; ingress for about 1 ms; subscriptions; monitors; a tick
+ * A turn: wait; signals; the command socket, first, and ingress, for about 1 ms each; subscriptions; monitors; a tick
  * when the core's deadline has come; flush. A flood of deltas so delays an operator by one turn. When the process was
- * held up by 50 ms or more over the deadline, input is drained (until empty, or for 1 s) before the tick, so that
- * nobody is declared dead for the broker's own absence. Rejected: zloop, which ends on signals and hides the clock.
+ * held up by 50 ms or more over the deadline, input is drained before the tick (until empty, or for as long as it was
+ * held up, or for 1 s), so that nobody is declared dead for the broker's own absence. Rejected: zloop, which ends on
+ * signals and hides the clock.
  */
 #ifndef SB_REACTOR_H
 #define SB_REACTOR_H

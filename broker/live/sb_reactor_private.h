@@ -40,7 +40,7 @@ struct sb_reactor {
 
     uint64_t clock_ns;    /* the monotonic clock as last read; never goes back */
     uint64_t deadline_ns; /* the core's, after the last step */
-    bool is_late;         /* held up beyond the deadline: drain before the next tick */
+    uint64_t held_up_ns;  /* beyond the deadline, the longest since the last tick; 0: not: drain before the next one */
     bool is_stopping;
 
     /* Follow-ups of the effects that are being carried out. */
