@@ -62,9 +62,9 @@ sb_inbox_t *sb_inbox_new (uint32_t memory_updates, uint64_t memory_bytes, bool h
 /* Nobody waits in it any more. */
 void sb_inbox_destroy (sb_inbox_t **self_p);
 
-/* Copies what an effect of kind DELIVER, REMEMBER, COMMAND, STATUS, REFUSED, DECIDED, GAP, RECOVERED or LOG says into memory and
- * queue. A DECIDED that waits is raised where it stands, unless a REFUSED came after it. False when it was dropped: no
- * memory, or too many notices. */
+/* Copies what an effect of kind DELIVER, REMEMBER, COMMAND, STATUS, REFUSED, DECIDED, GAP, RECOVERED or LOG says into
+ * memory and queue. A DECIDED that waits is raised where it stands, unless a REFUSED came after it. False when it was
+ * dropped: no memory, or too many notices. */
 bool sb_inbox_put (sb_inbox_t *self, const sb_agent_effect_t *effect);
 
 /* The oldest item; with `wait`, as soon as there is one; NULL when there is none, or the inbox was closed. */

@@ -172,12 +172,17 @@ bool sb_reception_known (const sb_reception_t *self, sb_text_t topic, uint64_t *
     return true;
 }
 
+void sb_reception_skip (sb_watch_t *watch, const sb_publication_t *publication)
+{
+    if (watch->is_whole && publication->category_sequence == watch->verified + 1)
+        watch->verified++;
+}
+
 /* It changes nothing any more. But a snapshot never tells events: those that came are still news. */
 static void s_pass_by (sb_agent_step_t *self, sb_watch_t *watch, const sb_publication_t *publication)
 {
     sb_noted_t *noted = watch->is_event ? sb_watch_find_noted (self->reception, publication->topic) : NULL;
-    if (watch->is_whole && publication->category_sequence == watch->verified + 1)
-        watch->verified++;
+    sb_reception_skip (watch, publication);
     if (!noted || publication->sequence <= noted->delivered || publication->cause == SB_CAUSE_SNAPSHOT)
         return;
     noted->delivered = publication->sequence;
@@ -210,8 +215,7 @@ sb_taken_t sb_reception_take (sb_agent_step_t *self, sb_watch_t *watch, const sb
 {
     sb_reception_t *reception = self->reception;
     uint64_t sequence = 0, through = 0, category_sequence = 0;
-    bool is_known =
-        sb_reception_known (reception, publication->topic, &sequence, &through, &category_sequence);
+    bool is_known = sb_reception_known (reception, publication->topic, &sequence, &through, &category_sequence);
     *after = watch->verified;
     if (watch->is_whole && publication->category_sequence > watch->verified + 1)
         return SB_MISSING;

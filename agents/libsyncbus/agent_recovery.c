@@ -163,48 +163,58 @@ static void s_find (sb_agent_step_t *self, sb_watch_t *watch, const sb_publicati
 {
     sb_noted_t *noted = sb_watch_noted (self, watch, publication->topic, true);
     uint64_t topic_sequence = publication->topic_sequence;
-    if (!noted || (publication->sequence <= noted->sequence && topic_sequence <= noted->through))
-        return;
-    if (publication->sequence <= noted->sequence)
-        return; /* of before the topic began anew */
+    bool is_behind = noted && publication->sequence <= noted->sequence;
+    if (!noted || (is_behind && topic_sequence >= noted->from))
+        return; /* told when it was missed; or of before the topic began anew */
     if (noted->found_first && noted->found_last + 1 != topic_sequence)
         s_tell_found (self, watch, noted);
     if (!noted->found_first)
         noted->found_first = topic_sequence;
     noted->found_last = topic_sequence;
+    if (is_behind)
+        return;
     noted->through = topic_sequence;
     noted->sequence = publication->sequence;
 }
 
-/* Takes a page over; false when history cannot help. */
+/* What a publication of a page is to this agent. */
+typedef enum { SB_PAGE_OTHER, SB_PAGE_KNOWN, SB_PAGE_WAITING, SB_PAGE_LOST } sb_page_kind_t;
+
+static sb_page_kind_t s_page_kind (sb_agent_step_t *self, const sb_publication_t *publication)
+{
+    uint64_t sequence, topic_sequence, category_sequence;
+    if (!s_is_usable (self, publication))
+        return SB_PAGE_OTHER;
+    if (s_is_waiting (self->reception, publication->sequence))
+        return SB_PAGE_WAITING;
+    bool is_known =
+        sb_reception_known (self->reception, publication->topic, &sequence, &topic_sequence, &category_sequence) &&
+        publication->sequence <= sequence;
+    return is_known ? SB_PAGE_KNOWN : SB_PAGE_LOST;
+}
+
+/* Takes a page over: what was lost is told before any of it is delivered. False when history cannot help. */
 static bool s_take_page (sb_agent_step_t *self, const sb_command_reply_t *reply)
 {
-    sb_reception_t *reception = self->reception;
-    sb_watch_t *watch = reception->active;
-    bool *was_lost = sb_step_take (self, reply->publication_count * sizeof *was_lost);
+    sb_watch_t *watch = self->reception->active;
+    sb_page_kind_t *kinds = sb_step_take (self, reply->publication_count * sizeof *kinds);
     for (uint32_t i = 0; i < reply->publication_count; i++) {
-        const sb_publication_t *publication = reply->publications[i];
-        uint64_t sequence, topic_sequence, category_sequence;
-        was_lost[i] = false;
-        if (!s_is_usable (self, publication))
-            continue;
-        bool is_known =
-            sb_reception_known (reception, publication->topic, &sequence, &topic_sequence, &category_sequence) &&
-            publication->sequence <= sequence;
-        was_lost[i] = !is_known && !s_is_waiting (reception, publication->sequence);
-        if (was_lost[i])
-            s_find (self, watch, publication);
+        kinds[i] = s_page_kind (self, reply->publications[i]);
+        if (kinds[i] == SB_PAGE_LOST)
+            s_find (self, watch, reply->publications[i]);
     }
     for (sb_noted_t *noted = watch->noted; noted; noted = noted->next)
         s_tell_found (self, watch, noted);
     for (uint32_t i = 0; i < reply->publication_count; i++) {
         const sb_publication_t *publication = reply->publications[i];
-        uint64_t after;
-        if (!s_is_usable (self, publication))
+        uint64_t after, received = self->counts.received;
+        if (kinds[i] == SB_PAGE_OTHER)
             continue;
-        if (sb_reception_take (self, watch, publication, true, &after) == SB_MISSING)
+        if (kinds[i] == SB_PAGE_KNOWN)
+            sb_reception_skip (watch, publication);
+        else if (sb_reception_take (self, watch, publication, true, &after) == SB_MISSING)
             return false;
-        if (was_lost[i] && watch->recovered < watch->lost) {
+        if (kinds[i] == SB_PAGE_LOST && self->counts.received > received && watch->recovered < watch->lost) {
             watch->recovered++;
             self->counts.recovered++;
         }
@@ -313,8 +323,7 @@ static void s_take_waiting (sb_agent_step_t *self)
     for (uint32_t left = room < SB_RECOVERY_SLICE ? room : SB_RECOVERY_SLICE; left > 0 && watch->first; left--) {
         const sb_publication_t *publication = &watch->first->publication;
         uint64_t after;
-        bool is_of_now =
-            publication->stream_id == reception->stream_id && publication->epoch == reception->epoch;
+        bool is_of_now = publication->stream_id == reception->stream_id && publication->epoch == reception->epoch;
         if (is_of_now && sb_reception_take (self, watch, publication, true, &after) == SB_MISSING) {
             s_missing (self, watch, after, publication->category_sequence);
             return;

@@ -52,7 +52,8 @@ typedef struct sb_noted {
     struct sb_noted *chained; /* in its bucket */
     struct sb_noted *next;    /* of its watch */
     uint64_t hash;
-    uint64_t through;           /* topic sequence: up to here each came or was told as lost */
+    uint64_t from;              /* topic sequence: from here on */
+    uint64_t through;           /* up to here each came or was told as lost */
     uint64_t sequence;          /* of the last that came, or the head as this was made */
     uint64_t delivered;         /* head as this was made: events above it were not delivered yet */
     uint64_t snapshot_through;  /* topic sequence that the snapshot's last part gave; 0: none did */
@@ -90,8 +91,8 @@ typedef struct {
     uint64_t checked_mark; /* as it was looked at last */
     uint64_t mark_at_ns;   /* since when it stands */
     /* the present episode */
-    bool is_told;        /* a gap of it was */
-    bool is_by_snapshot; /* a snapshot was needed */
+    bool is_told;           /* a gap of it was */
+    bool is_by_snapshot;    /* a snapshot was needed */
     uint64_t tried_through; /* history was read up to here */
     uint64_t lost;
     uint64_t recovered;
@@ -119,7 +120,7 @@ struct sb_reception {
     /* join */
     bool is_subscribed;
     bool is_answered;
-    bool is_suspicious; /* something could not be read: judged at the next beat */
+    bool is_suspicious;       /* something could not be read: judged at the next beat */
     bool tells_join;          /* RECOVERED of everything is due */
     bool is_join_by_snapshot; /* a snapshot was needed for it */
     char join_prefix[48];
@@ -143,7 +144,7 @@ struct sb_reception {
     uint64_t field_count;
     uint64_t field_hash;
     uint64_t end_sequence;
-    uint64_t covered; /* sub_sequence when it was asked for: all up to here is in it */
+    uint64_t covered;                  /* sub_sequence when it was asked for: all up to here is in it */
     char part_topic[SB_TOPIC_MAX + 1]; /* the last topic of the snapshot: it may go on in the next chunk */
     uint32_t part_size;
     sb_copy_head_t part_head; /* that its first part gave */
@@ -157,6 +158,8 @@ typedef enum { SB_TAKEN, SB_TAKEN_BEFORE, SB_MISSING, SB_NO_ROOM } sb_taken_t;
  * *after gets the category sequence behind which the repair has to begin. */
 sb_taken_t sb_reception_take (sb_agent_step_t *self, sb_watch_t *watch, const sb_publication_t *publication,
                               bool has_room, uint64_t *after);
+/* Passes over a publication that changes nothing any more. */
+void sb_reception_skip (sb_watch_t *watch, const sb_publication_t *publication);
 /* Delivers a publication that is in the copy; it lives as long as the effects. */
 void sb_reception_deliver (sb_agent_step_t *self, const sb_publication_t *publication);
 /* Publications that the handler's queue has room for. */

@@ -40,8 +40,8 @@ static void s_begin_scan (sb_agent_step_t *self, const sb_watch_t *watch)
         prefixes[count++] = (sb_text_t){watch->name, watch->size};
     for (uint32_t i = 0; i < self->config.interest_count; i++) {
         sb_text_t prefix = self->wants[i].prefix;
-        if (!watch || (!watch->is_covered && prefix.size >= watch->size &&
-                       memcmp (prefix.data, watch->name, watch->size) == 0))
+        if (!watch ||
+            (!watch->is_covered && prefix.size >= watch->size && memcmp (prefix.data, watch->name, watch->size) == 0))
             prefixes[count++] = prefix;
     }
     sb_copy_scan_begin (self->reception->copy, prefixes, count);
@@ -225,8 +225,11 @@ static void s_find_lost (sb_agent_step_t *self, sb_watch_t *watch)
         uint64_t first = through > noted->through ? noted->through + 1 : 1;
         /* What conflation may hold back is lost only when its time is over: the watch was judged by its head. */
         bool is_judged = !watch->is_conflated || watch->came < watch->verified;
-        if (is_judged && self->reception->has_base && first <= through)
+        bool has_base = noted->sequence || self->reception->has_base;
+        if (is_judged && has_base && first <= through)
             sb_watch_gap (self, watch, (sb_text_t){noted->topic, noted->topic_size}, first, through);
+        if (!has_base)
+            noted->from = through + 1;
         noted->through = through;
         noted->sequence = noted->snapshot_sequence;
     }
@@ -248,7 +251,8 @@ static void s_cover_positions (sb_reception_t *self, const sb_watch_t *watch)
 {
     for (uint32_t i = 0; i < self->position_count; i++) {
         sb_position_t *position = &self->positions[i];
-        if (!watch || (position->prefix_size >= watch->size && memcmp (position->prefix, watch->name, watch->size) == 0))
+        if (!watch ||
+            (position->prefix_size >= watch->size && memcmp (position->prefix, watch->name, watch->size) == 0))
             position->covered = self->covered;
     }
 }

@@ -340,7 +340,8 @@ static bool s_has_work (const sb_agent_step_t *self)
 {
     if (self->link == SB_LINK_FINISHED || self->link == SB_LINK_IDLE)
         return false;
-    return sb_delivery_has_work (self) || sb_commands_has_work (self) || sb_recovery_has_work (self) || s_is_leaving (self);
+    return sb_delivery_has_work (self) || sb_commands_has_work (self) || sb_recovery_has_work (self) ||
+           s_is_leaving (self);
 }
 
 uint64_t sb_agent_step_deadline (const sb_agent_step_t *self)

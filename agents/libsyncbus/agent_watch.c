@@ -247,6 +247,8 @@ static bool s_note (sb_agent_step_t *self, sb_watch_t *watch, const sb_publicati
     uint64_t first = publication->first_topic_sequence ? publication->first_topic_sequence : topic_sequence;
     if (has_base && first > next)
         sb_watch_gap (self, watch, publication->topic, next, first - 1);
+    if (!has_base)
+        noted->from = first;
     noted->through = topic_sequence;
     noted->sequence = publication->sequence;
     return true;

@@ -174,8 +174,7 @@ Test (agent_recovery, what_a_slow_handler_had_no_room_for_comes_from_history)
 Test (agent_recovery, what_history_has_dropped_comes_as_a_snapshot)
 {
     static const char *const arguments[] = {"--history-updates=20", NULL};
-    s_stage_t *stage =
-        s_begin (arguments, (sb_agent_options_t){.queue_publications = 20, .buffer_bytes = 10000});
+    s_stage_t *stage = s_begin (arguments, (sb_agent_options_t){.queue_publications = 20, .buffer_bytes = 10000});
     s_pour (stage, SUBJECTS, 10);
     cr_assert (sb_wait_until (s_agrees, stage, PATIENCE_MS), "reader and broker do not agree");
     sb_agent_counts_t counts;

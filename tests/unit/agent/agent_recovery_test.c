@@ -106,8 +106,11 @@ static void s_end_snapshot (sb_fixture_t *f, uint64_t id, uint32_t chunks, uint6
 
 static void s_chunk (sb_fixture_t *f, uint64_t id, uint32_t number)
 {
-    sb_snapshot_topic_t topic = {
-        .topic = sb_text ("m.b."), .sequence = 1, .category_sequence = 1, .topic_sequence = 1, .quality = SB_QUALITY_OK};
+    sb_snapshot_topic_t topic = {.topic = sb_text ("m.b."),
+                                 .sequence = 1,
+                                 .category_sequence = 1,
+                                 .topic_sequence = 1,
+                                 .quality = SB_QUALITY_OK};
     sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_SNAPSHOT_CHUNK};
     message.snapshot_chunk = (sb_snapshot_chunk_t){id, number, &topic, 1};
     sb_fixture_message (f, &message);
@@ -256,7 +259,9 @@ Test (snapshot, credit_is_given_as_the_handler_keeps_up)
     uint64_t id = s_snapshot (&f)->snapshot_id;
     sb_snapshot_topic_t topics[3];
     for (uint32_t i = 0; i < 3; i++)
-        topics[i] = (sb_snapshot_topic_t){.topic = sb_text (i == 0 ? "m.b." : i == 1 ? "m.c." : "m.d."),
+        topics[i] = (sb_snapshot_topic_t){.topic = sb_text (i == 0   ? "m.b."
+                                                            : i == 1 ? "m.c."
+                                                                     : "m.d."),
                                           .sequence = 1 + i,
                                           .topic_sequence = 1,
                                           .quality = SB_QUALITY_OK};

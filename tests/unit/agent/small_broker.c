@@ -137,8 +137,7 @@ void small_broker_publish (small_broker_t *self)
         publication->names[i] = name;
         publication->deletes[i] = small_broker_below (self, 4) == 0;
         publication->numbers[i] = small_broker_below (self, 100);
-        topic->fields[name] =
-            (small_field_t){!publication->deletes[i], publication->numbers[i], publication->sequence};
+        topic->fields[name] = (small_field_t){!publication->deletes[i], publication->numbers[i], publication->sequence};
     }
     s_offer (self, self->publication_count - 1);
 }
@@ -267,8 +266,8 @@ static void s_walk (small_broker_t *self)
         *copied = (sb_snapshot_field_t){.name = sb_text (s_names[self->walk_field]), .sequence = field->sequence};
         copied->value = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = field->number};
         self->snapshot_fields++;
-        self->snapshot_hash += sb_state_hash_field (message->topic.topic, copied->name, &copied->value,
-                                                    topic->quality, field->sequence);
+        self->snapshot_hash +=
+            sb_state_hash_field (message->topic.topic, copied->name, &copied->value, topic->quality, field->sequence);
     }
     if (self->walk_field == SMALL_NAMES) {
         self->walk_field = 0;
@@ -686,8 +685,7 @@ static void s_check_topic (small_broker_t *self, const small_topic_t *topic, con
         bool is_there = sb_agent_step_copy_find (self->f.step, sb_text (topic->name), sb_text (s_names[j]), &copied);
         cr_assert_eq (is_there, field->is_there, "%s: copy of %s %s", what, topic->name, s_names[j]);
         if (topic->category != 2)
-            cr_assert_eq (topic->seen[j].is_there, field->is_there, "%s: seen of %s %s", what, topic->name,
-                          s_names[j]);
+            cr_assert_eq (topic->seen[j].is_there, field->is_there, "%s: seen of %s %s", what, topic->name, s_names[j]);
         if (!is_there)
             continue;
         cr_assert_eq (copied.value.number, field->number, "%s: copy of %s %s", what, topic->name, s_names[j]);
@@ -718,6 +716,12 @@ void small_broker_check (small_broker_t *self, const char *what)
     cr_assert_eq (counts.gaps, self->gap_count, "%s", what);
     if (!self->forgives_counts)
         cr_assert_eq (counts.dropped, self->lost_told, "%s: each loss is told once", what);
+    uint64_t fetched = 0;
+    for (uint32_t i = 0; i < self->publication_count; i++)
+        fetched += self->publications[i].told && self->publications[i].delivered;
+    if (!self->forgives_counts)
+        cr_assert_eq (counts.recovered, fetched, "%s: %llu recovered, %llu fetched", what,
+                      (unsigned long long)counts.recovered, (unsigned long long)fetched);
     cr_assert_eq (self->recovered_recovered, counts.recovered, "%s: what on_recovered told", what);
     cr_assert_eq (self->recovered_lost, counts.dropped, "%s: what on_recovered told", what);
 }

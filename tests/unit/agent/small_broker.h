@@ -91,10 +91,10 @@ typedef struct {
     /* the broker */
     uint64_t stream_id, epoch, sequence;
     uint64_t heads[SMALL_CATEGORIES];
-    uint32_t history_max;                /* publications a category */
-    uint32_t page_max;                   /* publications a page */
-    uint32_t refuse_history_percent;     /* answered TIMEOUT */
-    uint32_t break_snapshot_percent;     /* a chunk is left out */
+    uint32_t history_max;            /* publications a category */
+    uint32_t page_max;               /* publications a page */
+    uint32_t refuse_history_percent; /* answered TIMEOUT */
+    uint32_t break_snapshot_percent; /* a chunk is left out */
     small_topic_t topics[SMALL_TOPICS];
     small_publication_t *publications;
     uint32_t publication_count;
@@ -113,12 +113,12 @@ typedef struct {
     uint32_t first_message, last_message;
     /* the application */
     bool is_current_once;
-    uint64_t base;         /* sequence when it was current first in this epoch */
+    uint64_t base; /* sequence when it was current first in this epoch */
     uint32_t unhandled;
     uint64_t gap_count;
-    uint64_t lost_told;    /* by on_gap, numbered */
+    uint64_t lost_told; /* by on_gap, numbered */
     uint64_t recovered_lost, recovered_recovered, recoveries;
-    bool forgives_counts;  /* buffers overflow: how many were lost is told, not which */
+    bool forgives_counts; /* buffers overflow: how many were lost is told, not which */
 } small_broker_t;
 
 /* A broker with an agent that has `interests`; started, welcomed and subscribed by small_broker_run. */
