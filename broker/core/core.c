@@ -237,6 +237,7 @@ void sb_core_step (sb_core_t *self, const sb_event_t *event, sb_effects_t *effec
     sb_scratch_reset (&self->scratch);
     self->effects = NULL;
     self->effect_count = self->effect_capacity = 0;
+    self->work_bytes = 0;
     s_handle (self, event);
     sb_publish_close (self);
     *effects = (sb_effects_t){self->effects, self->effect_count};

@@ -328,6 +328,7 @@ struct sb_core {
     uint32_t ack_last;
     uint32_t work_first; /* slots: agents with work left over, in order */
     uint32_t work_last;
+    uint64_t work_bytes; /* octets of values that this step's work went through */
 
     sb_timer_t *heap; /* max_agents + 1 of them */
     uint32_t heap_count;

@@ -14,7 +14,7 @@
 
 enum {
     DUE_MAX = 4096,  /* agents judged in one step */
-    WORK_MAX = 64,   /* slices done in one step, as long as they made fewer than SB_SLICE / 4 effects */
+    WORK_MAX = 64,   /* slices done in one step, as long as they made fewer than SB_SLICE / 4 effects, a page at most */
     LATE_MIN_MS = 50 /* half of the shortest heartbeat interval */
 };
 
@@ -207,7 +207,9 @@ static void s_work_slice (sb_core_t *self, sb_agent_record_t *agent)
 static void s_work (sb_core_t *self)
 {
     uint32_t before = self->effect_count;
-    for (uint32_t i = 0; i < WORK_MAX && self->work_first && self->effect_count - before < SB_SLICE / 4; i++)
+    for (uint32_t i = 0; i < WORK_MAX && self->work_first && self->effect_count - before < SB_SLICE / 4 &&
+                         self->work_bytes < SB_PAGE_BYTES;
+         i++)
         s_work_slice (self, s_next_work (self));
 }
 

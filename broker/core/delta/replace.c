@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { STAGED_OVERHEAD = 32 }; /* octets of a change beyond name and text */
+
 bool sb_replace_is_applying (const sb_agent_record_t *agent)
 {
     return agent->stage.state >= SB_STAGE_APPLY;
@@ -222,18 +224,33 @@ static void s_publish_changes (sb_core_t *self, sb_agent_record_t *agent, uint32
     sb_publish_close (self);
 }
 
-/* Applies the next staged fields that share a topic, up to SB_PUBLICATION_CHANGES. Returns how many were handled. */
+/* Octets of a publication at most, but for a single field. */
+static uint64_t s_publication_bytes (const sb_core_t *self)
+{
+    return self->config.max_message_bytes < SB_PAGE_BYTES ? self->config.max_message_bytes : SB_PAGE_BYTES;
+}
+
+/* Octets of a staged field, as part of a publication at most. */
+static uint64_t s_staged_bytes (const sb_field_t *staged)
+{
+    return STAGED_OVERHEAD + (uint64_t)staged->name_size + staged->value.size;
+}
+
+/* Applies the next staged fields that share a topic, up to SB_PUBLICATION_CHANGES and, but for a single field, a page's
+ * octets. Returns how many were handled. */
 static uint32_t s_apply_run (sb_core_t *self, sb_agent_record_t *agent)
 {
     sb_stage_t *stage = &agent->stage;
     uint32_t topic = sb_field_at (self, stage->first)->previous;
     sb_change_t *changes = sb_scratch_take (&self->scratch, SB_PUBLICATION_CHANGES * sizeof *changes);
     uint32_t count = 0, handled = 0;
+    uint64_t taken = 0, most = s_publication_bytes (self);
     while (stage->first && handled < SB_PUBLICATION_CHANGES) {
         uint32_t slot = stage->first;
         sb_field_t *staged = sb_field_at (self, slot);
-        if (staged->previous != topic)
+        if (staged->previous != topic || (handled && taken + s_staged_bytes (staged) > most))
             break;
+        taken += s_staged_bytes (staged);
         stage->first = staged->next;
         staged->next = staged->previous = 0;
         sb_link_at (self, sb_topic_at (self, topic)->link)->staged_count--;
@@ -241,6 +258,7 @@ static uint32_t s_apply_run (sb_core_t *self, sb_agent_record_t *agent)
         handled++;
     }
     s_publish_changes (self, agent, topic, changes, count, stage->sequence);
+    self->work_bytes += taken;
     return handled;
 }
 
@@ -300,7 +318,7 @@ bool sb_replace_slice (sb_core_t *self, sb_agent_record_t *agent)
     sb_stage_t *stage = &agent->stage;
     assert (sb_replace_is_applying (agent));
     uint32_t handled = 0;
-    while (stage->state == SB_STAGE_APPLY && handled < SB_SLICE) {
+    while (stage->state == SB_STAGE_APPLY && handled < SB_SLICE && self->work_bytes < SB_PAGE_BYTES) {
         if (stage->first) {
             handled += s_apply_run (self, agent);
             continue;

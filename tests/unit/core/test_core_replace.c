@@ -336,3 +336,53 @@ Test (quality, an_admitted_category_of_a_paused_agent_is_stale_under_a_stop_too)
     harness_expect (&h, "FORCED_STALE PAUSED");
     harness_stop (&h);
 }
+
+/* Octets of values in the largest publication of the last step; all of them are added to *sum. */
+static uint64_t s_largest_publication (const harness_t *self, uint64_t *sum)
+{
+    uint64_t largest = 0;
+    for (uint32_t i = 0; i < self->effects.count; i++) {
+        const sb_effect_t *effect = &self->effects.items[i];
+        uint64_t octets = 0;
+        for (uint32_t j = 0; effect->kind == SB_EFFECT_PUBLISH && j < effect->publish->update_count; j++)
+            for (uint32_t k = 0; k < effect->publish->updates[j].change_count; k++) {
+                const sb_value_t *value = &effect->publish->updates[j].changes[k].value;
+                octets += value->kind == SB_VALUE_TEXT ? value->text.size : 0;
+            }
+        largest = octets > largest ? octets : largest;
+        *sum += octets;
+    }
+    return largest;
+}
+
+Test (replace, large_values_are_published_in_messages_of_the_usual_size_a_bounded_number_a_step)
+{
+    enum { FIELDS = 20, OCTETS = 60000 };
+    harness_t h;
+    s_start (&h);
+    h.is_quiet = true;
+    char *text = malloc (OCTETS + 1);
+    memset (text, 'x', OCTETS);
+    text[OCTETS] = '\0';
+    harness_replace_begin (&h, 1, 1);
+    for (uint32_t i = 0; i < FIELDS; i++) {
+        char name[8];
+        snprintf (name, sizeof name, "f%u", i);
+        sb_change_t change = harness_text (name, text);
+        sb_delta_t topic = harness_delta_of (0, "x", "", &change, 1);
+        harness_replace_chunk (&h, 1, 1, &topic, 1);
+    }
+    harness_replace_end (&h, 1, 1, FIELDS);
+    uint64_t total = 0;
+    for (uint32_t steps = 0; total < FIELDS * OCTETS; steps++) {
+        uint64_t sum = 0;
+        cr_assert_leq (s_largest_publication (&h, &sum), h.config.max_message_bytes);
+        cr_assert_leq (sum, 2 * h.config.max_message_bytes);
+        cr_assert_lt (steps, FIELDS);
+        total += sum;
+        harness_tick (&h);
+    }
+    cr_assert_eq (total, FIELDS * OCTETS);
+    free (text);
+    harness_stop (&h);
+}
