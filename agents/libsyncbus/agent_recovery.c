@@ -430,7 +430,6 @@ void sb_recovery_welcome (sb_agent_step_t *self)
     sb_reception_t *reception = self->reception;
     reception->retry_ms = 0;
     reception->retry_at_ns = 0;
-    sb_watch_classify (self);
     bool is_other = reception->stream_id != self->stream_id || reception->epoch != self->epoch;
     if (is_other && reception->is_answered)
         sb_joiner_ask (self);
