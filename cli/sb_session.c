@@ -17,8 +17,8 @@ enum {
     REGISTER_AGAIN_MS = 1000, /* a registration without an answer is sent again after this */
     GOODBYE_LINGER_MS = 500,
     GAP_PATIENCE_MS = 200,
-    ARENA_BYTES = 32 << 20,
-    MESSAGE_BYTES = 16 << 20, /* the largest message that is read */
+    ARENA_BYTES = 64 << 20,
+    MESSAGE_BYTES = 32 << 20, /* the largest message that is read: twice what a broker may be set to take */
     FAILURE_SIZE = 512
 };
 

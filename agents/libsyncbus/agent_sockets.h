@@ -10,8 +10,8 @@
 #include "sb_model.h"
 
 enum {
-    SB_SOCKETS_MESSAGE_MAX = 16 * 1024 * 1024
-}; /* libzmq cuts the connection beyond it: a broker's limit times four, with room */
+    SB_SOCKETS_MESSAGE_MAX = 32 * 1024 * 1024
+}; /* libzmq cuts the connection beyond it: twice the largest limits/message_bytes that a broker may have */
 
 typedef struct {
     void *context;
