@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * The client's step against a hostile broker. An input is one octet of options and a list of records (fuzz.h):
- *   0 MESSAGE      octets of a BrokerMessage; how & 1: stream and epoch are made those of the session
- *   1 PUBLICATION  octets of a frame; how & 1: stream, epoch and sequence follow the last
+ *   0 MESSAGE      octets of a BrokerMessage; how & 1: stream, epoch, and what a reply or a part of a snapshot answers
+ *                  are made those of the session and of what was asked last
+ *   1 PUBLICATION  octets of a frame; how & 1: stream, epoch and sequence follow the last; how & 2: it comes on the
+ *                  topic of the join
  *   2 TIME         16 bits of 10 ms pass
- *   3 LINK         how & 1: up, when one was asked for; else down
+ *   3 LINK         how & 1: up, when one was asked for; else down; how & 2: the same of the SUB's connection
  *   4 UPDATE       octets of an AgentMessage, whose deltas the application makes, if they are valid
- *   5 HANDLER      how & 1: a handler finishes a publication; else a command, when one waits
+ *   5 HANDLER      how & 1: a handler finishes a publication; else a command, when one waits; how & 2: instead the
+ *                  application is about to leave
  *   6 COMMAND      octets of a CommandRequest that the application issues; how & 1: it cancels the last instead
  *   7 WELCOME      an honest Welcome
  * Options: 1 begins within a session, 2 without an update handler, 4 without a command handler, 8 the application
- * leaves at the end.
+ * leaves at the end, 16 without a copy, 32 an interest is conflated.
  *
  * What is claimed: what the step sends is read without a fault by a broker, within the limit of size; each request is
- * answered at most once; and afterwards, unless it has finished, an honest broker brings it back to ACTIVE, where its
- * updates are taken and decided.
+ * answered at most once; no refusal is told after its decision; copy and buffers keep to their bounds; and afterwards,
+ * unless it has finished or is leaving, an honest broker brings it back to ACTIVE, where its updates are taken and
+ * decided and its copy is current.
  */
 #include "fuzz.h"
 
@@ -31,6 +35,7 @@
 #define EPOCH_NS INT64_C (1700000000000000000)
 
 enum { ARENA_BYTES = 16 << 20, MESSAGE_MAX = 1 << 20, RECORDS_MAX = 300, REQUESTS_MAX = 1024, ID_OCTETS = 72 };
+enum { COPY_FIELDS = 16, COPY_BYTES = 1 << 18, BUFFER_BYTES = 2048 };
 enum { TICKS_MAX = 100000, ROUNDS_MAX = 1000, COMMANDS_MAX = 128 };
 
 typedef enum { MESSAGE, PUBLICATION, TIME, LINK, UPDATE, HANDLER, COMMAND, WELCOME } s_record_t;
@@ -51,6 +56,15 @@ typedef struct {
     uint64_t decided;                       /* what the honest broker has decided */
     bool has_registered;                    /* since the link came up */
     bool must_ack;                          /* the honest broker owes an Ack */
+    bool must_answer_join, must_end_snapshot, must_reply; /* and these */
+    char join[SB_TOPIC_MAX];                /* prefix of the last join */
+    uint32_t join_size;
+    bool has_sub;                           /* a SUB socket was made */
+    bool is_closing;
+    uint64_t snapshot_id;                   /* of the last SnapshotRequest */
+    uint32_t chunks;                        /* that came since */
+    char command_id[ID_OCTETS];             /* of the last command of its own */
+    uint64_t told_through;                  /* by DECIDED */
     uint32_t undelivered;                   /* publications that a handler has */
     char commands[COMMANDS_MAX][ID_OCTETS]; /* ids that a handler has */
     uint32_t command_count;
@@ -101,10 +115,29 @@ static void s_hear (s_stage_t *self, const sb_agent_message_t *message)
     case SB_AGENT_MESSAGE_REPLACE_END:
         s_decide (self, message->replace_end.sequence);
         break;
+    case SB_AGENT_MESSAGE_SNAPSHOT_REQUEST:
+        FUZZ_CLAIM (message->snapshot_request.credit >= 1);
+        self->snapshot_id = message->snapshot_request.snapshot_id;
+        self->chunks = 0;
+        self->must_end_snapshot = self->is_honest;
+        break;
+    case SB_AGENT_MESSAGE_COMMAND:
+        snprintf (self->command_id, ID_OCTETS, "%.*s", (int)message->command.command_id.size,
+                  message->command.command_id.data);
+        self->must_reply = self->is_honest;
+        break;
     default:
         break;
     }
     FUZZ_CLAIM (self->has_registered);
+}
+
+/* The copy says that it keeps to its bounds. */
+static void s_check_copy (const s_stage_t *self)
+{
+    sb_agent_copy_state_t copy;
+    sb_agent_step_copy_state (self->step, &copy);
+    FUZZ_CLAIM (copy.fields <= COPY_FIELDS && copy.bytes <= COPY_BYTES);
 }
 
 static void s_send (s_stage_t *self, const sb_agent_message_t *message)
@@ -135,6 +168,13 @@ static void s_perform (s_stage_t *self, const sb_agent_effect_t *effect)
         break;
     case SB_AGENT_EFFECT_SUBSCRIBE:
         FUZZ_CLAIM (sb_text_is_utf8 (sb_text (effect->subscribe_endpoint)));
+        self->has_sub = true;
+        break;
+    case SB_AGENT_EFFECT_JOIN:
+        FUZZ_CLAIM (self->has_sub && effect->join_prefix.size > 7 && effect->join_prefix.size < sizeof self->join);
+        memcpy (self->join, effect->join_prefix.data, effect->join_prefix.size);
+        self->join_size = effect->join_prefix.size;
+        self->must_answer_join = self->is_honest;
         break;
     case SB_AGENT_EFFECT_SEND:
         s_send (self, effect->send);
@@ -157,6 +197,15 @@ static void s_perform (s_stage_t *self, const sb_agent_effect_t *effect)
         break;
     case SB_AGENT_EFFECT_REFUSED:
         FUZZ_CLAIM (sb_text_is_utf8 (effect->refused.text) && sb_text_is_utf8 (effect->refused.field));
+        FUZZ_CLAIM (effect->refused.sequence == 0 || effect->refused.sequence > self->told_through);
+        break;
+    case SB_AGENT_EFFECT_DECIDED:
+        FUZZ_CLAIM (effect->decided_through > self->told_through);
+        self->told_through = effect->decided_through;
+        break;
+    case SB_AGENT_EFFECT_RECOVERED:
+        FUZZ_CLAIM (effect->recovered.recovered <= effect->recovered.lost);
+        FUZZ_CLAIM (sb_text_is_utf8 (effect->recovered.category));
         break;
     case SB_AGENT_EFFECT_GAP:
         FUZZ_CLAIM (effect->gap.first <= effect->gap.last && sb_text_is_utf8 (effect->gap.topic));
@@ -187,13 +236,62 @@ static void s_ack (s_stage_t *self)
     s_step (self, &event);
 }
 
+/* The answer of a broker that has published nothing. */
+static void s_answer_join (s_stage_t *self)
+{
+    sb_change_t change = {.name = sb_text ("sequence"), .value = {.kind = SB_VALUE_INTEGER}};
+    sb_update_t update = {.changes = &change, .change_count = 1};
+    sb_publication_t publication = {.topic = {self->join, self->join_size},
+                                    .stream_id = self->stream_id,
+                                    .epoch = self->epoch,
+                                    .agent_id = sb_text ("_broker"),
+                                    .quality = SB_QUALITY_OK,
+                                    .updates = &update,
+                                    .update_count = 1};
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_PUBLICATION, .publication = &publication};
+    s_step (self, &event);
+}
+
+static void s_end_snapshot (s_stage_t *self)
+{
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_SNAPSHOT_END};
+    message.snapshot_end = (sb_snapshot_end_t){
+        .snapshot_id = self->snapshot_id, .stream_id = self->stream_id, .epoch = self->epoch};
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_MESSAGE, .message = &message};
+    s_step (self, &event);
+}
+
+static void s_reply (s_stage_t *self)
+{
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_COMMAND_REPLY};
+    message.command_reply = (sb_command_reply_t){.command_id = sb_text (self->command_id),
+                                                 .code = SB_REASON_WRONG_STATE,
+                                                 .stream_id = self->stream_id,
+                                                 .epoch = self->epoch};
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_MESSAGE, .message = &message};
+    s_step (self, &event);
+}
+
 static void s_step (s_stage_t *self, sb_agent_event_t *event)
 {
     sb_agent_effects_t effects;
     s_step_once (self, event, &effects);
+    s_check_copy (self);
     if (self->must_ack) {
         self->must_ack = false;
         s_ack (self);
+    }
+    if (self->must_answer_join) {
+        self->must_answer_join = false;
+        s_answer_join (self);
+    }
+    if (self->must_end_snapshot) {
+        self->must_end_snapshot = false;
+        s_end_snapshot (self);
+    }
+    if (self->must_reply) {
+        self->must_reply = false;
+        s_reply (self);
     }
 }
 
@@ -258,6 +356,23 @@ static void s_welcome (s_stage_t *self)
 
 /* ------------------------------------------------------------------ records */
 
+/* Makes it an answer to what was asked last. */
+static void s_make_answer (s_stage_t *self, sb_broker_message_t *message)
+{
+    if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_CHUNK) {
+        message->snapshot_chunk.snapshot_id = self->snapshot_id;
+        message->snapshot_chunk.number = ++self->chunks;
+    } else if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_END) {
+        message->snapshot_end.snapshot_id = self->snapshot_id;
+        message->snapshot_end.stream_id = self->stream_id;
+        message->snapshot_end.epoch = self->epoch;
+    } else if (message->kind == SB_BROKER_MESSAGE_COMMAND_REPLY) {
+        message->command_reply.command_id = sb_text (self->command_id);
+        message->command_reply.stream_id = self->stream_id;
+        message->command_reply.epoch = self->epoch;
+    }
+}
+
 static void s_play_message (s_stage_t *self, const uint8_t *octets, size_t size, bool fits)
 {
     sb_broker_message_t message;
@@ -273,11 +388,13 @@ static void s_play_message (s_stage_t *self, const uint8_t *octets, size_t size,
         message.heartbeat_ack.stream_id = self->stream_id;
         message.heartbeat_ack.epoch = self->epoch;
     }
+    if (fits)
+        s_make_answer (self, &message);
     sb_agent_event_t event = {.kind = SB_AGENT_EVENT_MESSAGE, .message = &message};
     s_step (self, &event);
 }
 
-static void s_play_publication (s_stage_t *self, const uint8_t *octets, size_t size, bool fits)
+static void s_play_publication (s_stage_t *self, const uint8_t *octets, size_t size, bool fits, bool joins)
 {
     sb_publication_t publication = {0};
     sb_arena_reset (self->input);
@@ -286,6 +403,12 @@ static void s_play_publication (s_stage_t *self, const uint8_t *octets, size_t s
         publication.stream_id = self->stream_id;
         publication.epoch = self->epoch;
         publication.sequence = ++self->published;
+    }
+    if (joins && self->join_size) {
+        publication.topic = (sb_text_t){self->join, self->join_size};
+        publication.stream_id = self->stream_id;
+        publication.epoch = self->epoch;
+        publication.sequence = 0;
     }
     sb_agent_event_t event = {.kind = fault.reason ? SB_AGENT_EVENT_LOST : SB_AGENT_EVENT_PUBLICATION,
                               .publication = &publication};
@@ -366,10 +489,17 @@ static void s_play_command (s_stage_t *self, const uint8_t *octets, size_t size,
     s_simple (self, SB_AGENT_EVENT_WAKE);
 }
 
+static void s_close (s_stage_t *self)
+{
+    self->is_closing = true;
+    s_simple (self, SB_AGENT_EVENT_CLOSE);
+    s_simple (self, SB_AGENT_EVENT_WAKE);
+}
+
 static void s_play (s_stage_t *self, fuzz_reader_t *reader)
 {
     uint8_t octet = fuzz_take_octet (reader);
-    bool flag = (octet >> 3) & 1;
+    bool flag = (octet >> 3) & 1, other = (octet >> 4) & 1;
     s_record_t record = octet & 7;
     bool has_octets = record <= PUBLICATION || record == UPDATE || record == COMMAND;
     size_t size = 0;
@@ -379,19 +509,25 @@ static void s_play (s_stage_t *self, fuzz_reader_t *reader)
         s_play_message (self, octets, size, flag);
         break;
     case PUBLICATION:
-        s_play_publication (self, octets, size, flag);
+        s_play_publication (self, octets, size, flag, other);
         break;
     case TIME:
         s_advance (self, fuzz_take_number (reader) * 10 * MS);
         break;
     case LINK:
-        s_link (self, flag);
+        if (!other)
+            s_link (self, flag);
+        else if (self->has_sub)
+            s_simple (self, flag ? SB_AGENT_EVENT_SUBSCRIBED : SB_AGENT_EVENT_UNSUBSCRIBED);
         break;
     case UPDATE:
         s_play_update (self, octets, size);
         break;
     case HANDLER:
-        s_play_handler (self, flag);
+        if (other)
+            s_close (self);
+        else
+            s_play_handler (self, flag);
         break;
     case COMMAND:
         s_play_command (self, octets, size, flag);
@@ -428,25 +564,47 @@ static sb_reason_t s_update (s_stage_t *self)
     return answer.reason;
 }
 
+/* The honest broker answers a beat. */
+static void s_beat (s_stage_t *self)
+{
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK};
+    message.heartbeat_ack = (sb_heartbeat_ack_t){.state_known = true,
+                                                 .decided_through = self->decided,
+                                                 .stream_id = self->stream_id,
+                                                 .epoch = self->epoch,
+                                                 .operator_state = {.revision = SB_NUMBER_MAX},
+                                                 .latch = {.latch_epoch = SB_NUMBER_MAX}};
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_MESSAGE, .message = &message};
+    s_step (self, &event);
+}
+
 /* Lets the step have the ticks that it wants, until all it has is decided. */
 static void s_settle (s_stage_t *self)
 {
     for (int i = 0; i < ROUNDS_MAX && !sb_agent_step_is_settled (self->step); i++) {
         s_tick_at (self, sb_agent_step_deadline (self->step));
         FUZZ_CLAIM (s_status (self) != SB_AGENT_FINISHED && self->has_link);
-        if (i % 8 == 7) { /* beats are answered */
-            sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK};
-            message.heartbeat_ack = (sb_heartbeat_ack_t){.state_known = true,
-                                                         .decided_through = self->decided,
-                                                         .stream_id = self->stream_id,
-                                                         .epoch = self->epoch,
-                                                         .operator_state = {.revision = SB_NUMBER_MAX},
-                                                         .latch = {.latch_epoch = SB_NUMBER_MAX}};
-            sb_agent_event_t event = {.kind = SB_AGENT_EVENT_MESSAGE, .message = &message};
-            s_step (self, &event);
-        }
+        if (i % 8 == 7) /* beats are answered */
+            s_beat (self);
     }
     FUZZ_CLAIM (sb_agent_step_is_settled (self->step));
+}
+
+/* The handler finishes all it has; the SUB's connection stands; then the copy is current before long. */
+static void s_become_current (s_stage_t *self)
+{
+    sb_agent_copy_state_t copy = {.is_current = false};
+    FUZZ_CLAIM (self->has_sub);
+    s_simple (self, SB_AGENT_EVENT_UNSUBSCRIBED);
+    s_simple (self, SB_AGENT_EVENT_SUBSCRIBED);
+    for (int i = 0; i < ROUNDS_MAX && !copy.is_current; i++) {
+        while (self->undelivered)
+            s_play_handler (self, true);
+        s_tick_at (self, sb_agent_step_deadline (self->step));
+        s_beat (self);
+        sb_agent_step_copy_state (self->step, &copy);
+    }
+    FUZZ_CLAIM (copy.is_current);
 }
 
 /* The link is lost; the next one is to an honest broker. */
@@ -468,18 +626,25 @@ static void s_meet_honest_broker (s_stage_t *self)
     s_settle (self);
     FUZZ_CLAIM (s_update (self) == SB_REASON_NONE);
     s_settle (self);
+    s_become_current (self);
 }
 
 static void s_begin (s_stage_t *self, uint8_t options)
 {
     static const sb_text_t interests[] = {{"market_data", 11}, {"risk.a", 6}};
+    const uint32_t conflate_ms[] = {options & 32 ? 100 : 0, 0};
     sb_agent_step_config_t config = {.agent_id = sb_text ("a"),
                                      .instance_id = 7,
                                      .seed = 1,
                                      .ingress_endpoint = sb_text ("tcp://127.0.0.1:5570"),
                                      .publish_endpoint = sb_text (""),
                                      .interests = interests,
+                                     .conflate_ms = conflate_ms,
                                      .interest_count = 2,
+                                     .has_copy = !(options & 16),
+                                     .copy_fields = COPY_FIELDS,
+                                     .copy_bytes = COPY_BYTES,
+                                     .buffer_bytes = BUFFER_BYTES,
                                      .heartbeat_interval_ms = 1000,
                                      .queue_publications = 4,
                                      .max_fields = 32,
@@ -517,7 +682,7 @@ void fuzz_agent_step (const fuzz_target_t *self, const uint8_t *data, size_t siz
     if (options & 8) {
         s_simple (stage, SB_AGENT_EVENT_LEAVE);
         s_simple (stage, SB_AGENT_EVENT_TICK);
-    } else if (s_status (stage) != SB_AGENT_FINISHED) {
+    } else if (s_status (stage) != SB_AGENT_FINISHED && !stage->is_closing) {
         s_meet_honest_broker (stage);
     }
     sb_agent_step_destroy (&stage->step);

@@ -43,7 +43,7 @@ void sim_options_draw (sim_t *self)
     if (options->host)
         options->agents = options->host;
     if (options->agents > 12) { /* a crowd beats and acts slower, or one seed would take the time of a hundred */
-        options->heartbeat_ms = options->agents > 60 ? 15000 : 4000;
+        options->heartbeat_ms = options->agents > 60 ? 8000 : 4000;
         options->pace_ms = 1200;
     }
 }
