@@ -307,8 +307,10 @@ static void s_end_buffer (sb_agent_step_t *self, sb_watch_t *watch)
         if (!watch->is_told)
             sb_watch_gap (self, watch, (sb_text_t){watch->name, watch->size - 1}, 0, 0);
         s_missing (self, watch, after, watch->passed);
-    } else if (!watch->is_conflated && s_find_split (watch, &after)) {
+    } else if (s_find_split (watch, &after)) {
         s_missing (self, watch, after, watch->passed);
+        if (watch->is_conflated) /* what is held back now may be what is missing: the next snapshot has it whole */
+            self->reception->retry_at_ns = sb_step_after (self->now_ns, watch->conflated_ms * SB_NS_PER_MS);
     } else {
         sb_watch_finish (self, watch);
         sb_recovery_done (self);
