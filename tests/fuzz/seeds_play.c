@@ -413,6 +413,158 @@ static void s_tell (seed_t *seed, const char *command)
     seed_broker_message (seed, MESSAGE, 0, &message);
 }
 
+/* A level on the topic of the join: what a broker answers it with. */
+static void s_answer_join (seed_t *seed, uint64_t sequence)
+{
+    const sb_change_t changes[] = {
+        {.name = {"sequence", 8}, .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)sequence}},
+        {.name = {"head.market_data", 16}, .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)sequence}}};
+    const sb_update_t update = {.changes = changes, .change_count = 2};
+    sb_publication_t publication = {.topic = {"~join.x.", 8},
+                                    .stream_id = 5,
+                                    .epoch = 1,
+                                    .agent_id = {"_broker", 7},
+                                    .quality = SB_QUALITY_OK,
+                                    .updates = &update,
+                                    .update_count = 1};
+    seed_record (seed, LINK, 3); /* the SUB's connection stands */
+    seed_publication (seed, PUBLICATION, 2, &publication);
+}
+
+static void s_beat_heads (seed_t *seed, uint64_t head)
+{
+    const sb_change_t changes[] = {
+        {.name = {"sequence", 8}, .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)head}},
+        {.name = {"head.market_data", 16}, .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)head}}};
+    const sb_update_t update = {.changes = changes, .change_count = 2};
+    sb_publication_t publication = {.topic = {"_beat..", 7},
+                                    .stream_id = 5,
+                                    .epoch = 1,
+                                    .agent_id = {"_broker", 7},
+                                    .quality = SB_QUALITY_OK,
+                                    .updates = &update,
+                                    .update_count = 1};
+    seed_publication (seed, PUBLICATION, 1, &publication);
+}
+
+static void s_chunk (seed_t *seed, uint64_t sequence, uint32_t fields)
+{
+    static const sb_snapshot_field_t some[] = {{{"x", 1}, {.kind = SB_VALUE_INTEGER, .integer = 3}, 1, 9},
+                                               {{"y", 1}, {.kind = SB_VALUE_TEXT, .text = {"text", 4}}, 2, 9}};
+    sb_snapshot_topic_t topics[] = {{.topic = {"market_data.b.s", 15},
+                                     .sequence = sequence,
+                                     .category_sequence = sequence,
+                                     .topic_sequence = sequence,
+                                     .quality = SB_QUALITY_OK,
+                                     .fields = some,
+                                     .field_count = fields},
+                                    {.topic = {"risk.a.", 7}, .sequence = 1, .category_sequence = 1, .topic_sequence = 1}};
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_SNAPSHOT_CHUNK};
+    message.snapshot_chunk = (sb_snapshot_chunk_t){1, 1, topics, 2};
+    seed_broker_message (seed, MESSAGE, 1, &message);
+}
+
+static void s_end (seed_t *seed, sb_reason_t code, uint32_t chunks, uint64_t fields, uint64_t sequence)
+{
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_SNAPSHOT_END};
+    message.snapshot_end = (sb_snapshot_end_t){.snapshot_id = 1,
+                                               .code = code,
+                                               .text = {"given up", 8},
+                                               .chunk_count = chunks,
+                                               .field_count = fields,
+                                               .sequence = sequence,
+                                               .stream_id = 5,
+                                               .epoch = 1};
+    seed_broker_message (seed, MESSAGE, 1, &message);
+}
+
+/* A page of history; evicted: some of it is gone. */
+static void s_history (seed_t *seed, uint64_t first, uint64_t last, bool is_evicted, const char *cursor)
+{
+    enum { PAGE_MAX = 8 };
+    static const sb_change_t change = {.name = {"x", 1}, .value = {.kind = SB_VALUE_INTEGER, .integer = 4}};
+    static const sb_update_t update = {.sequence = 1, .changes = &change, .change_count = 1};
+    sb_publication_t publications[PAGE_MAX];
+    const sb_publication_t *list[PAGE_MAX];
+    const sb_parameter_t columns[] = {
+        {{"evicted", 7}, {.kind = SB_VALUE_BOOLEAN, .boolean = is_evicted}},
+        {{"end", 3}, {.kind = SB_VALUE_BOOLEAN, .boolean = !cursor}}};
+    const sb_record_t record = {columns, 2};
+    uint32_t count = 0;
+    for (uint64_t sequence = first; sequence <= last && count < PAGE_MAX; sequence++, count++) {
+        publications[count] = (sb_publication_t){.topic = {"market_data.b.s", 15},
+                                                 .stream_id = 5,
+                                                 .epoch = 1,
+                                                 .sequence = sequence,
+                                                 .category_sequence = sequence,
+                                                 .topic_sequence = sequence,
+                                                 .agent_id = {"b", 1},
+                                                 .quality = SB_QUALITY_OK,
+                                                 .updates = &update,
+                                                 .update_count = 1};
+        list[count] = &publications[count];
+    }
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_COMMAND_REPLY};
+    message.command_reply = (sb_command_reply_t){.command_id = {"c", 1},
+                                                 .records = &record,
+                                                 .record_count = 1,
+                                                 .publications = list,
+                                                 .publication_count = count,
+                                                 .next_cursor = sb_text (cursor),
+                                                 .sequence = last,
+                                                 .stream_id = 5,
+                                                 .epoch = 1};
+    seed_broker_message (seed, MESSAGE, 1, &message);
+}
+
+/* Joined, a snapshot taken, publications come, one is lost. */
+static void s_begin_copy (seed_t *seed, uint8_t options)
+{
+    seed_octet (seed, (uint8_t)(1 | options));
+    s_answer_join (seed, 2);
+    s_time (seed, AGENT_TIME, 0);
+    s_chunk (seed, 2, 0);
+    s_end (seed, SB_REASON_NONE, 1, 0, 2);
+    s_publish (seed, 1, 1);
+    s_publish (seed, 2, 1);
+    s_publish (seed, 3, 1);
+    s_publish (seed, 6, 1);
+}
+
+static void s_recoveries (seed_t *seed)
+{
+    for (uint8_t options = 0; options < 64; options += 16) {
+        s_begin_copy (seed, options);
+        s_beat_heads (seed, 9);
+        s_history (seed, 4, 5, false, "more");
+        s_history (seed, 6, 6, false, NULL);
+        seed_record (seed, HANDLER, 1);
+        seed_save (seed, "agent_step", "gap_filled_from_history");
+        s_begin_copy (seed, options);
+        s_beat_heads (seed, 9);
+        s_history (seed, 5, 5, true, NULL);
+        s_time (seed, AGENT_TIME, 1);
+        s_chunk (seed, 9, 2);
+        s_publish (seed, 10, 1);
+        s_end (seed, SB_REASON_NONE, 1, 2, 9);
+        s_time (seed, AGENT_TIME, 12);
+        seed_save (seed, "agent_step", "gap_filled_by_snapshot");
+        s_begin_copy (seed, options);
+        s_chunk (seed, 9, 2);
+        s_end (seed, SB_REASON_STORE_FULL, 1, 2, 9);
+        seed_record (seed, LINK, 2); /* the SUB's connection is lost */
+        s_time (seed, AGENT_TIME, 3);
+        s_answer_join (seed, 20);
+        s_time (seed, AGENT_TIME, 3);
+        seed_save (seed, "agent_step", "snapshot_given_up_and_joined_again");
+        s_begin_copy (seed, options);
+        s_delta (seed, UPDATE, 0, 1, "market_data");
+        seed_record (seed, HANDLER, 2); /* about to leave */
+        s_time (seed, AGENT_TIME, 1);
+        seed_save (seed, "agent_step", "closes");
+    }
+}
+
 static void s_agent_step (seed_t *seed)
 {
     static const sb_reason_t reasons[] = {SB_REASON_PAUSED,       SB_REASON_BREAKER_OPEN,    SB_REASON_REGISTER_AGAIN,
@@ -462,6 +614,7 @@ void seeds_play (seed_t *seed)
 {
     s_core_step (seed);
     s_agent_step (seed);
+    s_recoveries (seed);
     for (size_t command = 0; command < sizeof s_commands / sizeof *s_commands; command++)
         s_command (seed, command);
 }
