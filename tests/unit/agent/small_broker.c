@@ -499,6 +499,13 @@ bool small_broker_bring_frame (small_broker_t *self)
     sb_update_t update;
     sb_change_t changes[SMALL_NAMES];
     s_fill (self, &self->publications[frame.publication], &publication, &update, changes);
+    char topic[64];
+    if (self->f.config.conflate_ms) { /* one to one: what is merged is the core's to show */
+        snprintf (topic, sizeof topic, "~conflated.%u.%s", self->f.config.conflate_ms[0], publication.topic.data);
+        publication.topic = sb_text (topic);
+        if (self->topics[self->publications[frame.publication].topic].category != 2)
+            publication.first_topic_sequence = publication.topic_sequence;
+    }
     self->brought = &self->publications[frame.publication];
     s_bring (self, &publication);
     self->brought = NULL;
