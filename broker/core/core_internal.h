@@ -335,7 +335,7 @@ struct sb_core {
     uint64_t tick_due_ns;     /* next whole tick */
     uint64_t tick_started_ns; /* the whole tick whose work may not be finished */
     bool tick_put_off;        /* its budget is used up: nothing more until the next */
-    bool is_behind;           /* due timers were left over: being late again is no stop of the broker */
+    uint64_t ticked_ns;       /* when the last tick was handled */
     bool health_unfinished;   /* sb_health_tick left work over */
     bool was_hash_slice;      /* the last slice of reading was a state hash's, not a snapshot's */
     uint32_t aging_category;  /* slot whose history is looked at next for age; 0: all were, this tick */

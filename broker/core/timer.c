@@ -97,12 +97,11 @@ void sb_core_schedule (sb_core_t *self, sb_agent_record_t *agent, uint64_t deadl
     }
 }
 
-/* Judges the agents whose time has come. False when DUE_MAX was not enough. */
-static bool s_judge_agents (sb_core_t *self)
+/* Judges the agents whose time has come, DUE_MAX of them. */
+static void s_judge_agents (sb_core_t *self)
 {
-    for (uint32_t judged = 0; self->heap_count && self->heap[0].deadline_ns <= self->now_ns; judged++) {
-        if (judged == DUE_MAX)
-            return false;
+    for (uint32_t judged = 0; judged < DUE_MAX && self->heap_count && self->heap[0].deadline_ns <= self->now_ns;
+         judged++) {
         sb_agent_record_t *agent = sb_agent_at (self, self->heap[0].agent);
         if (agent->deadline_ns > self->now_ns) {
             self->heap[0].deadline_ns = agent->deadline_ns;
@@ -120,7 +119,6 @@ static bool s_judge_agents (sb_core_t *self)
         sb_core_request_quality (self, agent);
         sb_core_schedule (self, agent, next_ns);
     }
-    return true;
 }
 
 /* ---- work left over */
@@ -258,12 +256,16 @@ uint64_t sb_core_deadline (const sb_core_t *self)
     return is_ready && self->now_ns < due_ns ? self->now_ns : due_ns;
 }
 
-/* Adds the broker's own lateness to every deadline that it may have spoiled. */
+/* Adds the broker's own lateness to every deadline that it may have spoiled. What the last tick left over was due
+ * before it, and is late only since then. */
 static void s_guard (sb_core_t *self)
 {
     uint64_t due_ns = s_due_ns (self);
+    if (due_ns < self->ticked_ns)
+        due_ns = self->ticked_ns;
     uint64_t lateness_ns = self->now_ns > due_ns ? self->now_ns - due_ns : 0;
-    if (self->is_behind || lateness_ns <= LATE_MIN_MS * SB_MS)
+    self->ticked_ns = self->now_ns;
+    if (lateness_ns <= LATE_MIN_MS * SB_MS)
         return;
     if (lateness_ns > self->config.heartbeat_interval_ms * SB_MS / 2) {
         sb_core_counter_add (self, SB_COUNTER_ticks_late, 1);
@@ -331,13 +333,10 @@ static void s_tick_work (sb_core_t *self, const sb_event_t *event)
     s_take_measures (self, event);
     s_guard (self);
     bool had_work = s_has_work (self);
-    bool is_judged = s_judge_agents (self);
+    s_judge_agents (self);
     sb_commands_tick (self);
     sb_expiry_tick (self);
     sb_conflation_tick (self);
-    uint64_t left_ns = sb_expiry_deadline (self) < sb_conflation_deadline (self) ? sb_expiry_deadline (self)
-                                                                                 : sb_conflation_deadline (self);
-    self->is_behind = !is_judged || left_ns <= self->now_ns;
     sb_snapshot_tick (self);
     sb_state_hash_tick (self);
     if (self->now_ns >= self->tick_due_ns)

@@ -320,6 +320,22 @@ Test (core_history, a_search_whose_findings_went_meanwhile_says_so)
     cr_assert (control_boolean (&h, 0, "evicted"));
 }
 
+Test (core_history, numbers_below_0_are_refused)
+{
+    s_feed (3);
+    static const char *const names[] = {"after", "through", "last"};
+    for (uint64_t i = 0; i < sizeof names / sizeof *names; i++) {
+        sb_parameter_t parameters[] = {TEXT (category, "trades"), control_parameter_integer (names[i], -1)};
+        char command_id[32];
+        snprintf (command_id, sizeof command_id, "negative-%" PRIu64, i);
+        sb_command_request_t request = control_request (&h, command_id, "history", "");
+        request.parameters = parameters;
+        request.parameter_count = 2;
+        control_send (&h, i + 1, &request);
+        control_expect (&h, BAD_PARAMETER);
+    }
+}
+
 Test (core_history, cursors_that_were_never_given_are_refused)
 {
     s_feed (3);

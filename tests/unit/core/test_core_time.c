@@ -110,6 +110,32 @@ Test (guard, broker_stopped_for_30_s_declares_nobody_dead)
     harness_stop (&h);
 }
 
+Test (guard, broker_that_had_work_left_over_when_it_was_stopped_declares_nobody_dead)
+{
+    enum { FIELDS = 1000 };
+    static char names[FIELDS][8];
+    static sb_change_t changes[FIELDS];
+    harness_t h;
+    s_start (&h);
+    for (uint32_t i = 0; i < FIELDS; i++) {
+        snprintf (names[i], sizeof names[i], "f%u", i);
+        changes[i] = harness_number (names[i], 1);
+    }
+    sb_delta_t delta = harness_delta_of (1, "x", "", changes, FIELDS);
+    delta.time_to_live_ms = 100;
+    harness_batch (&h, 1, &delta, 1);
+    h.now_ns += 100 * HARNESS_MS;
+    harness_tick (&h);
+    cr_assert_leq (sb_core_deadline (h.core), h.now_ns, "not all of them can have gone in one step");
+    h.now_ns += 30000 * HARNESS_MS;
+    harness_tick (&h);
+    harness_settle (&h);
+    harness_expect_not (&h, "to='DEAD'");
+    harness_expect_not (&h, "to='SUSPECT'");
+    harness_expect (&h, "_event._broker.LATE");
+    harness_stop (&h);
+}
+
 Test (guard, small_lateness_is_not_forgiven)
 {
     harness_t h;
