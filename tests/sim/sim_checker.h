@@ -125,7 +125,7 @@ struct sim_checker {
     uint32_t order_next;
     bool is_stopped;
     uint64_t latch_epoch;
-    uint64_t tick_late_ns;
+    uint64_t tick_late_ns, ticked_ns; /* lateness of the tick in hand; when the one before came */
     bool canary_done;
     /* of the step in hand: the batch, and how far its deltas were compared */
     const sb_batch_t *batch;
