@@ -17,6 +17,7 @@
 
 enum {
     ENTRIES_SLAB_LOG2 = 6,
+    INTERVALS_MAX = 32,        /* different ones: a topic's delta is merged once for each that it is read at */
     ENTRIES_LOOKED_MAX = 512,  /* entries handled by one tick */
     FIELDS_LOOKED_MAX = 16384, /* fields walked over by one tick, before the last topic */
     TOLD_MAX = 200,            /* octets of a refused prefix that are told */
@@ -108,7 +109,7 @@ static bool s_parse (sb_text_t text, uint32_t *interval_ms, s_prefix_t *prefix)
 /* Places for intervals: those that nobody asks for any more keep theirs until their entries are gone. */
 static uint32_t s_interval_places (const sb_conflation_t *conflation)
 {
-    return 2 * conflation->capacity;
+    return 2 * (conflation->capacity < INTERVALS_MAX ? conflation->capacity : INTERVALS_MAX);
 }
 
 /* Tables for as many prefixes as the limit allows now; slots and places stay what they are. */
@@ -145,17 +146,24 @@ static bool s_has_room (sb_core_t *self)
     return conflation->prefix_count < conflation->capacity || s_grow (self);
 }
 
-/* The place of an interval, made when there is none; s_interval_places: the table is full. */
+/* The place of an interval, made when there is none; s_interval_places: there are too many. */
 static uint32_t s_make_interval (sb_core_t *self, uint32_t interval_ms)
 {
     sb_conflation_t *conflation = &self->conflation;
-    uint32_t free_place = s_interval_places (conflation);
+    uint32_t free_place = s_interval_places (conflation), found = free_place, used = 0;
     for (uint32_t i = free_place; i > 0; i--) {
-        if (conflation->intervals[i - 1].interval_ms == interval_ms)
-            return i - 1;
-        if (!conflation->intervals[i - 1].interval_ms)
+        const s_interval_t *interval = &conflation->intervals[i - 1];
+        used += interval->prefix_count > 0;
+        if (interval->interval_ms == interval_ms)
+            found = i - 1;
+        if (!interval->interval_ms)
             free_place = i - 1;
     }
+    bool is_used = found < s_interval_places (conflation) && conflation->intervals[found].prefix_count > 0;
+    if (!is_used && used >= INTERVALS_MAX)
+        return s_interval_places (conflation);
+    if (found < s_interval_places (conflation))
+        return found;
     if (free_place < s_interval_places (conflation)) {
         s_interval_t *interval = &conflation->intervals[free_place];
         *interval = (s_interval_t){.interval_ms = interval_ms};
@@ -233,7 +241,8 @@ void sb_conflation_subscription (sb_core_t *self, sb_text_t text, bool is_subscr
     if (has_room && prefix.interval < s_interval_places (conflation))
         s_insert_prefix (conflation, &prefix);
     else
-        s_refuse (self, text, "there are as many as limits/conflations allows, or no memory");
+        s_refuse (self, text,
+                  "there are as many as limits/conflations allows, or 32 different intervals, or no memory");
 }
 
 /* ---- entries */

@@ -22,7 +22,7 @@ typedef struct {
     uint32_t interval_high; /* places of `intervals` that were ever used; the lowest free one is used first */
     uint32_t version;       /* counted up with each prefix: topics remember in which they match none */
     struct sb_conflation_prefix *prefixes;    /* prefix_count of them, those of an interval side by side */
-    struct sb_conflation_interval *intervals; /* twice as many */
+    struct sb_conflation_interval *intervals; /* twice as many, and no more than different ones are allowed */
     sb_pool_t entries;                        /* a topic and an interval in which it was sent a moment ago */
     uint64_t told_ns;                         /* when a refused subscription was last told as an event */
     bool was_told;                            /* one was */

@@ -410,6 +410,36 @@ Test (conflation, prefixes_are_bounded_and_room_comes_back)
     harness_stop (&h);
 }
 
+Test (conflation, different_intervals_are_bounded_as_each_costs_every_delta_something)
+{
+    enum { INTERVALS = 32, LEFT = 200 };
+    harness_t h;
+    char prefix[32];
+    s_start (&h, NULL);
+    for (unsigned i = 0; i < INTERVALS; i++) {
+        snprintf (prefix, sizeof prefix, "~conflated.%u.x.", 1000 + i);
+        s_subscribe (&h, prefix);
+    }
+    harness_expect_not (&h, "CONFLATION");
+    s_subscribe (&h, "~conflated.2000.x.");
+    harness_expect (&h, "32 different intervals");
+    s_subscribe (&h, "~conflated.1000.y.");
+    cr_assert_eq (h.core->conflation.prefix_count, INTERVALS + 1);
+    s_unsubscribe (&h, "~conflated.1001.x.");
+    s_subscribe (&h, "~conflated.2000.x.");
+    cr_assert_eq (h.core->conflation.prefix_count, INTERVALS + 1);
+    for (unsigned i = 0; i < LEFT; i++) { /* what was left a moment ago is bounded as well */
+        snprintf (prefix, sizeof prefix, "~conflated.%u.x.", 50000 + i);
+        s_unsubscribe (&h, "~conflated.2000.x.");
+        s_subscribe (&h, prefix);
+        harness_delta (&h, 1, i + 2, "x", "", "p", i);
+        s_unsubscribe (&h, prefix);
+        s_subscribe (&h, "~conflated.2000.x.");
+    }
+    cr_assert_leq (h.core->conflation.interval_high, 2 * INTERVALS);
+    harness_stop (&h);
+}
+
 Test (conflation, reload_makes_more_room_or_less)
 {
     harness_t h;
