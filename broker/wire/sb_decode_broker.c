@@ -125,6 +125,7 @@ static void s_decode_heartbeat_ack (sb_decoder_t *self, const Syncbus__V1__Heart
         heads[i].interest = sb_decoder_text (self, source->heads[i]->interest);
         heads[i].sequence = source->heads[i]->sequence;
         heads[i].category_sequence = source->heads[i]->category_sequence;
+        heads[i].agent_sequence = source->heads[i]->agent_sequence;
     }
     ack->stream_id = source->stream_id;
     ack->epoch = source->epoch;

@@ -50,6 +50,8 @@ void sb_decode_publication_body (sb_decoder_t *self, const Syncbus__V1__Publicat
     publication->quality = sb_decode_quality (self, (int)source->quality);
     publication->cause = sb_decode_cause (self, (int)source->cause);
     publication->first_topic_sequence = source->first_topic_sequence;
+    publication->agent_sequence = source->agent_sequence;
+    publication->conflated_sequence = source->conflated_sequence;
     if (source->first_topic_sequence > source->topic_sequence)
         sb_decoder_fail (self, "first_topic_sequence is beyond topic_sequence");
     sb_update_t *updates = sb_decoder_take (self, source->n_updates, sizeof *updates);

@@ -204,6 +204,8 @@ void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *sou
     publication->quality = (Syncbus__V1__Quality)source->quality;
     publication->cause = (Syncbus__V1__Cause)source->cause;
     publication->first_topic_sequence = source->first_topic_sequence;
+    publication->agent_sequence = source->agent_sequence;
+    publication->conflated_sequence = source->conflated_sequence;
     void **pointers;
     Syncbus__V1__Update *updates = sb_encoder_children (self, source->update_count, sizeof *updates, &pointers);
     for (uint32_t i = 0; updates && i < source->update_count; i++) {

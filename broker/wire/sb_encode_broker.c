@@ -142,6 +142,7 @@ static Syncbus__V1__InterestHead **s_encode_heads (sb_encoder_t *self, const sb_
         heads[i].interest = sb_encoder_text (self, source[i].interest);
         heads[i].sequence = source[i].sequence;
         heads[i].category_sequence = source[i].category_sequence;
+        heads[i].agent_sequence = source[i].agent_sequence;
     }
     return (Syncbus__V1__InterestHead **)pointers;
 }

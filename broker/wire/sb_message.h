@@ -55,6 +55,7 @@ typedef struct {
     sb_text_t interest;
     uint64_t sequence;
     uint64_t category_sequence;
+    uint64_t agent_sequence; /* InterestHead only */
 } sb_interest_position_t;
 
 typedef struct {

@@ -117,6 +117,8 @@ typedef struct {
     const sb_update_t *updates;
     uint32_t update_count;         /* 0: only the quality changed */
     uint64_t first_topic_sequence; /* conflated: merged from this one through topic_sequence; 0: not conflated */
+    uint64_t agent_sequence;       /* without holes within the category and agent; 0 for levels */
+    uint64_t conflated_sequence;   /* conflated: without holes within its interval and category; 0: not conflated */
 } sb_publication_t;
 
 /* Why something was refused; SB_REASON_NONE: it was not. One row each in schemas/sb_reasons.def. */

@@ -289,7 +289,9 @@ const sb_interest_position_t *sb_interest_heads (sb_core_t *self, const sb_agent
     sb_interest_position_t *heads = sb_core_take (self, agent->interest_count * sizeof *heads);
     for (uint32_t i = 0; i < agent->interest_count; i++) {
         sb_head_t head = sb_core_interest_head (self, &agent->interests[i]);
-        heads[i] = (sb_interest_position_t){agent->interests[i].text, head.sequence, head.category_sequence};
+        heads[i] = (sb_interest_position_t){.interest = agent->interests[i].text,
+                                            .sequence = head.sequence,
+                                            .category_sequence = head.category_sequence};
     }
     return heads;
 }
