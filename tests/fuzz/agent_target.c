@@ -51,15 +51,15 @@ typedef struct {
     uint64_t published;        /* global head of the last publication made to follow */
     bool wants_link;           /* it asked for a connection */
     bool has_link;
-    bool is_honest;                         /* the broker acks what comes */
-    uint64_t next;                          /* of the last Registration: the number it will send next */
-    uint64_t decided;                       /* what the honest broker has decided */
-    bool has_registered;                    /* since the link came up */
-    bool must_ack;                          /* the honest broker owes an Ack */
+    bool is_honest;                                       /* the broker acks what comes */
+    uint64_t next;                                        /* of the last Registration: the number it will send next */
+    uint64_t decided;                                     /* what the honest broker has decided */
+    bool has_registered;                                  /* since the link came up */
+    bool must_ack;                                        /* the honest broker owes an Ack */
     bool must_answer_join, must_end_snapshot, must_reply; /* and these */
-    char join[SB_TOPIC_MAX];                /* prefix of the last join */
+    char join[SB_TOPIC_MAX];                              /* prefix of the last join */
     uint32_t join_size;
-    bool has_sub;                           /* a SUB socket was made */
+    bool has_sub; /* a SUB socket was made */
     bool is_closing;
     uint64_t snapshot_id;                   /* of the last SnapshotRequest */
     uint32_t chunks;                        /* that came since */
@@ -255,8 +255,8 @@ static void s_answer_join (s_stage_t *self)
 static void s_end_snapshot (s_stage_t *self)
 {
     sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_SNAPSHOT_END};
-    message.snapshot_end = (sb_snapshot_end_t){
-        .snapshot_id = self->snapshot_id, .stream_id = self->stream_id, .epoch = self->epoch};
+    message.snapshot_end =
+        (sb_snapshot_end_t){.snapshot_id = self->snapshot_id, .stream_id = self->stream_id, .epoch = self->epoch};
     sb_agent_event_t event = {.kind = SB_AGENT_EVENT_MESSAGE, .message = &message};
     s_step (self, &event);
 }

@@ -32,13 +32,13 @@ typedef struct {
     sb_arena_t *input; /* what is being decoded */
     sb_arena_t *work;  /* what is being encoded, and decoded again */
     uint64_t now_ns;
-    uint64_t beat_at_ns;                        /* the good agent's next heartbeat */
-    uint64_t played_ns;                         /* time that passed on request */
-    size_t allocated;                           /* octets that the core holds */
-    bool store_fails;                           /* what is to be made durable is not */
-    bool is_stored;                             /* a store is to be confirmed */
-    bool refuses_chunks;                        /* the socket takes no part of a snapshot */
-    uint64_t refused_peer;                      /* one was not taken for this peer; 0: none */
+    uint64_t beat_at_ns;   /* the good agent's next heartbeat */
+    uint64_t played_ns;    /* time that passed on request */
+    size_t allocated;      /* octets that the core holds */
+    bool store_fails;      /* what is to be made durable is not */
+    bool is_stored;        /* a store is to be confirmed */
+    bool refuses_chunks;   /* the socket takes no part of a snapshot */
+    uint64_t refused_peer; /* one was not taken for this peer; 0: none */
     fuzz_snapshot_t snapshot;
     uint64_t sequence;                          /* global head */
     uint64_t category_sequence, topic_sequence; /* heads of the good agent's category and topic */

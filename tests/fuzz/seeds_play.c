@@ -71,7 +71,8 @@ static void s_replacement (seed_t *seed, uint8_t peer, uint64_t sequence)
 
 static void s_beat (seed_t *seed, uint8_t peer)
 {
-    static const sb_interest_position_t seen = {{"market_data.", 12}, 3, 2};
+    static const sb_interest_position_t seen = {
+        .interest = {"market_data.", 12}, .sequence = 3, .category_sequence = 2};
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
     message.heartbeat = (sb_heartbeat_t){
         .received = 5, .processed = 4, .failed = 1, .seen = &seen, .seen_count = 1, .queue_depth = 1, .progress = 9};
@@ -386,7 +387,8 @@ static void s_publish (seed_t *seed, uint64_t topic_sequence, uint64_t epoch)
 /* The level of a heartbeat's answer. */
 static void s_level (seed_t *seed, bool is_paused, bool is_stopped, uint32_t retry_after_ms)
 {
-    static const sb_interest_position_t head = {{"market_data.", 12}, 4, 4};
+    static const sb_interest_position_t head = {
+        .interest = {"market_data.", 12}, .sequence = 4, .category_sequence = 4};
     sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK};
     message.heartbeat_ack = (sb_heartbeat_ack_t){.operator_state = {.paused = is_paused, .revision = 2},
                                                  .latch = {.stopped = is_stopped, .latch_epoch = 2},
@@ -451,14 +453,15 @@ static void s_chunk (seed_t *seed, uint64_t sequence, uint32_t fields)
 {
     static const sb_snapshot_field_t some[] = {{{"x", 1}, {.kind = SB_VALUE_INTEGER, .integer = 3}, 1, 9},
                                                {{"y", 1}, {.kind = SB_VALUE_TEXT, .text = {"text", 4}}, 2, 9}};
-    sb_snapshot_topic_t topics[] = {{.topic = {"market_data.b.s", 15},
-                                     .sequence = sequence,
-                                     .category_sequence = sequence,
-                                     .topic_sequence = sequence,
-                                     .quality = SB_QUALITY_OK,
-                                     .fields = some,
-                                     .field_count = fields},
-                                    {.topic = {"risk.a.", 7}, .sequence = 1, .category_sequence = 1, .topic_sequence = 1}};
+    sb_snapshot_topic_t topics[] = {
+        {.topic = {"market_data.b.s", 15},
+         .sequence = sequence,
+         .category_sequence = sequence,
+         .topic_sequence = sequence,
+         .quality = SB_QUALITY_OK,
+         .fields = some,
+         .field_count = fields},
+        {.topic = {"risk.a.", 7}, .sequence = 1, .category_sequence = 1, .topic_sequence = 1}};
     sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_SNAPSHOT_CHUNK};
     message.snapshot_chunk = (sb_snapshot_chunk_t){1, 1, topics, 2};
     seed_broker_message (seed, MESSAGE, 1, &message);
@@ -486,9 +489,8 @@ static void s_history (seed_t *seed, uint64_t first, uint64_t last, bool is_evic
     static const sb_update_t update = {.sequence = 1, .changes = &change, .change_count = 1};
     sb_publication_t publications[PAGE_MAX];
     const sb_publication_t *list[PAGE_MAX];
-    const sb_parameter_t columns[] = {
-        {{"evicted", 7}, {.kind = SB_VALUE_BOOLEAN, .boolean = is_evicted}},
-        {{"end", 3}, {.kind = SB_VALUE_BOOLEAN, .boolean = !cursor}}};
+    const sb_parameter_t columns[] = {{{"evicted", 7}, {.kind = SB_VALUE_BOOLEAN, .boolean = is_evicted}},
+                                      {{"end", 3}, {.kind = SB_VALUE_BOOLEAN, .boolean = !cursor}}};
     const sb_record_t record = {columns, 2};
     uint32_t count = 0;
     for (uint64_t sequence = first; sequence <= last && count < PAGE_MAX; sequence++, count++) {

@@ -308,16 +308,16 @@ sim_checker_t *sim_checker_new (sim_t *self);
 void sim_checker_destroy (sim_checker_t **self_p);
 void sim_check_before (sim_t *self, const sb_event_t *event);
 void sim_check_step (sim_t *self, const sb_event_t *event, const sb_effects_t *effects);
-void sim_check_start (sim_t *self); /* a broker starts, knowing the control state on disk alone */
-bool sim_is_bounded (const sim_t *self); /* the seed sets a bound that an honest agent may meet */
-void sim_check_agreement (sim_t *self); /* sim_agreement.c */
+void sim_check_start (sim_t *self);                    /* a broker starts, knowing the control state on disk alone */
+bool sim_is_bounded (const sim_t *self);               /* the seed sets a bound that an honest agent may meet */
+void sim_check_agreement (sim_t *self);                /* sim_agreement.c */
 bool sim_check_is_at_rest (sim_t *self, bool is_told); /* is_told: what is not is a failure */
 
 /* ---- sim_reader.c: what a subscriber is given */
 sim_reader_t *sim_reader_new (sim_t *self, sim_process_t *process);
 void sim_reader_destroy (sim_reader_t **self_p);
 void sim_reader_message (sim_t *self, sim_process_t *process, const sb_broker_message_t *message); /* before its step */
-void sim_reader_publication (sim_process_t *process, const sb_publication_t *publication); /* before its step */
+void sim_reader_publication (sim_process_t *process, const sb_publication_t *publication);         /* before its step */
 void sim_reader_effect (sim_t *self, sim_process_t *process, const sb_agent_effect_t *effect);
 
 static inline sb_text_t sim_name (const sim_t *self, uint32_t agent)

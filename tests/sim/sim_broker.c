@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So much of a slab is filled, so that reading what was never written gives the same each time; all of it takes long. */
+/* So much of a slab is filled, so that reading what was never written gives the same each time; all of it takes long.
+ */
 enum { FILLED_BYTES = 16384 };
 enum { DOWN_MS = 15000, TURN_MESSAGES = 400, TURN_TICKS = 3, LINK_NOTICE_MS = 300 };
 
@@ -221,9 +222,8 @@ static void s_read (sim_t *self, sim_connection_t *connection)
     sim_frame_t frame = sim_line_take (&connection->up);
     sb_agent_message_t message;
     sb_arena_reset (self->arena_in);
-    sb_fault_t fault =
-        sb_decode_agent_message (self->arena_in, frame.octets->data, frame.octets->size,
-                                 self->config.max_message_bytes, &message);
+    sb_fault_t fault = sb_decode_agent_message (self->arena_in, frame.octets->data, frame.octets->size,
+                                                self->config.max_message_bytes, &message);
     sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {connection->peer, &message, frame.octets->size}};
     if (fault.reason != SB_REASON_NONE) {
         event = (sb_event_t){.kind = SB_EVENT_BAD_MESSAGE};

@@ -141,8 +141,8 @@ sim_field_t *sim_topic_find (const sim_topic_t *topic, sb_text_t name);
 bool sim_field_has (const sim_field_t *field, const sb_value_t *value);
 uint64_t sim_field_term (const sim_topic_t *topic, const sim_field_t *field); /* in the state hash */
 uint64_t sim_value_hash (const sb_value_t *value);
-bool sim_is_event_topic (sb_text_t topic);  /* of an event category, or the broker's */
-bool sim_may_forget (const sim_t *self);    /* a bound or an age makes the broker forget agents */
+bool sim_is_event_topic (sb_text_t topic);              /* of an event category, or the broker's */
+bool sim_may_forget (const sim_t *self);                /* a bound or an age makes the broker forget agents */
 int32_t sim_agent_of (const sim_t *self, sb_text_t id); /* -1: none of ours */
 bool sim_canary (sim_t *self, sim_canary_t canary);     /* true once, some way into the run */
 

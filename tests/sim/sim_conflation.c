@@ -26,7 +26,7 @@ typedef struct {
     uint64_t first;      /* topic sequence of the first one that waits; 0: none does */
     uint64_t first_sequence;
     uint64_t due_ns;
-    bool was_left; /* nobody asked for a while: what waited may wait on, or be forgotten */
+    bool was_left;  /* nobody asked for a while: what waited may wait on, or be forgotten */
     s_name_t *gone; /* fields deleted meanwhile */
     uint32_t gone_count, gone_capacity;
 } s_merge_t;
@@ -100,8 +100,8 @@ void sim_conflation_before (sim_t *self, const sb_event_t *event)
     sb_text_t prefix;
     if (event->kind != SB_EVENT_SUBSCRIPTION || !s_split (event->subscription.prefix, &interval_ms, &prefix))
         return;
-    while (place < model->asked_count && !(model->asked[place].interval_ms == interval_ms &&
-                                           sb_text_equal (s_prefix (&model->asked[place]), prefix)))
+    while (place < model->asked_count &&
+           !(model->asked[place].interval_ms == interval_ms && sb_text_equal (s_prefix (&model->asked[place]), prefix)))
         place++;
     if (event->subscription.is_subscribed) {
         if (model->asked_count == model->asked_capacity) {
@@ -236,7 +236,8 @@ bool sim_conflation_published (sim_t *self, const sb_publication_t *publication)
         return false;
     sim_topic_t *topic = sim_topic_at (checker, text);
     s_merge_t *merge = s_merge (checker->conflation, topic, (uint32_t)(topic - checker->topics), interval_ms);
-    uint64_t first = publication->first_topic_sequence ? publication->first_topic_sequence : publication->topic_sequence;
+    uint64_t first =
+        publication->first_topic_sequence ? publication->first_topic_sequence : publication->topic_sequence;
     /* It comes sooner when merging more would pass the message limit, or the topic goes. */
     bool may_be_early = sim_may_forget (self) || self->options.max_message_bytes < 262144;
     first += sim_canary (self, SIM_CANARY_conflation) ? 1 : 0;

@@ -2,8 +2,8 @@
  *
  * A model of expiry: when each field has to go, from what was sent and decided. Any accepted write that names a field
  * begins its time anew, also one that changes nothing; a whole state does so for what it holds, at some moment between
- * its arrival and its decision. A field goes at that time, by a delete with cause EXPIRED: not before, and not after the
- * next tick that leaves nothing to do. Fields of agents that lie are left out.
+ * its arrival and its decision. A field goes at that time, by a delete with cause EXPIRED: not before, and not after
+ * the next tick that leaves nothing to do. Fields of agents that lie are left out.
  */
 #include "sim_checker.h"
 

@@ -220,8 +220,8 @@ sim_process_t *sim_process_start (sim_t *self, uint32_t agent)
     process->reader = sim_reader_new (self, process);
     process->step = sb_agent_step_new (&config);
     assert (process->step);
-    sim_say (self, "PROCESS %s#%" PRIu64 " starts, copy %d of %" PRIu64 " fields", self->names[agent], process->instance,
-             process->has_copy, process->copy_fields);
+    sim_say (self, "PROCESS %s#%" PRIu64 " starts, copy %d of %" PRIu64 " fields", self->names[agent],
+             process->instance, process->has_copy, process->copy_fields);
     for (uint32_t i = 0; i < process->interest_count; i++)
         sim_say (self, "  interested in %s at %u ms", process->interest_texts[i], process->conflate_ms[i]);
     sb_agent_event_t event = {.kind = SB_AGENT_EVENT_START};
@@ -267,7 +267,8 @@ static void s_read_message (sim_t *self, sim_process_t *process)
     sim_frame_t frame = sim_line_take (&process->connection->down);
     sb_broker_message_t message;
     sb_arena_reset (self->arena_in);
-    sb_fault_t fault = sb_decode_broker_message (self->arena_in, frame.octets->data, frame.octets->size, FRAME_MAX, &message);
+    sb_fault_t fault =
+        sb_decode_broker_message (self->arena_in, frame.octets->data, frame.octets->size, FRAME_MAX, &message);
     if (fault.reason != SB_REASON_NONE)
         sim_fail (self, "an agent cannot read: %.*s", (int)fault.text.size, fault.text.data);
     sim_reader_message (self, process, &message);

@@ -80,7 +80,8 @@ static void s_lie_sequence (sim_t *self, sim_process_t *process)
 
 static void s_lie_counts (sim_t *self, sim_process_t *process)
 {
-    sb_interest_position_t seen = {sb_text ("all"), SB_NUMBER_MAX, sim_below (self, 1000)};
+    sb_interest_position_t seen = {
+        .interest = sb_text ("all"), .sequence = SB_NUMBER_MAX, .category_sequence = sim_below (self, 1000)};
     uint64_t buckets[4] = {UINT64_MAX, 1, 2, 3};
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
     message.heartbeat = (sb_heartbeat_t){.received = sim_below (self, 100),
@@ -176,8 +177,8 @@ static void s_listen (sim_t *self, sim_process_t *process)
         sim_frame_t frame = sim_line_take (&process->connection->down);
         sb_broker_message_t message;
         sb_arena_reset (self->arena_in);
-        sb_fault_t fault = sb_decode_broker_message (self->arena_in, frame.octets->data,
-                                                       frame.octets->size, 1 << 24, &message);
+        sb_fault_t fault =
+            sb_decode_broker_message (self->arena_in, frame.octets->data, frame.octets->size, 1 << 24, &message);
         if (fault.reason == SB_REASON_NONE)
             s_hear (process, &message);
         sim_octets_release (frame.octets);

@@ -21,7 +21,8 @@ typedef struct {
     sim_canary_t canary;
 } s_arguments_t;
 
-static const char *const s_canaries[SIM_CANARY_LIMIT] = {"none",
+static const char *const s_canaries[SIM_CANARY_LIMIT] = {
+    "none",
 #define SIM_CANARY(name, text) #name,
 #include "sim_canaries.def"
 #undef SIM_CANARY

@@ -381,7 +381,8 @@ void sim_sub_run (sim_t *self, sim_process_t *process)
         sub->notice_count--;
         memmove (&sub->notice_ns[0], &sub->notice_ns[1], sub->notice_count * sizeof sub->notice_ns[0]);
         memmove (&sub->notice_is_up[0], &sub->notice_is_up[1], sub->notice_count * sizeof sub->notice_is_up[0]);
-        sim_say (self, "%s#%" PRIu64 " SUB is %s", self->names[process->agent], process->instance, is_up ? "up" : "down");
+        sim_say (self, "%s#%" PRIu64 " SUB is %s", self->names[process->agent], process->instance,
+                 is_up ? "up" : "down");
         sb_agent_event_t event = {.kind = is_up ? SB_AGENT_EVENT_SUBSCRIBED : SB_AGENT_EVENT_UNSUBSCRIBED};
         sim_process_io (self, process, &event);
     }

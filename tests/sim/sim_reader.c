@@ -36,14 +36,14 @@ struct sim_reader {
     uint64_t life; /* start of the broker that all below is about; 0: none yet */
     s_heard_t *heard;
     uint32_t heard_count;
-    uint64_t snapshot;    /* number of the last one asked for */
-    uint64_t snapshot_id; /* and its id on the wire */
-    uint64_t end;         /* sequence of the last whole one */
-    bool is_stale[SIM_CATEGORIES];  /* a gap was told, its recovery not yet */
-    uint64_t restarts;              /* of repairs, as counted when last looked at */
-    uint64_t told;                  /* publications, as lost */
-    uint32_t chunks;                /* of the snapshot asked for last, that came */
-    uint64_t chunk_fields;          /* in them */
+    uint64_t snapshot;             /* number of the last one asked for */
+    uint64_t snapshot_id;          /* and its id on the wire */
+    uint64_t end;                  /* sequence of the last whole one */
+    bool is_stale[SIM_CATEGORIES]; /* a gap was told, its recovery not yet */
+    uint64_t restarts;             /* of repairs, as counted when last looked at */
+    uint64_t told;                 /* publications, as lost */
+    uint32_t chunks;               /* of the snapshot asked for last, that came */
+    uint64_t chunk_fields;         /* in them */
     s_cell_t *cells;
     uint32_t cell_count, cell_capacity;
 };
@@ -400,7 +400,8 @@ static void s_deliver (sim_t *self, sim_process_t *process, const sb_publication
     bool is_level = publication->sequence == 0 && publication->cause != SB_CAUSE_SNAPSHOT;
     if (is_level || process->is_final || sim_canary (self, SIM_CANARY_delivery))
         return;
-    sim_say (self, "%s#%" PRIu64 " is given %.*s %" PRIu64 " to %" PRIu64 ", sequence %" PRIu64 ", cause %d, quality %d",
+    sim_say (self,
+             "%s#%" PRIu64 " is given %.*s %" PRIu64 " to %" PRIu64 ", sequence %" PRIu64 ", cause %d, quality %d",
              self->names[process->agent], process->instance, (int)publication->topic.size, publication->topic.data,
              publication->first_topic_sequence, publication->topic_sequence, publication->sequence,
              (int)publication->cause, (int)publication->quality);
@@ -444,9 +445,11 @@ static void s_gap (sim_t *self, sim_process_t *process, const sb_agent_gap_t *ga
     bool is_given = last && gap->first <= last->topic_sequence && !sim_may_forget (self);
     bool is_ahead = reader->life == self->broker_starts && gap->last > topic->topic_sequence && !sim_may_forget (self);
     if (is_given || is_ahead)
-        sim_fail (self, "%s was told that %s %" PRIu64 " to %" PRIu64 " are lost; it was given %" PRIu64
-                  ", there are %" PRIu64, self->names[process->agent], topic->text, gap->first, gap->last,
-                  last ? last->topic_sequence : 0, topic->topic_sequence);
+        sim_fail (self,
+                  "%s was told that %s %" PRIu64 " to %" PRIu64 " are lost; it was given %" PRIu64
+                  ", there are %" PRIu64,
+                  self->names[process->agent], topic->text, gap->first, gap->last, last ? last->topic_sequence : 0,
+                  topic->topic_sequence);
 }
 
 static void s_recovered (sim_t *self, sim_process_t *process, const sb_agent_recovery_t *recovery)
@@ -533,7 +536,8 @@ static void s_say_extra (sim_t *self, sim_process_t *process, uint32_t topic)
         snprintf (name, sizeof name, "%c%u", "fxy"[i / 128], i % 128);
         const s_cell_t *cell = s_cell (process->reader, s_key (topic, sb_text (name)));
         if (cell->key && !sim_topic_find (&self->checker->topics[topic], sb_text (name)))
-            sim_say (self, "%s holds %s:%s alone", self->names[process->agent], self->checker->topics[topic].text, name);
+            sim_say (self, "%s holds %s:%s alone", self->names[process->agent], self->checker->topics[topic].text,
+                     name);
     }
 }
 

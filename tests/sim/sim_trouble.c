@@ -137,9 +137,11 @@ static void s_stall (sim_t *self, sim_process_t *process)
 static const struct {
     uint32_t weight;
     void (*act) (sim_t *self, sim_process_t *process);
-} s_troubles[] = {{60, s_operate},    {15, s_cut},  {12, s_cut_subscription},       {7, s_hold},   {4, s_crash},      {3, s_leave},
-                  {2, s_twin},        {6, s_flood},      {15, s_noise}, {1, s_end_broker}, {1, s_crash_broker},
-                  {2, s_hold_broker}, {3, s_jump_clock}, {2, s_stall}};
+} s_troubles[] = {{60, s_operate},   {15, s_cut},         {12, s_cut_subscription},
+                  {7, s_hold},       {4, s_crash},        {3, s_leave},
+                  {2, s_twin},       {6, s_flood},        {15, s_noise},
+                  {1, s_end_broker}, {1, s_crash_broker}, {2, s_hold_broker},
+                  {3, s_jump_clock}, {2, s_stall}};
 
 void sim_act (sim_t *self)
 {
