@@ -20,6 +20,7 @@ enum {
     INTERVALS_MAX = 32,        /* different ones: a topic's delta is merged once for each that it is read at */
     ENTRIES_LOOKED_MAX = 512,  /* entries handled by one tick */
     FIELDS_LOOKED_MAX = 16384, /* fields walked over by one tick, before the last topic */
+    TICK_BYTES = 256 * 1024,   /* octets sent by one tick, before the last topic */
     TOLD_MAX = 200,            /* octets of a refused prefix that are told */
     TOLD_EVERY_MS = 1000
 };
@@ -473,7 +474,8 @@ void sb_conflation_tick (sb_core_t *self)
 {
     sb_publish_close (self);
     uint32_t fields = 0;
-    for (uint32_t i = 0; i < ENTRIES_LOOKED_MAX && fields < FIELDS_LOOKED_MAX; i++) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < ENTRIES_LOOKED_MAX && fields < FIELDS_LOOKED_MAX && bytes < TICK_BYTES; i++) {
         uint64_t due_ns;
         const s_interval_t *interval = s_first_interval (self, &due_ns);
         if (!interval || due_ns > self->now_ns)
@@ -486,6 +488,7 @@ void sb_conflation_tick (sb_core_t *self)
         }
         fields += sb_topic_at (self, entry->topic)->field_count;
         sb_merge_send (self, entry, s_head (interval)); /* without memory it waits for another interval */
+        bytes += entry->bytes;
         s_unlink (self, slot);
         s_append (self, slot);
     }

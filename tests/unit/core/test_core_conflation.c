@@ -614,6 +614,41 @@ Test (conflation, many_topics_due_at_once_go_in_slices)
     harness_stop (&h);
 }
 
+Test (conflation, large_topics_due_at_once_go_in_slices_of_bounded_octets)
+{
+    enum { TOPICS = 20, OCTETS = 60000, SLICE = 256 * 1024 };
+    harness_t h;
+    s_start (&h, "~conflated.100.x.");
+    h.is_quiet = true;
+    char *text = malloc (OCTETS + 1);
+    memset (text, 'x', OCTETS);
+    text[OCTETS] = '\0';
+    for (unsigned i = 0; i < 2 * TOPICS; i++) {
+        char subject[8];
+        snprintf (subject, sizeof subject, "s%u", i % TOPICS);
+        text[0] = i < TOPICS ? 'x' : 'y';
+        sb_change_t change = harness_text ("p", text);
+        harness_changes (&h, 1, i + 2, "x", subject, &change, 1);
+    }
+    h.now_ns += 100 * HARNESS_MS;
+    uint32_t sent = 0;
+    for (uint32_t ticks = 0; sent < TOPICS; ticks++) {
+        uint64_t octets = 0;
+        harness_tick (&h);
+        for (uint32_t i = 0; i < h.effects.count; i++) {
+            const sb_publication_t *publication = h.effects.items[i].publish;
+            if (h.effects.items[i].kind != SB_EFFECT_PUBLISH || publication->topic.data[0] != '~')
+                continue;
+            octets += publication->updates[0].changes[0].value.text.size;
+            sent++;
+        }
+        cr_assert_leq (octets, SLICE + OCTETS);
+        cr_assert_lt (ticks, TOPICS);
+    }
+    free (text);
+    harness_stop (&h);
+}
+
 Test (conflation, work_left_over_is_no_lateness_of_the_broker)
 {
     enum { TOPICS = 7000, TICKS = 13, BETWEEN_MS = 45 /* no hold-up */ };
