@@ -215,7 +215,7 @@ bool sim_may_forget (const sim_t *self)
 static void s_check_sequences (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic)
 {
     sim_checker_t *checker = self->checker;
-    self->checks += 3;
+    self->checks += 4;
     if (publication->sequence != ++checker->sequence)
         sim_fail (self, "global sequence %" PRIu64 " where %" PRIu64 " was to come: %s", publication->sequence,
                   checker->sequence, topic->text);
@@ -223,6 +223,15 @@ static void s_check_sequences (sim_t *self, const sb_publication_t *publication,
     if (publication->category_sequence != ++*of_category)
         sim_fail (self, "category sequence %" PRIu64 " where %" PRIu64 " was to come: %s",
                   publication->category_sequence, *of_category, topic->text);
+    /* Numbers of an agent's part of a category begin anew with its record. */
+    if (topic->agent >= 0 && publication->agent_sequence) {
+        uint64_t *of_agent = &checker->agent_sequences[topic->category - 1][topic->agent];
+        uint64_t next = publication->agent_sequence == 1 && sim_may_forget (self) ? 1 : *of_agent + 1;
+        if (publication->agent_sequence != next)
+            sim_fail (self, "agent sequence %" PRIu64 " where %" PRIu64 " was to come: %s", publication->agent_sequence,
+                      next, topic->text);
+        *of_agent = next;
+    }
     bool is_anew = publication->topic_sequence == 1 && sim_may_forget (self);
     if (publication->topic_sequence != topic->topic_sequence + 1 && !is_anew)
         sim_fail (self, "topic sequence %" PRIu64 " after %" PRIu64 ": %s", publication->topic_sequence,
@@ -373,6 +382,7 @@ void sim_check_start (sim_t *self)
     for (uint32_t i = 1; i <= checker->topic_count; i++)
         checker->topics[i].topic_sequence = checker->topics[i].last_offer = 0;
     memset (checker->category_sequences, 0, sizeof checker->category_sequences);
+    memset (checker->agent_sequences, 0, sizeof checker->agent_sequences);
     checker->sequence = 0;
     checker->session_count = 0;
     sim_ledger_free (checker);

@@ -112,6 +112,7 @@ struct sim_checker {
     uint32_t buckets[SIM_BUCKETS];
     char categories[SIM_CATEGORIES][SB_CATEGORY_MAX + 1];
     uint64_t category_sequences[SIM_CATEGORIES];
+    uint64_t agent_sequences[SIM_CATEGORIES][SIM_AGENTS_MAX];
     sim_life_t lives[SIM_LIVES]; /* by start of the broker */
     sim_conflation_t *conflation;
     uint64_t merge_next_ns, expiry_next_ns; /* nothing of theirs is due before */

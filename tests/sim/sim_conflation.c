@@ -37,7 +37,17 @@ typedef struct {
     char prefix[SB_TOPIC_MAX + 1];
 } s_asked_t;
 
+/* Numbers of one category at one interval. */
+typedef struct {
+    uint32_t interval_ms;
+    uint32_t category;
+    uint64_t sequence;
+    bool may_begin_anew; /* nobody asked for anything at that interval for a while */
+} s_numbers_t;
+
 struct sim_conflation {
+    s_numbers_t *numbers;
+    uint32_t number_count, number_capacity;
     s_asked_t *asked;
     uint32_t asked_count, asked_capacity;
     s_merge_t *merges;
@@ -93,6 +103,40 @@ static s_merge_t *s_merge (sim_conflation_t *self, sim_topic_t *topic, uint32_t 
 
 /* ------------------------------------------------------------------ who asks */
 
+static void s_note_left (sim_conflation_t *self, uint32_t interval_ms)
+{
+    for (uint32_t i = 0; i < self->asked_count; i++)
+        if (self->asked[i].interval_ms == interval_ms)
+            return;
+    for (uint32_t i = 0; i < self->number_count; i++)
+        if (self->numbers[i].interval_ms == interval_ms)
+            self->numbers[i].may_begin_anew = true;
+}
+
+static void s_check_number (sim_t *self, uint32_t interval_ms, const sim_topic_t *topic, uint64_t sequence)
+{
+    sim_conflation_t *model = self->checker->conflation;
+    uint32_t place = 0;
+    while (place < model->number_count &&
+           !(model->numbers[place].interval_ms == interval_ms && model->numbers[place].category == topic->category))
+        place++;
+    if (place == model->number_count) {
+        if (place == model->number_capacity) {
+            model->number_capacity = model->number_capacity * 2 + 16;
+            model->numbers = realloc (model->numbers, model->number_capacity * sizeof *model->numbers);
+            assert (model->numbers);
+        }
+        model->numbers[model->number_count++] = (s_numbers_t){interval_ms, topic->category, 0, false};
+    }
+    s_numbers_t *numbers = &model->numbers[place];
+    self->checks++;
+    if (sequence != numbers->sequence + 1 && !(numbers->may_begin_anew && sequence == 1))
+        sim_fail (self, "conflated at %u ms, %s has number %" PRIu64 " after %" PRIu64, interval_ms, topic->text,
+                  sequence, numbers->sequence);
+    numbers->sequence = sequence;
+    numbers->may_begin_anew = false;
+}
+
 void sim_conflation_before (sim_t *self, const sb_event_t *event)
 {
     sim_conflation_t *model = self->checker->conflation;
@@ -116,6 +160,7 @@ void sim_conflation_before (sim_t *self, const sb_event_t *event)
     }
     assert (place < model->asked_count);
     model->asked[place] = model->asked[--model->asked_count];
+    s_note_left (model, interval_ms);
     for (uint32_t i = 0; i < model->merge_count; i++) {
         s_merge_t *merge = &model->merges[i];
         bool is_left = merge->interval_ms == interval_ms &&
@@ -258,6 +303,8 @@ bool sim_conflation_published (sim_t *self, const sb_publication_t *publication)
         sim_fail (self,
                   "conflated at %u ms, %s goes from %" PRIu64 " to %" PRIu64 "; waiting are %" PRIu64 " to %" PRIu64,
                   interval_ms, topic->text, first, publication->topic_sequence, merge->first, topic->topic_sequence);
+    if (publication->conflated_sequence)
+        s_check_number (self, interval_ms, topic, publication->conflated_sequence);
     if (is_cut) {
         merge->emitted_ns = merge->due_ns = self->now_ns;
         merge->first = topic->topic_sequence;
@@ -329,6 +376,7 @@ void sim_conflation_free (sim_checker_t *checker)
         free (checker->conflation->merges[i].gone);
     free (checker->conflation->merges);
     free (checker->conflation->asked);
+    free (checker->conflation->numbers);
     free (checker->conflation);
     checker->conflation = NULL;
 }
