@@ -537,3 +537,30 @@ Test (copy, holds_many_and_finds_each)
     cr_assert_eq (s_state (copy).topics, 10000);
     sb_copy_destroy (&copy);
 }
+
+/* The broker keeps no fields of what it says itself: a copy that did would never equal its state hash. */
+Test (copy, keeps_heads_but_no_fields_of_the_brokers_own_topics)
+{
+    sb_copy_t *copy = s_copy ();
+    sb_change_t change = {.name = sb_text ("text"), .value = {.kind = SB_VALUE_TEXT, .text = sb_text ("registered")}};
+    cr_assert (s_apply (copy, "_event.a.REGISTERED", 3, change));
+    cr_assert_eq (sb_copy_head (copy, sb_text ("_event.a.REGISTERED"))->sequence, 3);
+    cr_assert_eq (s_state (copy).fields, 0);
+    cr_assert_eq (s_state (copy).state_hash, 0);
+    sb_copy_destroy (&copy);
+}
+
+/* Gaps of unknown topics are passed over when topics found no place: not for want of room for a field. */
+Test (copy, is_full_when_a_topic_found_no_place_not_a_field)
+{
+    sb_copy_t *copy = sb_copy_new (7, true, 2, 1, 1 << 20);
+    sb_change_t change = {.name = sb_text ("x"), .value = {.kind = SB_VALUE_INTEGER, .integer = 1}};
+    sb_copy_new_stream (copy, 5, 1);
+    s_apply (copy, "risk.a.", 1, change);
+    s_apply (copy, "risk.b.", 2, change);
+    cr_assert (!s_state (copy).is_whole);
+    cr_assert (!sb_copy_is_full (copy));
+    s_apply (copy, "risk.c.", 3, change);
+    cr_assert (sb_copy_is_full (copy));
+    sb_copy_destroy (&copy);
+}
