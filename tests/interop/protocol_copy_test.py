@@ -291,6 +291,48 @@ def conflated_ranges_have_no_hole_and_end_in_the_same_state(schema, broker):
     assert copy.hash() == broker_hash(schema, broker, "market_data.often.")[0]
 
 
+def largest_value_comes_every_way_in_frames_of_twice_the_limit(schema, broker):
+    limit, name, text = 256 * 1024, "f" * 128, ["x" * 200000]
+    agent = Agent(schema, broker, "l" * 64)
+    agent.register(interests=["onchain.%s." % ("l" * 64)])
+    topic = "onchain.%s.%s" % ("l" * 64, "s" * 64)
+    subscriber = Subscriber(schema, broker, topic, "~conflated.10." + topic, "~join.large.")
+    assert subscriber.socket.poll(DEADLINE_S * 1000)
+
+    def message():
+        delta = schema.Delta(sequence=1, category="onchain", subject="s" * 64)
+        delta.changes.append(agent.change(name, text=text[0]))
+        return schema.AgentMessage(delta=delta).SerializeToString()
+
+    text[0] += "x" * (limit - len(message()))
+    assert len(message()) == limit
+    agent.socket.send(message())
+    sizes = {}
+    while not {topic, "~conflated.10." + topic} <= set(sizes):
+        assert subscriber.socket.poll(DEADLINE_S * 1000), list(sizes)
+        found, _, body = subscriber.socket.recv().partition(b"\0")
+        sizes[found.decode()] = len(found) + 1 + len(body)
+    agent.send("snapshot_request", snapshot_id=1, credit=2)
+    for command, agent_id, parameters in (("history", "", {"category": "onchain"}), ("get_state", "", {"agent": agent.agent_id}),
+                                          ("explain", agent.agent_id, {"field": name})):
+        request = schema.CommandRequest(command_id=command, command=command, timeout_ms=5000, protocol=1)
+        request.agent_id = agent_id
+        for key, value in parameters.items():
+            request.parameters.append(schema.Parameter(name=key, value=schema.Value(text=value)))
+        agent.socket.send(schema.AgentMessage(command=request).SerializeToString())
+    while not {"snapshot_chunk", "history", "get_state", "explain"} <= set(sizes):
+        assert agent.socket.poll(DEADLINE_S * 1000), list(sizes)
+        frame = agent.socket.recv()
+        answer = schema.BrokerMessage.FromString(frame)
+        body = answer.WhichOneof("body")
+        if body == "command_reply":
+            assert answer.command_reply.code == schema.REASON_NONE, answer.command_reply.message
+            body = answer.command_reply.command_id
+        sizes[body] = len(frame)
+    whole = [size for key, size in sizes.items() if key not in ("ack", "snapshot_end") and not key.startswith("~join.")]
+    assert all(limit <= size <= limit + 2048 for size in whole), sizes
+
+
 CLAIMS = [value for value in list(globals().values())
           if callable(value) and getattr(value, "__code__", None) and value.__module__ == __name__
           and value.__code__.co_varnames[:2] == ("schema", "broker") and value.__code__.co_argcount == 2]
