@@ -525,6 +525,10 @@ int64_t sb_core_history_oldest_unix_ns (const sb_category_t *category);
 /* The head of an interest of an agent. */
 sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *interest);
 
+/* Publications of the agent's interests that it has not seen: at its last beat, since what is on its way between two
+ * beats is none; of one that is SUSPECT, now. O(interests). */
+uint64_t sb_heartbeat_backlog (const sb_core_t *self, const sb_agent_record_t *agent);
+
 /* ------------------------------------------------------------------ counters */
 
 static inline void sb_core_counter_add (sb_core_t *self, sb_counter_t counter, uint64_t more)

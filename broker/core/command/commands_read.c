@@ -227,7 +227,7 @@ static void s_health_agent (sb_core_t *core, const sb_agent_record_t *agent, sb_
     sb_row_integer (row, "silence_ms", s_silence_ms (core, agent));
     sb_row_integer (row, "queue_depth", agent->beat.queue_depth);
     sb_row_integer (row, "response_p99_ns", agent->beat.processing_p99_ns);
-    sb_row_integer (row, "backlog", agent->backlog);
+    sb_row_integer (row, "backlog", sb_heartbeat_backlog (core, agent));
     sb_row_integer (row, "dropped", agent->beat.dropped);
 }
 
@@ -336,7 +336,7 @@ static void s_list_work (sb_core_t *core, const sb_agent_record_t *agent, sb_row
 {
     const sb_heartbeat_t *beat = &agent->beat;
     uint64_t mean_ns = beat->processing_count > 0 ? beat->processing_sum_ns / beat->processing_count : 0;
-    sb_row_integer (row, "backlog", agent->backlog);
+    sb_row_integer (row, "backlog", sb_heartbeat_backlog (core, agent));
     sb_row_integer (row, "drops", beat->dropped);
     sb_row_integer (row, "queue_depth", beat->queue_depth);
     sb_row_integer (row, "response_ns", mean_ns);

@@ -10,19 +10,28 @@
 
 enum { BACKLOG_LONG = 1000, BACKLOG_SHORT = 100 };
 
-/* Takes over the positions, and adds up what was published and not seen. */
-static uint64_t s_take_positions (sb_core_t *self, sb_agent_record_t *agent, const sb_heartbeat_t *beat)
+/* Takes over the positions. */
+static void s_take_positions (sb_agent_record_t *agent, const sb_heartbeat_t *beat)
 {
-    uint64_t backlog = 0;
     for (uint32_t i = 0; i < agent->interest_count; i++) {
         sb_interest_t *interest = &agent->interests[i];
         for (uint32_t j = 0; j < beat->seen_count; j++) {
             uint32_t place = (i + j) % beat->seen_count; /* sent in our order, as a rule */
             if (!sb_text_equal (beat->seen[place].interest, interest->text))
                 continue;
-            interest->seen = (sb_head_t){beat->seen[place].sequence, beat->seen[place].category_sequence};
+            interest->seen = (sb_head_t){.sequence = beat->seen[place].sequence,
+                                         .category_sequence = beat->seen[place].category_sequence};
             break;
         }
+    }
+}
+
+/* What was published by now and not seen at the last beat. */
+static uint64_t s_unseen (const sb_core_t *self, const sb_agent_record_t *agent)
+{
+    uint64_t backlog = 0;
+    for (uint32_t i = 0; i < agent->interest_count; i++) {
+        const sb_interest_t *interest = &agent->interests[i];
         sb_head_t head = sb_core_interest_head (self, interest);
         if (head.sequence <= interest->seen.sequence)
             continue;
@@ -33,6 +42,11 @@ static uint64_t s_take_positions (sb_core_t *self, sb_agent_record_t *agent, con
             backlog += at - seen;
     }
     return backlog;
+}
+
+uint64_t sb_heartbeat_backlog (const sb_core_t *self, const sb_agent_record_t *agent)
+{
+    return agent->liveness.state == SB_LIVENESS_SUSPECT ? s_unseen (self, agent) : agent->backlog;
 }
 
 /* Says when a reader falls far behind, and when it caught up. */
@@ -76,6 +90,7 @@ void sb_heartbeat (sb_core_t *self, sb_agent_record_t *agent, const sb_heartbeat
     agent->beat.delivery_buckets = NULL;
     agent->beat.delivery_bucket_count = 0;
     agent->beat_unix_ns = self->now_unix_ns;
-    s_judge_backlog (self, agent, s_take_positions (self, agent, beat));
+    s_take_positions (agent, beat);
+    s_judge_backlog (self, agent, s_unseen (self, agent));
     s_emit_ack (self, agent, beat);
 }

@@ -462,6 +462,20 @@ Test (core_readers, one_falls_behind_beyond_a_thousand_and_has_caught_up_at_a_hu
     harness_expect_times (&h, "PUBLISH _event.reader.BEHIND", 2);
 }
 
+Test (core_readers, of_one_who_is_silent_what_it_misses_now_is_told)
+{
+    s_register_reader ();
+    s_reader_saw (2000);
+    for (uint64_t i = 2001; i <= 2050; i++)
+        harness_delta (&h, 1, i, "market_data", "BTC", "price", (double)i);
+    cr_assert_eq (s_backlog (), 0, "the next beat is not due: what is on its way is no backlog");
+    harness_advance (&h, 3000);
+    harness_expect (&h, "PUBLISH _event.reader.LIVENESS");
+    cr_assert_geq (s_backlog (), 50);
+    s_reader_saw (2050);
+    cr_assert_eq (s_backlog (), 0);
+}
+
 Test (core_readers, one_who_registers_anew_starts_without_a_backlog)
 {
     s_register_reader ();
