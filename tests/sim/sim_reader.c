@@ -280,6 +280,11 @@ void sim_reader_message (sim_t *self, sim_process_t *process, const sb_broker_me
     sim_reader_t *reader = process->reader;
     if (message->kind == SB_BROKER_MESSAGE_WELCOME) {
         s_follow (reader, message->welcome.epoch);
+    } else if (message->kind == SB_BROKER_MESSAGE_HEARTBEAT_ACK) {
+        for (uint32_t i = 0; i < message->heartbeat_ack.head_count; i++)
+            sim_say (self, "%s#%" PRIu64 " hears that %.*s stands at %" PRIu64, self->names[process->agent],
+                     process->instance, (int)message->heartbeat_ack.heads[i].interest.size,
+                     message->heartbeat_ack.heads[i].interest.data, message->heartbeat_ack.heads[i].sequence);
     } else if (message->kind == SB_BROKER_MESSAGE_COMMAND_REPLY) {
         s_look_for_eviction (self, &message->command_reply);
     } else if (message->kind == SB_BROKER_MESSAGE_SNAPSHOT_CHUNK) {
