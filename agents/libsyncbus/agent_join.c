@@ -201,7 +201,8 @@ void sb_joiner_heads (sb_agent_step_t *self, const sb_heartbeat_ack_t *ack)
             if (!sb_text_equal ((sb_text_t){position->interest, position->interest_size}, ack->heads[i].interest))
                 continue;
             /* Where publications are held back, an ever newer head would never be judged. */
-            if (position->is_held_back && position->head_sequence > position->sequence)
+            bool is_open = position->head_sequence > position->sequence && position->head_sequence > position->covered;
+            if (position->is_held_back && is_open)
                 continue;
             if (ack->heads[i].sequence != position->head_sequence)
                 position->head_at_ns = self->now_ns;
