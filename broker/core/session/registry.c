@@ -171,6 +171,19 @@ static uint32_t s_delete_fields (sb_core_t *self, uint32_t slot)
     return count;
 }
 
+/* The end of a topic whose fields had gone before, by deletes or with their time: who has a copy need not keep it.
+ * Returns how many publications that took. */
+static uint32_t s_publish_end (sb_core_t *self, uint32_t slot)
+{
+    sb_topic_t *topic = sb_topic_at (self, slot);
+    const sb_category_t *category = sb_category_at (self, topic->category);
+    if (topic->topic_sequence == 0 || category->is_broker)
+        return 0;
+    sb_quality_forget (self, topic);
+    sb_publish_quality (self, slot, SB_CAUSE_FORGOTTEN);
+    return 1;
+}
+
 /* Frees up to `budget` topics that have no fields, then the links. True when topics are left. */
 static bool s_free_topics (sb_core_t *self, sb_agent_record_t *agent, uint32_t budget)
 {
@@ -218,6 +231,8 @@ bool sb_registry_leave_slice (sb_core_t *self, sb_agent_record_t *agent)
         handled++;
         if (sb_topic_at (self, slot)->first_field)
             handled += s_delete_fields (self, slot);
+        else
+            handled += s_publish_end (self, slot);
         if (!sb_topic_at (self, slot)->first_field)
             agent->leave_topic = sb_topic_at (self, slot)->next_of_agent;
     }

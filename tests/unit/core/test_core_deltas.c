@@ -317,6 +317,25 @@ Test (deltas, full_table_of_topics_refuses_the_newcomer_without_blame)
     harness_stop (&h);
 }
 
+Test (forgetting, ends_topics_whose_fields_had_gone_before_too)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.forget_after_ms = 1000;
+    harness_start_configured (&h);
+    harness_register (&h, 1, "a", 10);
+    sb_change_t gone = harness_delete ("p");
+    harness_delta (&h, 1, 1, "x", "", "p", 1);
+    harness_changes (&h, 1, 2, "x", "", &gone, 1);
+    harness_goodbye (&h, 1);
+    harness_forget (&h);
+    harness_advance (&h, 2000);
+    harness_expect_times (&h, "FORGOTTEN\n", 1);
+    harness_expect (&h, "PUBLISH x.a. #9/4/4 UNKNOWN FORGOTTEN");
+    harness_expect (&h, "PUBLISH _event._broker.FORGOTTEN");
+    harness_stop (&h);
+}
+
 Test (deltas, room_comes_from_who_is_gone_the_longest)
 {
     harness_t h;
