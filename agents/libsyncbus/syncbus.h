@@ -100,11 +100,11 @@ typedef struct {
 } sb_agent_refusal_t;
 
 /* Publications that were lost on the way, or for want of room in the queue. From here until on_recovered the copy of
- * that category is stale, and nothing of it is delivered but what the repair brings. Each lost publication is told once,
- * by its topic and number: at once when the one behind it shows the hole, or during the repair that finds it. Only what
- * a full buffer (buffer_bytes) had to drop is not told one by one: on_recovered says how many they were. */
+ * that category is stale, and nothing of it is delivered but what the repair brings. Each lost publication is told
+ * once, by its topic and number: at once when the one behind it shows the hole, or during the repair that finds it.
+ * Only what a full buffer (buffer_bytes) had to drop is not told one by one: on_recovered says how many they were. */
 typedef struct {
-    sb_text_t topic; /* a topic; or the interest or category of which something is missing: what, is still to be found */
+    sb_text_t topic; /* a topic; or an interest or category: what of it is missing is still to be found */
     uint64_t first;  /* topic sequence of the first one lost; of an interest or category: 0 */
     uint64_t last;
 } sb_agent_gap_t;
@@ -116,8 +116,8 @@ typedef enum {
                                 SB_CAUSE_SNAPSHOT. Events (trades …) in between are gone for this agent */
 } sb_recovery_kind_t;
 
-/* What was stale is as the broker has it again. Also told after each join, for all at once; publications that were missed
- * while there was no connection were told before that, each category for itself, so `lost` is then 0. */
+/* What was stale is as the broker has it again. Also told after each join, for all at once; publications that were
+ * missed while there was no connection were told before that, each category for itself, so `lost` is then 0. */
 typedef struct {
     sb_text_t category; /* empty: all that this agent is interested in */
     sb_recovery_kind_t kind;
@@ -130,8 +130,8 @@ typedef struct {
     sb_text_t topic;
     sb_text_t name;
     sb_value_t value;
-    uint64_t sequence;       /* of the publication that last changed it */
-    int64_t changed_unix_ns; /* when the broker took it */
+    uint64_t sequence;       /* of the publication that last named it */
+    int64_t changed_unix_ns; /* when the broker took that */
     sb_quality_t quality;    /* of its topic, as the broker said last */
     bool is_current;         /* false: a join or a repair is under way, the broker may have something else */
 } sb_agent_field_t;
@@ -199,10 +199,10 @@ typedef struct {
     uint32_t copy_fields;           /* fields of the copy; 0: 1000000 */
     uint64_t copy_bytes;            /* and its octets; 0: 512 MiB */
     uint64_t buffer_bytes;          /* publications that wait for a snapshot or a repair; 0: 64 MiB */
-    uint32_t receive_queue;         /* publications that may wait in the socket while this process is not run; 0: as many
-                                       as queue_publications, at least 1000. Fewer take less memory; what the broker
-                                       cannot send meanwhile it drops beyond its own agent_queue */
-    bool dispatch_by_caller;        /* handlers run in sb_agent_dispatch only */
+    uint32_t receive_queue;  /* publications that may wait in the socket while this process is not run; 0: as many
+                                as queue_publications, at least 1000. Fewer take less memory; what the broker
+                                cannot send meanwhile it drops beyond its own agent_queue */
+    bool dispatch_by_caller; /* handlers run in sb_agent_dispatch only */
     sb_agent_handlers_t handlers;
     void *context;
 } sb_agent_options_t;
@@ -269,22 +269,20 @@ uint32_t sb_agent_dispatch (sb_agent_t *self, uint32_t most);
 uint32_t sb_agent_memory (sb_agent_t *self, bool (*visit) (const sb_publication_t *publication, void *context),
                           void *context);
 
-/* How the copy of the others' state stands. It holds what was received, which the handler may not have got yet.
- * state_hash is summed anew for the topics that changed since the call before: about 0.1 us a field. */
+/* How the copy of the others' state stands; cannot fail. It holds what was received, which the handler may not have got
+ * yet. state_hash is summed anew for the topics that changed since the call before: about 0.1 us a field. */
 void sb_agent_copy_state (sb_agent_t *self, sb_agent_copy_state_t *state);
 
 /* Calls `visit` for each field of the copy whose topic begins with `prefix` (NULL: all), until it returns false. It is
- * held still meanwhile: keep it short, call nothing of this library in it. Returns how many were visited. */
+ * held still meanwhile: keep it short, call nothing of this library in it. Returns how many were visited: 0 also with
+ * without_copy. */
 uint32_t sb_agent_copy_visit (sb_agent_t *self, const char *prefix,
                               bool (*visit) (const sb_agent_field_t *field, void *context), void *context);
 
-/* The number in one field of the copy; `otherwise` when there is none. */
+/* The number in one field of the copy, of a whole topic (category.agent.subject); `otherwise` when there is none. */
 double sb_agent_copy_number (sb_agent_t *self, const char *topic, const char *name, double otherwise);
 
-/* Fetches publications from the broker's history, oldest first, in pages, and calls `visit` for each until it returns
- * false or the end is reached; *count (may be NULL) gets how many. *is_whole (may be NULL) tells whether everything
- * asked for was still kept. SB_REASON_NONE, or why it ended: TIMEOUT, UNKNOWN_CATEGORY … Not from a handler that runs
- * on the caller's thread. */
+/* What of the history is asked for. Borrowed until sb_agent_history returns. */
 typedef struct {
     const char *category;  /* needed */
     const char *agent;     /* NULL: any */
@@ -295,6 +293,12 @@ typedef struct {
     int64_t since_unix_ns; /* broker time from this on; 0: any */
     int64_t until_unix_ns; /* broker time before this; 0: any */
 } sb_agent_history_t;
+
+/* Fetches publications from the broker's history, oldest first, in pages, and calls `visit` for each, which borrows it,
+ * until it returns false or the end is reached; *count (may be NULL) gets how many. *is_whole (may be NULL) tells
+ * whether everything asked for was still kept. Not from a handler that runs on the caller's thread. SB_REASON_NONE, or
+ * why it ended before: TIMEOUT (timeout_ms in all, also without a session), UNKNOWN_CATEGORY, BAD_PARAMETER, STORE_FULL
+ * (no memory for a page), or another reason of the broker's. */
 sb_reason_t sb_agent_history (sb_agent_t *self, const sb_agent_history_t *query,
                               bool (*visit) (const sb_publication_t *publication, void *context), void *context,
                               uint32_t timeout_ms, uint64_t *count, bool *is_whole);
@@ -308,9 +312,9 @@ typedef struct {
     uint64_t received;     /* publications given to the application, those of repairs too */
     uint64_t processed;
     uint64_t failed;
-    uint64_t dropped;        /* publications lost on the way, or for want of room: recovered + resynchronized once current */
-    uint64_t gaps;           /* times on_gap was told */
-    uint64_t recovered;      /* of `dropped`: fetched from history */
+    uint64_t dropped;   /* publications lost on the way, or for want of room: recovered + resynchronized once current */
+    uint64_t gaps;      /* times on_gap was told */
+    uint64_t recovered; /* of `dropped`: fetched from history */
     uint64_t resynchronized; /* of `dropped`: covered by a snapshot */
     uint64_t joins;          /* answered */
     uint64_t snapshots;      /* taken whole */

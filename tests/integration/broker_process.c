@@ -424,8 +424,8 @@ static int64_t s_await_ack_after_a_hold_up_ms (const sb_stage_t *stage, sb_peer_
     struct timespec start, end;
     while (sb_peer_receive (busy, 50))
         continue;
-    sb_peer_send (busy, &(sb_agent_message_t){.kind = SB_AGENT_MESSAGE_BATCH,
-                                              .batch = {.deltas = &delta, .delta_count = 1}});
+    sb_peer_send (busy,
+                  &(sb_agent_message_t){.kind = SB_AGENT_MESSAGE_BATCH, .batch = {.deltas = &delta, .delta_count = 1}});
     cr_assert (sb_peer_await (busy, SB_BROKER_MESSAGE_ACK));
     sb_process_signal (sb_scene_broker (stage->scene), SIGSTOP);
     nanosleep (&pause, NULL);

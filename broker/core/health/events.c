@@ -247,8 +247,7 @@ void sb_events_conflation (sb_core_t *core, sb_text_t prefix, const char *why, u
     s_add (&facts, sb_fact_text ("prefix", prefix));
     s_add (&facts, sb_fact_text ("cause", sb_text (why)));
     s_add (&facts, sb_fact_integer ("refused", refused));
-    sb_text_t text =
-        sb_core_format (core, "subscription to %.*s refused: %s", (int)prefix.size, prefix.data, why);
+    sb_text_t text = sb_core_format (core, "subscription to %.*s refused: %s", (int)prefix.size, prefix.data, why);
     s_emit (core, NULL, SB_HAPPENING_CONFLATION, &facts, text);
 }
 

@@ -427,7 +427,8 @@ static void s_send_heartbeat (s_run_t *self)
 {
     s_random_t *random = &self->random;
     uint64_t buckets[4] = {s_below (random, 3), 1, 0, s_below (random, 3)};
-    sb_interest_position_t seen = {sb_text ("all"), s_below (random, 5000), s_below (random, 500)};
+    sb_interest_position_t seen = {
+        .interest = sb_text ("all"), .sequence = s_below (random, 5000), .category_sequence = s_below (random, 500)};
     uint64_t peer;
     s_pick (self, &peer);
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
