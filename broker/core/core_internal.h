@@ -55,6 +55,7 @@ typedef enum {
 typedef struct {
     uint64_t sequence;          /* global; 0 when there was none */
     uint64_t category_sequence; /* of that same publication */
+    uint64_t agent_sequence;    /* the same: its number within category and agent */
 } sb_head_t;
 
 /* A value as kept: the member that `kind` names is set. */
@@ -115,6 +116,12 @@ typedef struct {
 /* One publication as history keeps it: this head, then topic and updates in octets of their own. */
 typedef struct sb_history_entry sb_history_entry_t;
 
+/* How many publications of a category were sent under `~conflated.<ms>.`, in one place of the table of intervals. */
+typedef struct {
+    uint64_t count;
+    uint32_t generation; /* of the interval that it counts for; another one's count is over */
+} sb_conflated_count_t;
+
 /* A category: its numbers, and its history. */
 typedef struct {
     char name[SB_CATEGORY_MAX];
@@ -135,6 +142,7 @@ typedef struct {
     uint32_t ring_capacity;    /* a power of two, or 0 */
     uint32_t ring_first;       /* place of the oldest */
     uint32_t ring_count;       /* entries kept; the newest is that of head.category_sequence */
+    sb_conflated_count_t conflated[SB_INTERVAL_PLACES]; /* by place of the interval; here, so that none is refused */
 } sb_category_t;
 
 /* What one agent holds in one category. */
@@ -144,7 +152,7 @@ typedef struct {
     uint32_t next_of_agent; /* slot */
     uint32_t field_count;
     uint32_t staged_count; /* fields of a replacement that is being delivered */
-    sb_head_t head;        /* last publication of the agent in the category */
+    sb_head_t head;        /* last publication of the agent in the category; agent_sequence counts them */
     uint64_t first;        /* category_sequence of the agent's first there; 0: none yet */
 } sb_link_t;
 

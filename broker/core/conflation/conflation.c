@@ -17,7 +17,6 @@
 
 enum {
     ENTRIES_SLAB_LOG2 = 6,
-    INTERVALS_MAX = 32,        /* different ones: a topic's delta is merged once for each that it is read at */
     ENTRIES_LOOKED_MAX = 512,  /* entries handled by one tick */
     FIELDS_LOOKED_MAX = 16384, /* fields walked over by one tick, before the last topic */
     TICK_BYTES = 256 * 1024,   /* octets sent by one tick, before the last topic */
@@ -39,7 +38,8 @@ struct sb_conflation_interval {
     uint32_t head_size;
     uint32_t interval_ms; /* 0: free */
     uint32_t prefix_count;
-    uint32_t first; /* slots of entries, in order of sending */
+    uint32_t generation; /* of its counts: new when somebody asks for it whom nobody else did */
+    uint32_t first;      /* slots of entries, in order of sending */
     uint32_t last;
 };
 
@@ -110,7 +110,7 @@ static bool s_parse (sb_text_t text, uint32_t *interval_ms, s_prefix_t *prefix)
 /* Places for intervals: those that nobody asks for any more keep theirs until their entries are gone. */
 static uint32_t s_interval_places (const sb_conflation_t *conflation)
 {
-    return 2 * (conflation->capacity < INTERVALS_MAX ? conflation->capacity : INTERVALS_MAX);
+    return 2 * (conflation->capacity < SB_INTERVALS_MAX ? conflation->capacity : SB_INTERVALS_MAX);
 }
 
 /* Tables for as many prefixes as the limit allows now; slots and places stay what they are. */
@@ -161,7 +161,7 @@ static uint32_t s_make_interval (sb_core_t *self, uint32_t interval_ms)
             free_place = i - 1;
     }
     bool is_used = found < s_interval_places (conflation) && conflation->intervals[found].prefix_count > 0;
-    if (!is_used && used >= INTERVALS_MAX)
+    if (!is_used && used >= SB_INTERVALS_MAX)
         return s_interval_places (conflation);
     if (found < s_interval_places (conflation))
         return found;
@@ -207,7 +207,9 @@ static void s_insert_prefix (sb_conflation_t *conflation, const s_prefix_t *pref
              (conflation->prefix_count - place) * sizeof *prefix);
     conflation->prefixes[place] = *prefix;
     conflation->prefix_count++;
-    conflation->intervals[prefix->interval].prefix_count++;
+    s_interval_t *interval = &conflation->intervals[prefix->interval];
+    if (interval->prefix_count++ == 0)
+        interval->generation = ++conflation->generation;
     conflation->version++;
 }
 
@@ -322,6 +324,39 @@ static void s_note_sent (sb_core_t *self, uint32_t topic, uint32_t interval, uin
     s_append (self, slot);
 }
 
+/* ---- counts */
+
+/* The count of an interval and a category; one of an older generation begins anew. */
+static uint64_t *s_count (sb_core_t *self, uint32_t place, uint32_t category)
+{
+    sb_conflated_count_t *count = &sb_category_at (self, category)->conflated[place];
+    uint32_t generation = self->conflation.intervals[place].generation;
+    if (count->generation != generation)
+        *count = (sb_conflated_count_t){.generation = generation};
+    return &count->count;
+}
+
+uint32_t sb_conflation_heads (sb_core_t *self, sb_change_t *changes)
+{
+    const sb_conflation_t *conflation = &self->conflation;
+    uint32_t found = 0;
+    for (uint32_t place = 0; place < conflation->interval_high; place++) {
+        const s_interval_t *interval = &conflation->intervals[place];
+        for (uint32_t slot = 1; interval->prefix_count && slot <= self->categories.high; slot++) {
+            const sb_category_t *category = sb_category_at (self, slot);
+            const sb_conflated_count_t *count = &category->conflated[place];
+            if (count->generation != interval->generation || !count->count)
+                continue;
+            if (changes)
+                changes[found] = (sb_change_t){.name = sb_core_format (self, "conflated.%u.%.*s", interval->interval_ms,
+                                                                       category->name_size, category->name),
+                                               .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)count->count}};
+            found++;
+        }
+    }
+    return found;
+}
+
 /* ---- publications */
 
 static bool s_matches (const s_prefix_t *prefix, sb_text_t topic)
@@ -331,31 +366,47 @@ static bool s_matches (const s_prefix_t *prefix, sb_text_t topic)
     return memcmp (prefix->text, topic.data, prefix->size) == 0;
 }
 
-/* Emits a publication as it is, under its conflated topic. */
-static void s_pass (sb_core_t *self, const s_interval_t *interval, const sb_publication_t *publication)
+/* Emits a publication as it is, under its conflated topic. A level has no category, and is not counted. */
+static void s_pass (sb_core_t *self, uint32_t place, uint32_t category, const sb_publication_t *publication)
 {
     sb_publication_t copy = *publication;
-    copy.topic = sb_merge_topic (self, s_head (interval), publication->topic);
+    copy.topic = sb_merge_topic (self, s_head (&self->conflation.intervals[place]), publication->topic);
     copy.first_topic_sequence = publication->topic_sequence;
+    if (category)
+        copy.conflated_sequence = ++*s_count (self, place, category);
     sb_core_emit_publish (self, &copy);
     sb_core_counter_add (self, SB_COUNTER_conflated, 1);
 }
 
+/* Sends what waits. False without memory: then nothing changed. */
+static bool s_send (sb_core_t *self, sb_merge_entry_t *entry)
+{
+    uint64_t *count = s_count (self, entry->interval, sb_topic_at (self, entry->topic)->category);
+    bool is_sent = sb_merge_send (self, entry, s_head (&self->conflation.intervals[entry->interval]), *count + 1);
+    *count += is_sent;
+    return is_sent;
+}
+
+/* Gives up what waits, for want of memory: its readers see the gap, and get it from history. */
+static void s_lose (sb_core_t *self, sb_merge_entry_t *entry)
+{
+    ++*s_count (self, entry->interval, sb_topic_at (self, entry->topic)->category);
+    sb_core_counter_add (self, SB_COUNTER_conflated_lost, 1);
+    sb_merge_drop (self, entry);
+}
+
 /* Sends what waits before its time, so that the publication fits behind it; begins anew with the publication. */
-static void s_close_early (sb_core_t *self, const s_interval_t *interval, uint32_t slot,
-                           const sb_publication_t *publication)
+static void s_close_early (sb_core_t *self, uint32_t slot, const sb_publication_t *publication)
 {
     sb_merge_entry_t *entry = s_entry_at (self, slot);
-    if (entry->first_topic_sequence && !sb_merge_send (self, entry, s_head (interval))) {
-        sb_core_counter_add (self, SB_COUNTER_conflated_lost, 1); /* its readers see the gap, and get it from history */
-        sb_merge_drop (self, entry);
-    }
+    if (entry->first_topic_sequence && !s_send (self, entry))
+        s_lose (self, entry);
     if (sb_merge_add (self, entry, publication)) {
         s_unlink (self, slot);
         s_append (self, slot);
         return;
     }
-    s_pass (self, interval, publication);
+    s_pass (self, entry->interval, sb_topic_at (self, entry->topic)->category, publication);
     s_note_sent (self, entry->topic, entry->interval, slot, publication);
 }
 
@@ -371,10 +422,10 @@ static void s_note (sb_core_t *self, uint32_t topic, uint32_t place, const sb_pu
     bool is_quiet =
         !entry || (!entry->first_topic_sequence && self->now_ns - entry->sent_ns >= interval->interval_ms * SB_MS);
     if (is_quiet) {
-        s_pass (self, interval, publication);
+        s_pass (self, place, sb_topic_at (self, topic)->category, publication);
         s_note_sent (self, topic, place, slot, publication);
     } else if (!sb_merge_add (self, entry, publication))
-        s_close_early (self, interval, slot, publication);
+        s_close_early (self, slot, publication);
 }
 
 void sb_conflation_note (sb_core_t *self, uint32_t topic, const sb_publication_t *publication)
@@ -391,7 +442,7 @@ void sb_conflation_note (sb_core_t *self, uint32_t topic, const sb_publication_t
             continue;
         before = prefix->interval;
         if (category->is_event || category->is_broker)
-            s_pass (self, &conflation->intervals[before], publication);
+            s_pass (self, before, record->category, publication);
         else
             s_note (self, topic, before, publication);
     }
@@ -410,7 +461,7 @@ void sb_conflation_note_level (sb_core_t *self, const sb_publication_t *publicat
         if (prefix->interval == before || !s_matches (prefix, publication->topic))
             continue;
         before = prefix->interval;
-        s_pass (self, &conflation->intervals[before], publication);
+        s_pass (self, before, 0, publication);
     }
 }
 
@@ -435,9 +486,8 @@ void sb_conflation_topic_removed (sb_core_t *self, uint32_t topic)
     uint32_t slot;
     while ((slot = sb_topic_at (self, topic)->conflation) != 0) {
         sb_merge_entry_t *entry = s_entry_at (self, slot);
-        const s_interval_t *interval = &self->conflation.intervals[entry->interval];
-        if (entry->first_topic_sequence && s_is_wanted (self, entry) && !sb_merge_send (self, entry, s_head (interval)))
-            sb_core_counter_add (self, SB_COUNTER_conflated_lost, 1);
+        if (entry->first_topic_sequence && s_is_wanted (self, entry) && !s_send (self, entry))
+            s_lose (self, entry);
         s_free_entry (self, slot);
     }
 }
@@ -487,7 +537,7 @@ void sb_conflation_tick (sb_core_t *self)
             continue;
         }
         fields += sb_topic_at (self, entry->topic)->field_count;
-        sb_merge_send (self, entry, s_head (interval)); /* without memory it waits for another interval */
+        s_send (self, entry); /* without memory it waits for another interval */
         bytes += entry->bytes;
         s_unlink (self, slot);
         s_append (self, slot);

@@ -3,8 +3,9 @@
  * Conflation. Whoever subscribes to `~conflated.<ms>.<prefix>` gets the topics that begin with <prefix> under
  * `~conflated.<ms>.<topic>`, at most once in <ms> milliseconds each: the first after a pause at once, then what
  * came meanwhile merged, the last value of each field, deletes too. [first_topic_sequence, topic_sequence] of one
- * begins right behind that of the one before. Event categories are passed on one by one. Costs nothing while nobody
- * asks.
+ * begins right behind that of the one before. Event categories are passed on one by one. What is sent under one <ms> is
+ * counted for each category: conflated_sequence. The counts end when the last prefix of that <ms> goes. Costs nothing
+ * while nobody asks.
  */
 #ifndef SB_CONFLATION_H
 #define SB_CONFLATION_H
@@ -15,12 +16,18 @@
 #include "pool.h"
 #include "sb_model.h"
 
+enum {
+    SB_INTERVALS_MAX = 32,                    /* different ones: a delta is merged once for each that it is read at */
+    SB_INTERVAL_PLACES = 2 * SB_INTERVALS_MAX /* one that nobody asks for any more keeps its place for a while */
+};
+
 /* All that is conflated. */
 typedef struct {
     uint32_t prefix_count;  /* prefixes that somebody subscribes to; 0: nothing to do */
     uint32_t capacity;      /* of the two tables below: max_conflations, as it was when they were made last */
     uint32_t interval_high; /* places of `intervals` that were ever used; the lowest free one is used first */
     uint32_t version;       /* counted up with each prefix: topics remember in which they match none */
+    uint32_t generation;    /* counted up with each interval that somebody begins to ask for */
     struct sb_conflation_prefix *prefixes;    /* prefix_count of them, those of an interval side by side */
     struct sb_conflation_interval *intervals; /* twice as many, and no more than different ones are allowed */
     sb_pool_t entries;                        /* a topic and an interval in which it was sent a moment ago */
@@ -40,6 +47,11 @@ void sb_conflation_note_level (sb_core_t *self, const sb_publication_t *publicat
 
 /* The topic's record is about to go: what waits of it is published now. */
 void sb_conflation_topic_removed (sb_core_t *self, uint32_t topic);
+
+/* The count of each interval that is asked for and each category that was published in it, as
+ * `conflated.<ms>.<category>`, into `changes`, names in scratch memory. Returns how many; with `changes` NULL it only
+ * counts. O(intervals * categories). */
+uint32_t sb_conflation_heads (sb_core_t *self, sb_change_t *changes);
 
 /* When something is due; SB_NEVER: nothing waits. */
 uint64_t sb_conflation_deadline (const sb_core_t *self);

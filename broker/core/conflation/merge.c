@@ -160,7 +160,9 @@ bool sb_merge_add (sb_core_t *self, sb_merge_entry_t *entry, const sb_publicatio
     if (!entry->first_topic_sequence)
         entry->first_topic_sequence = publication->topic_sequence;
     entry->last_topic_sequence = publication->topic_sequence;
-    entry->last = (sb_head_t){publication->sequence, publication->category_sequence};
+    entry->last = (sb_head_t){.sequence = publication->sequence,
+                              .category_sequence = publication->category_sequence,
+                              .agent_sequence = publication->agent_sequence};
     entry->last_unix_ns = publication->broker_unix_ns;
     entry->last_quality = (uint8_t)publication->quality;
     entry->last_cause = (uint8_t)publication->cause;
@@ -273,7 +275,7 @@ sb_text_t sb_merge_topic (sb_core_t *self, sb_text_t head, sb_text_t topic)
     return (sb_text_t){octets, head.size + topic.size};
 }
 
-bool sb_merge_send (sb_core_t *self, sb_merge_entry_t *entry, sb_text_t head)
+bool sb_merge_send (sb_core_t *self, sb_merge_entry_t *entry, sb_text_t head, uint64_t conflated_sequence)
 {
     const sb_topic_t *topic = sb_topic_at (self, entry->topic);
     s_measure (self, entry);
@@ -296,7 +298,9 @@ bool sb_merge_send (sb_core_t *self, sb_merge_entry_t *entry, sb_text_t head)
                                     .broker_unix_ns = entry->last_unix_ns,
                                     .quality = (sb_quality_t)entry->last_quality,
                                     .cause = (sb_cause_t)entry->last_cause,
-                                    .first_topic_sequence = entry->first_topic_sequence};
+                                    .first_topic_sequence = entry->first_topic_sequence,
+                                    .agent_sequence = entry->last.agent_sequence,
+                                    .conflated_sequence = conflated_sequence};
     publication.topic = sb_merge_topic (self, head, sb_topic_text (topic));
     publication.agent_id = sb_core_copy (self, sb_core_agent_id (sb_agent_at (self, topic->agent)));
     if (count)

@@ -39,9 +39,10 @@ typedef struct {
  * no memory for the name of a deleted field: then nothing changed. */
 bool sb_merge_add (sb_core_t *self, sb_merge_entry_t *entry, const sb_publication_t *publication);
 
-/* Emits what waits as one publication, with `head` ("~conflated.<ms>.") before its topic; nothing waits then. False
- * when there is no memory for that: then nothing changed. Precondition: something waits. O(fields of the topic). */
-bool sb_merge_send (sb_core_t *self, sb_merge_entry_t *entry, sb_text_t head);
+/* Emits what waits as one publication, with `head` ("~conflated.<ms>.") before its topic, and its number; nothing
+ * waits then. False when there is no memory for that: then nothing changed. Precondition: something waits. O(fields of
+ * the topic). */
+bool sb_merge_send (sb_core_t *self, sb_merge_entry_t *entry, sb_text_t head, uint64_t conflated_sequence);
 
 /* Drops what waits. */
 void sb_merge_drop (sb_core_t *self, sb_merge_entry_t *entry);

@@ -66,6 +66,7 @@ static void s_pack (sb_history_entry_t *entry, const sb_publication_t *publicati
     entry->sequence = publication->sequence;
     entry->category_sequence = publication->category_sequence;
     entry->topic_sequence = publication->topic_sequence;
+    entry->agent_sequence = publication->agent_sequence;
     entry->broker_unix_ns = publication->broker_unix_ns;
     entry->update_count = publication->update_count;
     entry->change_count = 0;

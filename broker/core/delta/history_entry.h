@@ -14,6 +14,7 @@ struct sb_history_entry {
     uint64_t sequence;
     uint64_t category_sequence;
     uint64_t topic_sequence;
+    uint64_t agent_sequence;
     int64_t broker_unix_ns;
     uint64_t added_ns; /* by the monotonic clock */
     uint32_t size;     /* octets of the whole entry */

@@ -52,6 +52,7 @@ static const sb_publication_t *s_unpack (sb_core_t *self, const sb_history_entry
     publication->sequence = entry->sequence;
     publication->category_sequence = entry->category_sequence;
     publication->topic_sequence = entry->topic_sequence;
+    publication->agent_sequence = entry->agent_sequence;
     publication->agent_id = (sb_text_t){publication->topic.data + entry->agent_start, entry->agent_size};
     publication->broker_unix_ns = entry->broker_unix_ns;
     publication->quality = (sb_quality_t)entry->quality;

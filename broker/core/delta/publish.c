@@ -2,7 +2,7 @@
  *
  * Publications: numbering, grouping of a batch's neighbours, heads.
  *
- * A publication takes its three numbers when it is begun, because the fields that it changes keep its sequence; it
+ * A publication takes its four numbers when it is begun, because the fields that it changes keep its sequence; it
  * stays open while updates of the same topic follow, and is emitted when anything else is published or the
  * message ends. So effects stand in order of sequence, and no order of deltas is ever changed. O(changes).
  */
@@ -31,11 +31,13 @@ static void s_number (sb_core_t *self, uint32_t slot, sb_publication_t *publicat
 {
     sb_topic_t *topic = sb_topic_at (self, slot);
     sb_category_t *category = sb_category_at (self, topic->category);
-    sb_head_t head = {++self->sequence, category->head.category_sequence + 1};
+    sb_link_t *link = sb_link_at (self, topic->link);
+    sb_head_t head = {.sequence = ++self->sequence,
+                      .category_sequence = category->head.category_sequence + 1,
+                      .agent_sequence = link->head.agent_sequence + 1};
     topic->topic_sequence++;
     topic->head = head;
     category->head = head;
-    sb_link_t *link = sb_link_at (self, topic->link);
     link->head = head;
     if (!link->first)
         link->first = head.category_sequence;
@@ -51,6 +53,7 @@ static void s_number (sb_core_t *self, uint32_t slot, sb_publication_t *publicat
     publication->sequence = head.sequence;
     publication->category_sequence = head.category_sequence;
     publication->topic_sequence = topic->topic_sequence;
+    publication->agent_sequence = head.agent_sequence;
     uint32_t id_size = topic->text_size - category->name_size - topic->subject_size - 2u;
     publication->agent_id = (sb_text_t){publication->topic.data + category->name_size + 1, id_size};
     publication->broker_unix_ns = self->now_unix_ns;

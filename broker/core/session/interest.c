@@ -256,7 +256,7 @@ void sb_interest_release (sb_core_t *self, sb_agent_record_t *agent)
 
 sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *interest)
 {
-    static const sb_head_t s_none = {0, 0};
+    static const sb_head_t s_none = {0, 0, 0};
     if (interest->prefix.size == 0)
         return self->public_head;
     if (interest->watch)
@@ -291,7 +291,8 @@ const sb_interest_position_t *sb_interest_heads (sb_core_t *self, const sb_agent
         sb_head_t head = sb_core_interest_head (self, &agent->interests[i]);
         heads[i] = (sb_interest_position_t){.interest = agent->interests[i].text,
                                             .sequence = head.sequence,
-                                            .category_sequence = head.category_sequence};
+                                            .category_sequence = head.category_sequence,
+                                            .agent_sequence = head.agent_sequence};
     }
     return heads;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Joins: the heads, for whoever subscribes to `~join.<nonce>.`. O(categories).
+ * Joins: the heads, for whoever subscribes to `~join.<nonce>.`. O(categories * (1 + intervals conflated to)).
  *
  * The answer is a level on that topic, so it reaches the asker over the very connection whose subscriptions it proves.
  * The nonce's form is checked because it becomes part of a topic; who asks is not known, and need not be.
@@ -20,7 +20,8 @@ static bool s_is_join (sb_text_t prefix)
 
 const sb_change_t *sb_join_heads (sb_core_t *self, uint32_t *count)
 {
-    sb_change_t *changes = sb_core_take (self, (self->categories.high + 1) * sizeof *changes);
+    uint32_t most = 1 + self->categories.high + sb_conflation_heads (self, NULL);
+    sb_change_t *changes = sb_core_take (self, most * sizeof *changes);
     *count = 0;
     changes[*count].name = sb_text ("sequence");
     changes[*count].value.kind = SB_VALUE_INTEGER;
@@ -31,6 +32,7 @@ const sb_change_t *sb_join_heads (sb_core_t *self, uint32_t *count)
         changes[*count].value.kind = SB_VALUE_INTEGER;
         changes[(*count)++].value.integer = (int64_t)category->head.category_sequence;
     }
+    *count += sb_conflation_heads (self, &changes[*count]);
     return changes;
 }
 

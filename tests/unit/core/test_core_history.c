@@ -503,7 +503,7 @@ Test (core_history, reload_changes_octets_and_age)
     sb_event_t event = {.kind = SB_EVENT_RELOAD, .reload = &h.config};
     harness_step (&h, event);
     EXPECT ("7 8 9 10", NUMBER (last, 100));
-    bound.bytes = 250;
+    bound.bytes = 270;
     bound.age_ms = 0;
     harness_step (&h, event);
     EXPECT ("9 10", NUMBER (last, 100));

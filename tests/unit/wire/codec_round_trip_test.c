@@ -157,7 +157,9 @@ Test (round_trip, publication_with_its_topic)
                                     .cause = SB_CAUSE_RECOVERED,
                                     .updates = updates,
                                     .update_count = 2,
-                                    .first_topic_sequence = 1};
+                                    .first_topic_sequence = 1,
+                                    .agent_sequence = SB_NUMBER_MAX - 1,
+                                    .conflated_sequence = 8};
     sb_publication_t back;
     THROUGH (publication, &publication, &back);
     EXPECT_TEXT (back.topic, "market_data.feed.");
@@ -178,12 +180,14 @@ Test (round_trip, publication_with_its_topic)
     cr_expect_eq (back.updates[0].publication_sequence, 0);
     cr_expect_eq (back.updates[1].publication_sequence, 7);
     cr_expect_eq (back.first_topic_sequence, 1);
+    cr_expect_eq (back.agent_sequence, SB_NUMBER_MAX - 1);
+    cr_expect_eq (back.conflated_sequence, 8);
 }
 
 Test (round_trip, heartbeat_field_by_field)
 {
     uint64_t buckets[SB_HISTOGRAM_BUCKETS] = {[0] = 1, [109] = UINT64_MAX};
-    sb_interest_position_t seen[] = {{sb_text ("a."), 20, 21}, {sb_text ("b."), 22, 23}};
+    sb_interest_position_t seen[] = {{sb_text ("a."), 20, 21, 0}, {sb_text ("b."), 22, 23, 0}};
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT,
                                   .heartbeat = {.received = 1,
                                                 .processed = 2,
