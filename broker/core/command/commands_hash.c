@@ -50,8 +50,11 @@ static bool s_split (sb_core_t *core, sb_text_t text, sb_registration_t *asked)
     return true;
 }
 
-static sb_state_hash_walk_t *s_free_walk (const sb_core_t *core)
+/* NULL when as many are under way as may be; agents leave room for operators. */
+static sb_state_hash_walk_t *s_free_walk (const sb_core_t *core, bool by_agent)
 {
+    if (by_agent && s_hashes (core)->count >= SB_STATE_HASHES_MAX - SB_STATE_HASHES_KEPT)
+        return NULL;
     for (uint32_t i = 0; i < SB_STATE_HASHES_MAX; i++)
         if (!s_hashes (core)->walks[i].is_used)
             return &s_hashes (core)->walks[i];
@@ -68,7 +71,7 @@ void sb_handle_state_hash (sb_core_t *core, sb_call_t *call)
         sb_call_refuse (core, call, SB_REASON_BAD_PARAMETER, sb_text ("interests"));
         return;
     }
-    sb_state_hash_walk_t *walk = s_free_walk (core);
+    sb_state_hash_walk_t *walk = s_free_walk (core, call->by_agent);
     if (walk == NULL || !sb_scope_init (&walk->scope, &core->memory, merged, count)) {
         sb_call_refuse (core, call, SB_REASON_TOO_MANY_PENDING, sb_text ("state hashes"));
         return;

@@ -14,6 +14,7 @@
 
 enum {
     SB_STATE_HASHES_MAX = 16,    /* under way at the same time */
+    SB_STATE_HASHES_KEPT = 4,    /* of them, for who does not ask over an agent's session */
     SB_STATE_HASH_TRIES = 20,    /* walks that are begun, at most */
     SB_STATE_HASH_RETRY_MS = 50, /* between two */
     SB_HASH_SLICE_FIELDS = 512,  /* fields of a slice at most */

@@ -256,6 +256,27 @@ Test (state_hash, sixteen_at_a_time_in_turn)
     harness_stop (&harness);
 }
 
+Test (state_hash, agents_leave_room_for_operators)
+{
+    harness_t harness;
+    s_start (&harness);
+    for (unsigned i = 1; i <= 13; i++) {
+        char id[8];
+        snprintf (id, sizeof id, "a%u", i);
+        sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_COMMAND};
+        message.command = (sb_command_request_t){.command_id = sb_text (id),
+                                                 .command = sb_text ("state_hash"),
+                                                 .timeout_ms = 1000,
+                                                 .protocol = SB_PROTOCOL};
+        harness_message (&harness, WRITER, &message);
+    }
+    harness_expect_times (&harness, "AUDIT state_hash TOO_MANY_PENDING", 1);
+    s_ask (&harness, 1, "");
+    harness_settle (&harness);
+    harness_expect (&harness, "REPLY 1 NONE");
+    harness_stop (&harness);
+}
+
 Test (state_hash, shares_the_turn_with_snapshots)
 {
     harness_t harness;
