@@ -333,13 +333,63 @@ def largest_value_comes_every_way_in_frames_of_twice_the_limit(schema, broker):
     assert all(limit <= size <= limit + 2048 for size in whole), sizes
 
 
+def next_of(subscriber, schema):
+    """(topic, publication) that comes next."""
+    assert subscriber.socket.poll(DEADLINE_S * 1000)
+    topic, _, body = subscriber.socket.recv().partition(b"\0")
+    return topic.decode(), schema.Publication.FromString(body)
+
+
+def parts_and_conflated_categories_are_counted_without_holes(schema, broker):
+    told, conflated = "conflated.40.onchain", "~conflated.40.onchain."
+    subscriber = Subscriber(schema, broker, "_beat.", "onchain.part1.", conflated, "~join.parts.")
+    assert told not in level(subscriber.receive("~join.parts."))
+    reader = Agent(schema, broker, "counter")
+    reader.register(interests=["onchain.part1."])
+    reader.send("heartbeat", progress=1)
+    head = reader.receive("heartbeat_ack").heads[0]
+    assert (head.interest, head.sequence, head.agent_sequence) == ("onchain.part1.", 0, 0), head
+    agents = [Agent(schema, broker, name) for name in ("part1", "part2")]
+    for agent in agents:
+        agent.register()
+    for sequence in range(1, 101):
+        for agent in agents:
+            write(agent, sequence, "s%d" % (sequence % 5), 2, category="onchain")
+    for agent in agents:
+        agent.send("goodbye")  # ten publications of quality alone
+    parts, merged, agents_of_merged, beat = [], [], {}, {}
+    while not parts or parts[-1] < 105 or beat.get(told, 0) == 0 or sum(agents_of_merged.values()) < 210:
+        topic, publication = next_of(subscriber, schema)
+        if topic == "_beat..":
+            beat = level(publication)
+            assert publication.agent_sequence == publication.conflated_sequence == 0
+            assert beat.get(told, 0) == len(merged), "a beat comes behind all that it tells of"
+        elif topic.startswith(conflated):
+            merged.append(publication.conflated_sequence)
+            agents_of_merged[publication.agent_id] = max(publication.agent_sequence,
+                                                         agents_of_merged.get(publication.agent_id, 0))
+        elif publication.sequence:
+            parts.append(publication.agent_sequence)
+            assert publication.conflated_sequence == 0
+    assert parts == list(range(1, 106)), parts
+    assert merged == list(range(1, len(merged) + 1)) and len(merged) < 200, merged
+    late = Subscriber(schema, broker, conflated, "~join.late.")
+    assert level(late.receive("~join.late."))[told] == len(merged)
+    reader.send("heartbeat", progress=2)
+    head = reader.receive("heartbeat_ack").heads[0]
+    assert head.agent_sequence == 105, head
+    kept = ask(schema, broker, "history", category="onchain", prefix="onchain.part1.", last=105).publications
+    assert [entry.publication.agent_sequence for entry in kept] == parts[-len(kept):] and kept
+    assert kept[-1].publication.sequence == head.sequence
+
+
 CLAIMS = [value for value in list(globals().values())
           if callable(value) and getattr(value, "__code__", None) and value.__module__ == __name__
           and value.__code__.co_varnames[:2] == ("schema", "broker") and value.__code__.co_argcount == 2]
 
 
 def main():
-    assert len(CLAIMS) >= 9, len(CLAIMS)
+    assert len(CLAIMS) >= 10, len(CLAIMS)
     failures = 0
     with tempfile.TemporaryDirectory(prefix="sb-copy-") as folder:
         schema = load_schema(folder)
