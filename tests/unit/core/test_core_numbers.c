@@ -377,3 +377,99 @@ Test (numbers, nor_where_ranges_must_be_closed_early)
 {
     s_play_all (1000, 1200);
 }
+
+/* ---- one by one */
+
+static harness_t s_h;
+
+/* The last publication of the last step under that topic. */
+static const sb_publication_t *s_published (const char *topic)
+{
+    for (uint32_t i = s_h.effects.count; i > 0; i--)
+        if (s_h.effects.items[i - 1].kind == SB_EFFECT_PUBLISH &&
+            sb_text_equal (s_h.effects.items[i - 1].publish->topic, sb_text (topic)))
+            return s_h.effects.items[i - 1].publish;
+    cr_assert_fail ("%s was not published", topic);
+    return NULL;
+}
+
+static void s_ask (const char *prefix, bool is_subscribed)
+{
+    sb_event_t event = {.kind = SB_EVENT_SUBSCRIPTION};
+    event.subscription.prefix = sb_text (prefix);
+    event.subscription.is_subscribed = is_subscribed;
+    harness_step (&s_h, event);
+}
+
+/* What an answer to a join says of a name; -1: nothing. */
+static int64_t s_told (const char *name)
+{
+    s_ask ("~join.n.", true);
+    const sb_publication_t *answer = s_published ("~join.n.");
+    for (uint32_t i = 0; i < answer->updates[0].change_count; i++)
+        if (sb_text_equal (answer->updates[0].changes[i].name, sb_text (name)))
+            return answer->updates[0].changes[i].value.integer;
+    return -1;
+}
+
+Test (numbers, each_part_of_a_split_delta_counts_in_its_own_category)
+{
+    harness_start (&s_h);
+    harness_register (&s_h, 1, "a", 10);
+    harness_register (&s_h, 2, "b", 20);
+    harness_delta (&s_h, 2, 1, "risk", "", "p", 1);
+    harness_delta (&s_h, 1, 1, "risk", "", "p", 1);
+    sb_change_t changes[] = {harness_number ("risk_x", 1), harness_number ("sentiment_x", 1)};
+    harness_changes (&s_h, 1, 2, "", "", changes, 2);
+    cr_assert_eq (s_published ("risk.a.")->agent_sequence, 2);
+    cr_assert_eq (s_published ("risk.a.")->category_sequence, 3);
+    cr_assert_eq (s_published ("sentiment.a.")->agent_sequence, 1);
+    harness_stop (&s_h);
+}
+
+Test (numbers, counts_of_an_interval_end_with_its_last_prefix)
+{
+    harness_start (&s_h);
+    harness_register (&s_h, 1, "a", 10);
+    s_ask ("~conflated.100.x.", true);
+    s_ask ("~conflated.100.x.a.", true);
+    cr_assert_eq (s_told ("conflated.100.x"), -1);
+    harness_delta (&s_h, 1, 1, "x", "", "p", 1);
+    harness_delta (&s_h, 1, 2, "x", "s", "p", 1);
+    cr_assert_eq (s_published ("~conflated.100.x.a.s")->conflated_sequence, 2);
+    s_ask ("~conflated.100.x.", false);
+    cr_assert_eq (s_told ("conflated.100.x"), 2);
+    s_ask ("~conflated.100.x.a.", false);
+    cr_assert_eq (s_told ("conflated.100.x"), -1);
+    s_ask ("~conflated.100.x.", true);
+    cr_assert_eq (s_told ("conflated.100.x"), -1);
+    harness_delta (&s_h, 1, 3, "x", "t", "p", 1);
+    cr_assert_eq (s_published ("~conflated.100.x.a.t")->conflated_sequence, 1);
+    cr_assert_eq (s_told ("conflated.100.x"), 1);
+    harness_stop (&s_h);
+}
+
+Test (numbers, publication_lost_for_want_of_memory_uses_up_its_number)
+{
+    enum { BIG = 50000, FIELDS = 4 };
+    static const char *s_names[FIELDS] = {"f1", "f2", "f3", "f4"};
+    static char s_big[BIG + 1], s_long[SB_FIELD_NAME_MAX + 1];
+    memset (s_big, 'x', BIG);
+    memset (s_long, 'n', SB_FIELD_NAME_MAX);
+    harness_start (&s_h);
+    harness_register (&s_h, 1, "a", 10);
+    s_ask ("~conflated.100.x.", true);
+    harness_delta (&s_h, 1, 1, "x", "", s_long, 1);
+    for (uint32_t i = 0; i < FIELDS; i++) {
+        sb_change_t change = harness_text (s_names[i], s_big);
+        harness_changes (&s_h, 1, 2 + i, "x", "", &change, 1);
+    }
+    s_h.allowance = s_h.allocated;
+    sb_change_t gone = harness_delete (s_long);
+    harness_changes (&s_h, 1, 2 + FIELDS, "x", "", &gone, 1);
+    cr_assert_eq (s_h.core->counters[SB_COUNTER_conflated_lost], 1);
+    const sb_publication_t *publication = s_published ("~conflated.100.x.a.");
+    cr_assert_eq (publication->first_topic_sequence, 2 + FIELDS);
+    cr_assert_eq (publication->conflated_sequence, 3, "1, the lost one, and this");
+    harness_stop (&s_h);
+}
