@@ -269,11 +269,6 @@ bool sb_agent_step_is_drained (const sb_agent_step_t *self)
     return !self->dirty || sb_levels_blocked (self, (sb_text_t){NULL, 0}) != SB_REASON_NONE;
 }
 
-uint32_t sb_agent_step_max_message_bytes (const sb_agent_step_t *self)
-{
-    return self->limits.max_message_bytes;
-}
-
 void sb_agent_step_counts (const sb_agent_step_t *self, sb_agent_counts_t *counts)
 {
     *counts = self->counts;

@@ -192,9 +192,6 @@ bool sb_agent_step_is_settled (const sb_agent_step_t *self);
 /* True when nothing more can be brought out now: settled, finished, not admitted, or closing without a session. */
 bool sb_agent_step_is_drained (const sb_agent_step_t *self);
 
-/* Octets that one message may have. */
-uint32_t sb_agent_step_max_message_bytes (const sb_agent_step_t *self);
-
 /* Counts since sb_agent_step_new. */
 void sb_agent_step_counts (const sb_agent_step_t *self, sb_agent_counts_t *counts);
 

@@ -171,11 +171,6 @@ uint32_t sb_connections_read (sb_connections_t *self, uint32_t budget)
     return count;
 }
 
-uint32_t sb_connections_open (const sb_connections_t *self)
-{
-    return self->open;
-}
-
 uint32_t sb_connections_descriptors (const sb_connections_t *self)
 {
     return self->open + self->duplicate_count;

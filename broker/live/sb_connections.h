@@ -30,7 +30,6 @@ void *sb_connections_socket (sb_connections_t *self);
 /* Reads what has happened, at most `budget` events; returns how many there were. */
 uint32_t sb_connections_read (sb_connections_t *self, uint32_t budget);
 
-uint32_t sb_connections_open (const sb_connections_t *self);              /* now */
 uint32_t sb_connections_descriptors (const sb_connections_t *self);       /* that they take now, duplicates too */
 uint64_t sb_connections_cut (const sb_connections_t *self);               /* in all */
 uint64_t sb_connections_failed_handshakes (const sb_connections_t *self); /* in all: no ZeroMQ peer, or too slow */

@@ -365,7 +365,7 @@ Test (broker_snapshot, hundred_at_once_are_whole_and_nobody_else_waits_for_them)
     const int64_t chunks = sb_stage_status (&self->stage, "snapshot_chunks");
     cr_assert_geq (chunks, READERS * (ALL_FIELDS / 256));
     /* One slice between two turns: an update waits for few of the chunks, never for a snapshot, let alone all. */
-    cr_assert_lt (chunks / heard_meanwhile, 200, "%u updates in the time of %u chunks", heard_meanwhile,
+    cr_assert_lt (chunks / heard_meanwhile, 100, "%u updates in the time of %u chunks", heard_meanwhile,
                   (unsigned)chunks);
     const uint64_t hash = s_broker_hash (self);
     for (uint32_t i = 0; i < READERS; i++)
