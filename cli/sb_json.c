@@ -340,6 +340,7 @@ void sb_json_publication (sb_json_t *self, const sb_publication_t *publication)
     sb_json_member_unsigned (self, "sequence", publication->sequence);
     sb_json_member_unsigned (self, "category_sequence", publication->category_sequence);
     sb_json_member_unsigned (self, "topic_sequence", publication->topic_sequence);
+    sb_json_member_unsigned (self, "agent_sequence", publication->agent_sequence);
     sb_json_member_time (self, "broker_unix_ns", publication->broker_unix_ns);
     sb_json_member_string (self, "quality", sb_text (sb_quality_name (publication->quality)));
     sb_json_member_string (self, "cause", sb_text (sb_cause_name (publication->cause)));

@@ -92,6 +92,7 @@ Test (json, a_publication_has_all_its_members)
                                     .sequence = 3,
                                     .category_sequence = 4,
                                     .topic_sequence = 5,
+                                    .agent_sequence = 6,
                                     .quality = SB_QUALITY_OK,
                                     .updates = &update,
                                     .update_count = 1};
@@ -101,8 +102,8 @@ Test (json, a_publication_has_all_its_members)
         sb_json_text (json),
         "{\"topic\":\"market_data.feed.spot:BTC\",\"category\":\"market_data\",\"agent_id\":\"feed\","
         "\"subject\":\"spot:BTC\",\"stream_id\":1,\"epoch\":2,\"sequence\":3,\"category_sequence\":4,"
-        "\"topic_sequence\":5,\"broker_unix_ns\":\"0\",\"quality\":\"OK\",\"cause\":\"NONE\",\"updates\":["
-        "{\"sequence\":7,\"event_unix_ns\":\"1700000000000000000\",\"origin_unix_ns\":\"0\","
+        "\"topic_sequence\":5,\"agent_sequence\":6,\"broker_unix_ns\":\"0\",\"quality\":\"OK\",\"cause\":\"NONE\","
+        "\"updates\":[{\"sequence\":7,\"event_unix_ns\":\"1700000000000000000\",\"origin_unix_ns\":\"0\","
         "\"changes\":{\"price\":1.5,\"old\":null}}]}");
     sb_json_destroy (&json);
     cr_expect_null (json);
