@@ -172,6 +172,24 @@ static void s_json_delta (seed_t *seed)
     s_save_texts (seed, "json_delta", "line", lines, COUNT (lines));
 }
 
+static void s_moment (seed_t *seed)
+{
+    static const char *const texts[] = {
+        "now",
+        "-90s",
+        "-1.5h",
+        "-1e3d",
+        "2024-08-09T12:00:01.5Z",
+        "2024-02-29 23:59:59.999999999+02:00",
+        "2024-08-09",
+        "1723204801500000000",
+        "9999999999999999999",
+        "2262-04-11T23:47:16.854775807Z",
+        "1970-01-01T00:00:00-23:59",
+    };
+    s_save_texts (seed, "moment", "text", texts, COUNT (texts));
+}
+
 void seeds_text (seed_t *seed)
 {
     s_control_text (seed);
@@ -180,4 +198,5 @@ void seeds_text (seed_t *seed)
     s_market_row (seed);
     s_market_input (seed);
     s_json_delta (seed);
+    s_moment (seed);
 }

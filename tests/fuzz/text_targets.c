@@ -19,6 +19,7 @@
 #include "sb_input.h"
 #include "sb_json_reader.h"
 #include "sb_layout_set.h"
+#include "sb_moment.h"
 #include "sb_names.h"
 #include "sb_row.h"
 
@@ -255,4 +256,25 @@ TARGET (json_delta)
     }
     sb_arena_destroy (&arena);
     free (line);
+}
+
+/* ------------------------------------------------------------------ times */
+
+TARGET (moment)
+{
+    (void)self;
+    static const int64_t now_unix_ns = INT64_C (1723204801000000000);
+    char *text = fuzz_text (data, size);
+    int64_t unix_ns = -1;
+    const char *fault = sb_moment_read (text, now_unix_ns, &unix_ns);
+    if (fault) {
+        FUZZ_CLAIM (fault[0]);
+    } else {
+        char number[24];
+        int64_t again_unix_ns;
+        FUZZ_CLAIM (unix_ns >= 0);
+        snprintf (number, sizeof number, "%" PRId64, unix_ns);
+        FUZZ_CLAIM (!sb_moment_read (number, 0, &again_unix_ns) && again_unix_ns == unix_ns);
+    }
+    free (text);
 }
