@@ -129,6 +129,15 @@ Test (config, a_threshold_beyond_what_the_breaker_remembers_is_refused)
     sb_config_destroy (&config);
 }
 
+Test (config, categories_beyond_what_clients_watch_for_losses_are_refused)
+{
+    sb_config_t *config = sb_config_new ();
+    cr_assert_eq (s_read (config, "limits\n    categories = 512\n"), 0, "%s", s_problems);
+    cr_assert_eq (s_read (config, "limits\n    categories = 513\n"), 1);
+    cr_assert (s_names (2, "it may be 8 to 512"), "%s", s_problems);
+    sb_config_destroy (&config);
+}
+
 Test (config, what_the_core_sizes_its_tables_by_needs_a_restart)
 {
     static const char *const paths[] = {"limits/agents",     "limits/fields",      "limits/topics",
