@@ -139,6 +139,7 @@ static void s_check_conflated (const fuzz_stage_t *self, const sb_publication_t 
     FUZZ_CLAIM (sb_topic_split (topic, &category, &agent_id, &subject));
     FUZZ_CLAIM (category.data[0] == '_' || publication->sequence); /* the broker's levels are not numbered */
     FUZZ_CLAIM (publication->sequence <= self->sequence);
+    FUZZ_CLAIM ((publication->conflated_sequence != 0) == (publication->sequence != 0));
     FUZZ_CLAIM (publication->first_topic_sequence <= publication->topic_sequence);
     if (sb_text_equal (topic, sb_text (s_good_topic)))
         FUZZ_CLAIM (publication->topic_sequence == self->topic_sequence);
@@ -155,10 +156,13 @@ static void s_perform_publish (fuzz_stage_t *self, const sb_publication_t *publi
     free (octets);
     uint32_t interval_ms;
     s_check_updates (read.updates, read.update_count);
+    FUZZ_CLAIM ((read.agent_sequence != 0) == (read.sequence != 0));
+    FUZZ_CLAIM (read.agent_sequence <= read.category_sequence);
     if (sb_conflated_split (read.topic, &interval_ms, &subject)) {
         s_check_conflated (self, &read, subject);
         return;
     }
+    FUZZ_CLAIM (read.conflated_sequence == 0);
     FUZZ_CLAIM (sb_topic_split (read.topic, &category, &agent_id, &subject));
     if (read.sequence != 0) {
         FUZZ_CLAIM (self->sequence == 0 || read.sequence == self->sequence + 1);
