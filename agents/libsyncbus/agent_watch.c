@@ -359,7 +359,9 @@ void sb_watch_finish (sb_agent_step_t *self, sb_watch_t *watch)
     if (watch->is_told) {
         sb_agent_effect_t *effect = sb_step_effect (self, SB_AGENT_EFFECT_RECOVERED);
         effect->recovered.category = sb_step_copy (self, (sb_text_t){watch->name, watch->size - 1});
-        effect->recovered.kind = watch->is_by_snapshot ? SB_RECOVERED_BY_SNAPSHOT : SB_RECOVERED_BY_HISTORY;
+        /* What was told as lost and not fetched, a snapshot that was taken before has. */
+        bool is_by_history = !watch->is_by_snapshot && watch->recovered == watch->lost;
+        effect->recovered.kind = is_by_history ? SB_RECOVERED_BY_HISTORY : SB_RECOVERED_BY_SNAPSHOT;
         effect->recovered.lost = watch->lost;
         effect->recovered.recovered = watch->recovered;
     }

@@ -112,8 +112,9 @@ typedef struct {
 /* How a loss was made good. */
 typedef enum {
     SB_RECOVERED_BY_HISTORY, /* every publication lost was fetched, and delivered in order */
-    SB_RECOVERED_BY_SNAPSHOT /* history had dropped some: the state was fetched anew, and what differed delivered with
-                                SB_CAUSE_SNAPSHOT. Events (trades …) in between are gone for this agent */
+    SB_RECOVERED_BY_SNAPSHOT /* history had dropped some, or a join fetched the state meanwhile: what differed was
+                                delivered with SB_CAUSE_SNAPSHOT. Events (trades …) in between are gone for this
+                                agent */
 } sb_recovery_kind_t;
 
 /* What was stale is as the broker has it again. Also told after each join, for all at once; publications that were

@@ -465,7 +465,7 @@ static void s_recovered (sim_t *self, sim_process_t *process, const sb_agent_rec
              self->names[process->agent], process->instance, (int)recovery->category.size, recovery->category.data,
              is_history ? "history" : "snapshot", recovery->lost, recovery->recovered);
     self->checks += 2;
-    if (recovery->recovered > recovery->lost)
+    if (is_history ? recovery->recovered != recovery->lost : recovery->recovered > recovery->lost)
         sim_fail (self, "%s was told that %" PRIu64 " of %" PRIu64 " lost were fetched", self->names[process->agent],
                   recovery->recovered, recovery->lost);
     sb_agent_counts_t counts;
