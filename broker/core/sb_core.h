@@ -36,12 +36,6 @@ typedef struct {
     uint64_t age_ms;  /* 0: history_age_ms */
 } sb_history_bound_t;
 
-/* How long the fields of a category live without a new write, unless a delta says another time. */
-typedef struct {
-    sb_text_t category;
-    uint32_t time_to_live_ms; /* 0: for ever */
-} sb_time_to_live_t;
-
 /* Everything that may be configured. Copied by sb_core_new and by SB_EVENT_RELOAD. Ranges: the table in broker/live. */
 typedef struct {
     uint32_t heartbeat_interval_ms; /* for agents that ask for 0 */
@@ -78,7 +72,7 @@ typedef struct {
     const sb_history_bound_t *history_bounds;
     uint32_t history_bound_count;
     const sb_time_to_live_t *times_to_live;
-    uint32_t time_to_live_count;
+    uint32_t time_to_live_count; /* at most SB_TIMES_TO_LIVE_MAX */
     const sb_category_rule_t *category_rules;
     uint32_t category_rule_count;
     const sb_text_t *event_categories;

@@ -508,5 +508,10 @@ uint32_t sb_config_finish (sb_config_t *self, FILE *problems)
                  self->history_list.items[i]);
         problem_count++;
     }
+    if (self->core.time_to_live_count > SB_TIMES_TO_LIVE_MAX) {
+        fprintf (problems, "expiry/category: %u entries, where an agent can be told of %d\n",
+                 self->core.time_to_live_count, SB_TIMES_TO_LIVE_MAX);
+        problem_count++;
+    }
     return problem_count;
 }

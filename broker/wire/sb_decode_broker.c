@@ -82,6 +82,21 @@ static void s_decode_breaker (sb_decoder_t *self, const Syncbus__V1__Breaker *so
     breaker->open_count = source->open_count;
 }
 
+static void s_decode_times_to_live (sb_decoder_t *self, const Syncbus__V1__Welcome *source, sb_welcome_t *welcome)
+{
+    if (source->n_times_to_live > SB_TIMES_TO_LIVE_MAX) {
+        sb_decoder_fail (self, "a Welcome with more than 256 times to live");
+        return;
+    }
+    sb_time_to_live_t *times = sb_decoder_take (self, source->n_times_to_live, sizeof *times);
+    welcome->times_to_live = times;
+    welcome->time_to_live_count = times ? (uint32_t)source->n_times_to_live : 0;
+    for (uint32_t i = 0; i < welcome->time_to_live_count; i++) {
+        times[i].category = sb_decoder_text (self, source->times_to_live[i]->category);
+        times[i].time_to_live_ms = source->times_to_live[i]->time_to_live_ms;
+    }
+}
+
 /* ------------------------------------------------------------------ bodies */
 
 static void s_decode_welcome (sb_decoder_t *self, const Syncbus__V1__Welcome *source, sb_welcome_t *welcome)
@@ -106,6 +121,7 @@ static void s_decode_welcome (sb_decoder_t *self, const Syncbus__V1__Welcome *so
     welcome->control_timeout_ms = source->control_timeout_ms;
     welcome->event_categories =
         sb_decoder_texts (self, source->event_categories, source->n_event_categories, &welcome->event_category_count);
+    s_decode_times_to_live (self, source, welcome);
 }
 
 static void s_decode_heartbeat_ack (sb_decoder_t *self, const Syncbus__V1__HeartbeatAck *source,

@@ -83,6 +83,19 @@ static Syncbus__V1__Breaker *s_encode_breaker (sb_encoder_t *self, const sb_brea
     return breaker;
 }
 
+static Syncbus__V1__CategoryTimeToLive **s_encode_times_to_live (sb_encoder_t *self, const sb_time_to_live_t *source,
+                                                                 uint32_t count)
+{
+    void **pointers;
+    Syncbus__V1__CategoryTimeToLive *times = sb_encoder_children (self, count, sizeof *times, &pointers);
+    for (uint32_t i = 0; times && i < count; i++) {
+        syncbus__v1__category_time_to_live__init (&times[i]);
+        times[i].category = sb_encoder_text (self, source[i].category);
+        times[i].time_to_live_ms = source[i].time_to_live_ms;
+    }
+    return (Syncbus__V1__CategoryTimeToLive **)pointers;
+}
+
 static Syncbus__V1__Welcome *s_encode_welcome (sb_encoder_t *self, const sb_welcome_t *source)
 {
     Syncbus__V1__Welcome *welcome = sb_encoder_take (self, 1, sizeof *welcome);
@@ -109,6 +122,8 @@ static Syncbus__V1__Welcome *s_encode_welcome (sb_encoder_t *self, const sb_welc
     welcome->control_timeout_ms = source->control_timeout_ms;
     welcome->n_event_categories = source->event_category_count;
     welcome->event_categories = sb_encoder_texts (self, source->event_categories, source->event_category_count);
+    welcome->n_times_to_live = source->time_to_live_count;
+    welcome->times_to_live = s_encode_times_to_live (self, source->times_to_live, source->time_to_live_count);
     return welcome;
 }
 

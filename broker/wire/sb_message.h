@@ -12,7 +12,8 @@
 
 enum {
     SB_SNAPSHOT_INTERESTS_MAX = 64, /* of a SnapshotRequest */
-    SB_SNAPSHOT_CREDIT_MAX = 64     /* chunks under way at a time */
+    SB_SNAPSHOT_CREDIT_MAX = 64,    /* chunks under way at a time */
+    SB_TIMES_TO_LIVE_MAX = 256      /* categories in a Welcome */
 };
 
 /* A delta as decoded. `fault` is the first thing wrong with its content, found
@@ -205,6 +206,12 @@ typedef struct {
     uint32_t retry_after_ms;
 } sb_refusal_t;
 
+/* How long the fields of a category live without a new write, unless a delta says another time. */
+typedef struct {
+    sb_text_t category;
+    uint32_t time_to_live_ms; /* 0: for ever */
+} sb_time_to_live_t;
+
 typedef struct {
     uint64_t session_id;
     uint64_t stream_id;
@@ -226,6 +233,8 @@ typedef struct {
     uint32_t control_timeout_ms;
     const sb_text_t *event_categories;
     uint32_t event_category_count;
+    const sb_time_to_live_t *times_to_live; /* named again, the last counts */
+    uint32_t time_to_live_count;            /* at most SB_TIMES_TO_LIVE_MAX */
 } sb_welcome_t;
 
 typedef struct {

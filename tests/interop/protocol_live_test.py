@@ -45,6 +45,7 @@ def welcome_says_what_a_client_needs(schema, broker):
     assert sorted(welcome.interests) == ["_event", "market_data"], welcome.interests
     assert welcome.limits.max_message_bytes == 256 * 1024 and welcome.limits.max_changes == 1024
     assert sorted(welcome.event_categories) == ["execution_result", "trades"]
+    assert not welcome.times_to_live
     assert max(welcome.session_id, welcome.stream_id, welcome.epoch) < 2**53
 
 

@@ -141,6 +141,8 @@ static void s_emit_welcome (sb_core_t *self, sb_agent_record_t *agent)
     welcome->control_timeout_ms = config->control_timeout_ms;
     welcome->event_categories = config->event_categories;
     welcome->event_category_count = config->event_category_count;
+    welcome->times_to_live = config->times_to_live;
+    welcome->time_to_live_count = config->time_to_live_count;
     sb_core_emit_send (self, agent->peer, &message);
 }
 

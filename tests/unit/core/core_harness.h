@@ -194,6 +194,10 @@ static inline void harness_print_send (harness_t *self, uint64_t peer, const sb_
         for (uint32_t i = 0; i < message->welcome.interest_count; i++)
             harness_print (self, "%s%.*s", i ? "," : "", (int)message->welcome.interests[i].size,
                            message->welcome.interests[i].data);
+        for (uint32_t i = 0; i < message->welcome.time_to_live_count; i++)
+            harness_print (self, " %.*s=%ums", (int)message->welcome.times_to_live[i].category.size,
+                           message->welcome.times_to_live[i].category.data,
+                           message->welcome.times_to_live[i].time_to_live_ms);
         harness_print_refusals (self, message->welcome.refused, message->welcome.refused_count);
         break;
     case SB_BROKER_MESSAGE_REFUSAL:

@@ -205,6 +205,23 @@ Test (expiry, lowered_limit_on_changes_holds_for_deletes_too)
     harness_stop (&h);
 }
 
+Test (expiry, welcome_says_how_long_fields_of_a_category_live)
+{
+    harness_t h;
+    s_start_category (&h, 700);
+    harness_register (&h, 2, "b", 20);
+    harness_expect (&h, "SEND 2 WELCOME session=501 decided=0 known=0 interval=1000 interests=all x=700ms\n");
+    sb_time_to_live_t times[] = {{sb_text ("y"), 1}, {sb_text ("x"), UINT32_MAX}};
+    h.config.times_to_live = times;
+    h.config.time_to_live_count = 2;
+    harness_forget (&h);
+    harness_step (&h, (sb_event_t){.kind = SB_EVENT_RELOAD, .reload = &h.config});
+    harness_expect_not (&h, "WELCOME");
+    harness_register (&h, 3, "c", 30);
+    harness_expect (&h, "interests=all y=1ms x=4294967295ms\n");
+    harness_stop (&h);
+}
+
 Test (expiry, deleted_field_does_not_come_up_again)
 {
     harness_t h;

@@ -305,6 +305,21 @@ Test (config, categories_have_a_time_to_live)
     sb_config_destroy (&config);
 }
 
+Test (config, more_times_to_live_than_agents_can_be_told_of_are_a_problem)
+{
+    sb_config_t *config = sb_config_new ();
+    const sb_config_key_t *key = sb_config_find ("expiry/category");
+    char value[32], problem[256];
+    for (int i = 0; i <= SB_TIMES_TO_LIVE_MAX; i++) {
+        cr_assert_eq (s_finish (config), 0, "%d: %s", i, s_problems);
+        snprintf (value, sizeof value, "c%d 5 s", i);
+        cr_assert (sb_config_set (config, key, value, problem, sizeof problem), "%s", problem);
+    }
+    cr_assert_eq (s_finish (config), 1);
+    cr_assert_not_null (strstr (s_problems, "expiry/category: 257 entries"), "%s", s_problems);
+    sb_config_destroy (&config);
+}
+
 Test (config, an_entry_of_a_list_that_is_wrong_says_which_part)
 {
     static const struct {

@@ -573,6 +573,22 @@ Test (faults, broker_message_enums_and_bodies)
                   SB_REASON_MALFORMED);
 }
 
+Test (faults, welcome_with_too_many_times_to_live)
+{
+    octets_t *body = s_octets ();
+    octets_t *time = s_octets ();
+    s_number (time, 2, 5);
+    for (uint32_t i = 1; i <= SB_TIMES_TO_LIVE_MAX + 1; i++) {
+        s_child (body, 18, time);
+        const octets_t *welcome = s_wrap (1, body);
+        sb_broker_message_t message;
+        sb_reason_t reason =
+            sb_decode_broker_message (s_arena, welcome->data, welcome->size, MAX_BYTES, &message).reason;
+        cr_expect_eq (reason, i <= SB_TIMES_TO_LIVE_MAX ? SB_REASON_NONE : SB_REASON_MALFORMED, "%u", i);
+        cr_expect_eq (message.welcome.time_to_live_count, i <= SB_TIMES_TO_LIVE_MAX ? i : 0);
+    }
+}
+
 Test (faults, reply_with_an_entry_without_publication)
 {
     sb_command_reply_t reply;

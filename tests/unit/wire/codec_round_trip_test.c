@@ -261,6 +261,7 @@ Test (round_trip, command_request_texts_are_not_mixed_up)
 Test (round_trip, welcome_texts_and_numbers_are_not_mixed_up)
 {
     sb_text_t texts[] = {sb_text ("x"), sb_text ("y"), sb_text ("z")};
+    sb_time_to_live_t times[] = {{sb_text ("u"), 18}, {sb_text ("v"), UINT32_MAX}};
     sb_refusal_t refused = {SB_REASON_PAUSED, sb_text ("text"), 31, 32, sb_text ("field"), 33};
     sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_WELCOME,
                                    .welcome = {1,
@@ -282,7 +283,9 @@ Test (round_trip, welcome_texts_and_numbers_are_not_mixed_up)
                                                16,
                                                17,
                                                &texts[2],
-                                               1}};
+                                               1,
+                                               times,
+                                               2}};
     sb_broker_message_t decoded;
     THROUGH (broker_message, &message, &decoded);
     cr_assert_eq (decoded.kind, SB_BROKER_MESSAGE_WELCOME);
@@ -317,6 +320,11 @@ Test (round_trip, welcome_texts_and_numbers_are_not_mixed_up)
     EXPECT_TEXT (back->latch.admitted_categories[0], "x");
     EXPECT_TEXT (back->interests[0], "y");
     EXPECT_TEXT (back->event_categories[0], "z");
+    cr_assert_eq (back->time_to_live_count, 2);
+    EXPECT_TEXT (back->times_to_live[0].category, "u");
+    cr_expect_eq (back->times_to_live[0].time_to_live_ms, 18);
+    EXPECT_TEXT (back->times_to_live[1].category, "v");
+    cr_expect_eq (back->times_to_live[1].time_to_live_ms, UINT32_MAX);
     cr_assert_eq (back->refused_count, 1);
     cr_expect_eq (back->refused[0].reason, SB_REASON_PAUSED);
     EXPECT_TEXT (back->refused[0].text, "text");
