@@ -17,6 +17,7 @@
 
 enum {
     ENTRIES_SLAB_LOG2 = 6,
+    COUNTS_TOLD_MAX = 3000,    /* by a beat, at up to 63 octets: with 512 heads it stays below 256 KiB */
     ENTRIES_LOOKED_MAX = 512,  /* entries handled by one tick */
     FIELDS_LOOKED_MAX = 16384, /* fields walked over by one tick, before the last topic */
     TICK_BYTES = 256 * 1024,   /* octets sent by one tick, before the last topic */
@@ -147,6 +148,23 @@ static bool s_has_room (sb_core_t *self)
     return conflation->prefix_count < conflation->capacity || s_grow (self);
 }
 
+/* How many counts the prefixes, and one more unless NULL, can make a beat tell at most: one that names its category
+ * makes it tell one of its interval, a shorter one all. */
+static uint32_t s_reach (const sb_core_t *self, const s_prefix_t *added)
+{
+    const sb_conflation_t *conflation = &self->conflation;
+    uint32_t most = self->config.max_categories + 1, sum = 0;
+    uint32_t reach[SB_INTERVAL_PLACES] = {0};
+    for (uint32_t i = 0; i < conflation->prefix_count + (added != NULL); i++) {
+        const s_prefix_t *prefix = i < conflation->prefix_count ? &conflation->prefixes[i] : added;
+        uint32_t *its = &reach[prefix->interval];
+        *its = memchr (prefix->text, '.', prefix->size) && *its < most ? *its + 1 : most;
+    }
+    for (uint32_t i = 0; i < SB_INTERVAL_PLACES; i++)
+        sum += reach[i];
+    return sum;
+}
+
 /* The place of an interval, made when there is none; s_interval_places: there are too many. */
 static uint32_t s_make_interval (sb_core_t *self, uint32_t interval_ms)
 {
@@ -241,11 +259,16 @@ void sb_conflation_subscription (sb_core_t *self, sb_text_t text, bool is_subscr
         return;
     bool has_room = s_has_room (self);
     prefix.interval = has_room ? s_make_interval (self, interval_ms) : 0;
-    if (has_room && prefix.interval < s_interval_places (conflation))
+    has_room = has_room && prefix.interval < s_interval_places (conflation);
+    if (has_room && s_reach (self, &prefix) <= COUNTS_TOLD_MAX) {
         s_insert_prefix (conflation, &prefix);
-    else
-        s_refuse (self, text,
-                  "there are as many as limits/conflations allows, or 32 different intervals, or no memory");
+        return;
+    }
+    if (has_room)
+        s_release_interval (&conflation->intervals[prefix.interval]);
+    s_refuse (self, text,
+              "there are as many as limits/conflations allows, or 32 different intervals, or too many that name no "
+              "category, or no memory");
 }
 
 /* ---- entries */
@@ -336,22 +359,37 @@ static uint64_t *s_count (sb_core_t *self, uint32_t place, uint32_t category)
     return &count->count;
 }
 
+/* True when somebody reads topics of the category at that interval. */
+static bool s_is_read (const sb_core_t *self, uint32_t place, const sb_category_t *category)
+{
+    const sb_conflation_t *conflation = &self->conflation;
+    for (uint32_t i = 0; i < conflation->prefix_count; i++) {
+        const s_prefix_t *prefix = &conflation->prefixes[i];
+        const char *dot = memchr (prefix->text, '.', prefix->size);
+        uint32_t size = dot ? (uint32_t)(dot - prefix->text) : prefix->size;
+        if (prefix->interval == place && (dot ? size == category->name_size : size <= category->name_size) &&
+            memcmp (prefix->text, category->name, size) == 0)
+            return true;
+    }
+    return false;
+}
+
 uint32_t sb_conflation_heads (sb_core_t *self, sb_change_t *changes)
 {
     const sb_conflation_t *conflation = &self->conflation;
     uint32_t found = 0;
+    if (!changes)
+        return s_reach (self, NULL);
     for (uint32_t place = 0; place < conflation->interval_high; place++) {
         const s_interval_t *interval = &conflation->intervals[place];
         for (uint32_t slot = 1; interval->prefix_count && slot <= self->categories.high; slot++) {
             const sb_category_t *category = sb_category_at (self, slot);
             const sb_conflated_count_t *count = &category->conflated[place];
-            if (count->generation != interval->generation || !count->count)
+            if (count->generation != interval->generation || !count->count || !s_is_read (self, place, category))
                 continue;
-            if (changes)
-                changes[found] = (sb_change_t){.name = sb_core_format (self, "conflated.%u.%.*s", interval->interval_ms,
-                                                                       category->name_size, category->name),
-                                               .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)count->count}};
-            found++;
+            changes[found++] = (sb_change_t){.name = sb_core_format (self, "conflated.%u.%.*s", interval->interval_ms,
+                                                                     category->name_size, category->name),
+                                             .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)count->count}};
         }
     }
     return found;

@@ -48,9 +48,9 @@ void sb_conflation_note_level (sb_core_t *self, const sb_publication_t *publicat
 /* The topic's record is about to go: what waits of it is published now. */
 void sb_conflation_topic_removed (sb_core_t *self, uint32_t topic);
 
-/* The count of each interval that is asked for and each category that was published in it, as
- * `conflated.<ms>.<category>`, into `changes`, names in scratch memory. Returns how many; with `changes` NULL it only
- * counts. O(intervals * categories). */
+/* The count of each interval and each category that is read and was published in it, as `conflated.<ms>.<category>`,
+ * into `changes`, names in scratch memory. Returns how many; with `changes` NULL how many they can be. O(intervals *
+ * categories + counts * prefixes). */
 uint32_t sb_conflation_heads (sb_core_t *self, sb_change_t *changes);
 
 /* When something is due; SB_NEVER: nothing waits. */

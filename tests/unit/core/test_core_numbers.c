@@ -10,8 +10,13 @@
  */
 #include "core_internal.h"
 #include "control_harness.h"
+#include "sb_codec.h"
 
 enum { SCOPES = 256, AGENTS = 3, STEPS = 1200, SEEDS = 60, PREFIXES = 8, SEQUENCES = 40000, NAME_SIZE = 200 };
+
+static const char *s_prefixes[PREFIXES] = {"~conflated.50.x.", "~conflated.50.x.a1.",    "~conflated.50.",
+                                           "~conflated.10.y.", "~conflated.700.x.",      "~conflated.700.trades.",
+                                           "~conflated.10._",  "~conflated.300.risk.a2."};
 
 /* The last number of a scope. */
 typedef struct {
@@ -23,6 +28,7 @@ typedef struct {
     s_scope_t scopes[SCOPES];
     uint32_t count;
     uint64_t published[SEQUENCES]; /* agent_sequence of each publication, by its global sequence */
+    bool is_asked[PREFIXES];       /* somebody subscribes to it */
     uint64_t forgotten;            /* agents */
     uint64_t merged;               /* conflated publications of several */
     uint64_t heads;                /* numbers that levels told */
@@ -70,6 +76,17 @@ static void s_take_number (s_ledger_t *self, const char *name, uint64_t number)
     scope->number = number;
 }
 
+/* True when some of the scope is subscribed to, so that beats must tell of it. */
+static bool s_is_read (const s_ledger_t *self, const s_scope_t *scope)
+{
+    for (uint32_t i = 0; i < PREFIXES; i++) {
+        size_t one = strlen (s_prefixes[i]), other = strlen (scope->name);
+        if (self->is_asked[i] && strncmp (s_prefixes[i], scope->name, one < other ? one : other) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A beat, or an answer to a join: each number is what the ledger holds, and none of them is left out. */
 static void s_take_level (s_ledger_t *self, const sb_publication_t *publication)
 {
@@ -84,7 +101,7 @@ static void s_take_level (s_ledger_t *self, const sb_publication_t *publication)
         told++;
     }
     for (uint32_t i = 0; i < self->count; i++)
-        held += self->scopes[i].name[0] == '~' && self->scopes[i].number > 0;
+        held += self->scopes[i].number > 0 && s_is_read (self, &self->scopes[i]);
     cr_assert_eq (told, held, "%u instead of %u", told, held);
     self->heads += told;
 }
@@ -146,9 +163,6 @@ static void s_take (s_ledger_t *self, const harness_t *h)
 /* ---- a run */
 
 static const char *s_agents[AGENTS] = {"a0", "a1", "a2"};
-static const char *s_prefixes[PREFIXES] = {"~conflated.50.x.", "~conflated.50.x.a1.",    "~conflated.50.",
-                                           "~conflated.10.y.", "~conflated.700.x.",      "~conflated.700.trades.",
-                                           "~conflated.10._",  "~conflated.300.risk.a2."};
 
 typedef struct {
     harness_t h;
@@ -156,7 +170,6 @@ typedef struct {
     uint64_t random;
     uint64_t sequences[AGENTS]; /* the next of each agent */
     uint64_t instances[AGENTS]; /* 0: it has no session */
-    bool is_asked[PREFIXES];    /* somebody subscribes to it */
     uint64_t heads;             /* of interests, compared */
     uint64_t entries;           /* of history, compared */
     uint64_t token;
@@ -261,7 +274,7 @@ static bool s_is_interval_asked (const char *prefix)
 {
     size_t size = (size_t)(strchr (strchr (prefix, '.') + 1, '.') + 1 - prefix);
     for (uint32_t i = 0; i < PREFIXES; i++)
-        if (s_run.is_asked[i] && strncmp (s_prefixes[i], prefix, size) == 0)
+        if (s_run.ledger.is_asked[i] && strncmp (s_prefixes[i], prefix, size) == 0)
             return true;
     return false;
 }
@@ -272,10 +285,10 @@ static void s_subscribe (uint32_t number)
     const char *prefix = s_prefixes[number];
     sb_event_t event = {.kind = SB_EVENT_SUBSCRIPTION};
     event.subscription.prefix = sb_text (prefix);
-    event.subscription.is_subscribed = !s_run.is_asked[number];
+    event.subscription.is_subscribed = !s_run.ledger.is_asked[number];
     harness_step (&s_run.h, event);
     s_taken ();
-    s_run.is_asked[number] = !s_run.is_asked[number];
+    s_run.ledger.is_asked[number] = !s_run.ledger.is_asked[number];
     if (s_is_interval_asked (prefix))
         return;
     char interval[NAME_SIZE];
@@ -471,5 +484,46 @@ Test (numbers, publication_lost_for_want_of_memory_uses_up_its_number)
     const sb_publication_t *publication = s_published ("~conflated.100.x.a.");
     cr_assert_eq (publication->first_topic_sequence, 2 + FIELDS);
     cr_assert_eq (publication->conflated_sequence, 3, "1, the lost one, and this");
+    harness_stop (&s_h);
+}
+
+/* Conflates at so many different intervals, all categories each. Returns how many were refused. */
+static uint64_t s_ask_all (uint32_t first_ms, uint32_t count)
+{
+    uint64_t refused = s_h.core->counters[SB_COUNTER_conflations_refused];
+    for (uint32_t i = 0; i < count; i++) {
+        char prefix[32];
+        snprintf (prefix, sizeof prefix, "~conflated.%u.", first_ms + i);
+        s_ask (prefix, true);
+    }
+    return s_h.core->counters[SB_COUNTER_conflations_refused] - refused;
+}
+
+Test (numbers, beats_tell_of_no_more_than_a_frame_may_hold)
+{
+    harness_start (&s_h);
+    s_h.is_quiet = true;
+    harness_register (&s_h, 1, "a", 10);
+    cr_assert_eq (s_ask_all (50000, 12), 1, "eleven times 257 are told at most, and 3000 may be");
+    s_ask ("~conflated.50000.x.", true); /* it adds nothing to tell of */
+    for (uint32_t ms = 100; ms < 110; ms++) {
+        char prefix[32];
+        snprintf (prefix, sizeof prefix, "~conflated.%u.x.", ms);
+        s_ask (prefix, true);
+    }
+    cr_assert_eq (s_h.core->counters[SB_COUNTER_conflations_refused], 1);
+    for (uint32_t i = 0; i < 250; i++) {
+        char name[SB_CATEGORY_MAX + 1];
+        snprintf (name, sizeof name, "c%031u", i);
+        harness_delta (&s_h, 1, 1 + i, name, "", "p", 1);
+    }
+    s_ask ("~join.n.", true);
+    sb_arena_t *arena = sb_arena_new (8 * 1024 * 1024);
+    sb_encoding_t *encoding;
+    cr_assert_gt (s_published ("~join.n.")->updates[0].change_count, 12 * 250);
+    cr_assert_lt (sb_encode_publication (arena, s_published ("~join.n."), &encoding), 256 * 1024);
+    sb_arena_destroy (&arena);
+    s_ask ("~conflated.50003.", false);
+    cr_assert_eq (s_ask_all (50011, 1), 0, "there is room again");
     harness_stop (&s_h);
 }
