@@ -192,6 +192,23 @@ bool sim_is_event_topic (sb_text_t topic)
     return topic.data[0] == '_' || (topic.size > 7 && memcmp (topic.data, "trades.", 7) == 0);
 }
 
+/* The number of "<category>.<id>.", made when new; a topic keeps it. */
+static uint32_t s_part (sim_checker_t *self, sb_text_t topic, sb_text_t subject)
+{
+    sb_text_t text = {topic.data, topic.size - subject.size};
+    for (uint32_t i = 0; i < self->part_count; i++)
+        if (sim_text_is (text, self->parts[i].text))
+            return i;
+    if (self->part_count == self->part_capacity) {
+        self->part_capacity = self->part_capacity * 2 + 64;
+        self->parts = realloc (self->parts, self->part_capacity * sizeof *self->parts);
+        assert (self->parts);
+    }
+    self->parts[self->part_count] = (sim_part_t){.text = ""};
+    memcpy (self->parts[self->part_count].text, text.data, text.size);
+    return self->part_count++;
+}
+
 static void s_describe_topic (sim_t *self, sim_topic_t *topic)
 {
     sb_text_t category, id, subject;
@@ -202,6 +219,7 @@ static void s_describe_topic (sim_t *self, sim_topic_t *topic)
     topic->category = s_category (self->checker, category) + 1;
     topic->agent = category.data[0] == '_' ? -1 : sim_agent_of (self, id);
     topic->is_event = sim_is_event_topic (sb_text (topic->text));
+    topic->part = s_part (self->checker, sb_text (topic->text), subject);
 }
 
 /* Records are given up, and then topics begin anew, only where a bound or an age makes it so. */
@@ -215,7 +233,7 @@ bool sim_may_forget (const sim_t *self)
 static void s_check_sequences (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic)
 {
     sim_checker_t *checker = self->checker;
-    self->checks += 4;
+    self->checks += 5;
     if (publication->sequence != ++checker->sequence)
         sim_fail (self, "global sequence %" PRIu64 " where %" PRIu64 " was to come: %s", publication->sequence,
                   checker->sequence, topic->text);
@@ -224,14 +242,15 @@ static void s_check_sequences (sim_t *self, const sb_publication_t *publication,
         sim_fail (self, "category sequence %" PRIu64 " where %" PRIu64 " was to come: %s",
                   publication->category_sequence, *of_category, topic->text);
     /* Numbers of an agent's part of a category begin anew with its record. */
-    if (topic->agent >= 0 && publication->agent_sequence) {
-        uint64_t *of_agent = &checker->agent_sequences[topic->category - 1][topic->agent];
-        uint64_t next = publication->agent_sequence == 1 && sim_may_forget (self) ? 1 : *of_agent + 1;
-        if (publication->agent_sequence != next)
-            sim_fail (self, "agent sequence %" PRIu64 " where %" PRIu64 " was to come: %s", publication->agent_sequence,
-                      next, topic->text);
-        *of_agent = next;
-    }
+    sim_part_t *part = &checker->parts[topic->part];
+    bool is_new_record = publication->agent_sequence == 1 && sim_may_forget (self);
+    if (publication->agent_sequence != part->agent_sequence + 1 && !is_new_record)
+        sim_fail (self, "agent sequence %" PRIu64 " after %" PRIu64 ": %s", publication->agent_sequence,
+                  part->agent_sequence, topic->text);
+    part->agent_sequence = publication->agent_sequence;
+    part->last = checker->category_last[topic->category - 1] = publication->sequence;
+    if (topic->text[0] != '_')
+        checker->public_last = publication->sequence;
     bool is_anew = publication->topic_sequence == 1 && sim_may_forget (self);
     if (publication->topic_sequence != topic->topic_sequence + 1 && !is_anew)
         sim_fail (self, "topic sequence %" PRIu64 " after %" PRIu64 ": %s", publication->topic_sequence,
@@ -301,14 +320,18 @@ static void s_take (sim_t *self, const sb_publication_t *publication, sim_topic_
 
 static void s_publication (sim_t *self, const sb_publication_t *publication)
 {
-    if (publication->sequence == 0 || sim_conflation_published (self, publication))
+    if (sim_conflation_published (self, publication))
         return;
+    if (publication->sequence == 0) {
+        sim_offers_level (self, publication);
+        return;
+    }
     if (sim_canary (self, SIM_CANARY_publication))
         return;
     sim_topic_t *topic = sim_topic_at (self->checker, publication->topic);
     s_describe_topic (self, topic);
     s_check_sequences (self, publication, topic);
-    sim_readers_offered (self, publication, topic);
+    sim_offers_add (self, publication, topic);
     topic->quality = publication->quality;
     s_take (self, publication, topic);
     sim_conflation_offered (self, publication, topic);
@@ -325,9 +348,13 @@ void sim_check_before (sim_t *self, const sb_event_t *event)
 
 void sim_check_step (sim_t *self, const sb_event_t *event, const sb_effects_t *effects)
 {
-    for (uint32_t i = 0; i < effects->count; i++)
-        if (effects->items[i].kind == SB_EFFECT_PUBLISH)
-            s_publication (self, effects->items[i].publish);
+    for (uint32_t i = 0; i < effects->count; i++) {
+        const sb_effect_t *effect = &effects->items[i];
+        if (effect->kind == SB_EFFECT_PUBLISH)
+            s_publication (self, effect->publish);
+        else if (effect->kind == SB_EFFECT_SEND && effect->send.message->kind == SB_BROKER_MESSAGE_HEARTBEAT_ACK)
+            sim_offers_heads (self, &effect->send.message->heartbeat_ack);
+    }
     sim_ledger_after (self, event);
     for (uint32_t i = 0; i < effects->count; i++) {
         const sb_effect_t *effect = &effects->items[i];
@@ -365,9 +392,10 @@ void sim_checker_destroy (sim_checker_t **self_p)
     sim_checker_t *self = *self_p;
     s_free_topics (self);
     sim_ledger_free (self);
-    sim_readers_free (self);
+    sim_offers_free (self);
     sim_conflation_free (self);
     free (self->sessions);
+    free (self->parts);
     free (self->topics);
     free (self);
     *self_p = NULL;
@@ -382,8 +410,10 @@ void sim_check_start (sim_t *self)
     for (uint32_t i = 1; i <= checker->topic_count; i++)
         checker->topics[i].topic_sequence = checker->topics[i].last_offer = 0;
     memset (checker->category_sequences, 0, sizeof checker->category_sequences);
-    memset (checker->agent_sequences, 0, sizeof checker->agent_sequences);
-    checker->sequence = 0;
+    memset (checker->category_last, 0, sizeof checker->category_last);
+    for (uint32_t i = 0; i < checker->part_count; i++)
+        checker->parts[i].agent_sequence = checker->parts[i].last = 0;
+    checker->sequence = checker->public_last = 0;
     checker->session_count = 0;
     sim_ledger_free (checker);
     sim_models_start (self);

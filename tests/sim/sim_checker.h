@@ -29,6 +29,7 @@ typedef struct {
     int32_t agent; /* number of its id; -1: the broker's, or nobody's here */
     bool is_event; /* trades and the broker's: no state */
     uint32_t category;
+    uint32_t part;
     uint64_t topic_sequence;
     uint32_t merge;      /* first of what conflation holds of it */
     uint32_t last_offer; /* sequence of its last publication; 0: none in this life of the broker */
@@ -92,8 +93,16 @@ typedef struct {
     uint32_t topic;
     uint32_t before; /* sequence of the topic's publication before; 0: none */
     uint64_t topic_sequence;
+    uint64_t agent_sequence;
     uint64_t digest;
 } sim_offer_t;
+
+/* An agent's part of a category, also of the broker's own. */
+typedef struct {
+    char text[SB_TOPIC_MAX + 1]; /* "market_data.feed." */
+    uint64_t agent_sequence;
+    uint64_t last; /* sequence of its last publication; 0: none in this life of the broker */
+} sim_part_t;
 
 /* All of one life of the broker; that with sequence n stands at n - 1. */
 typedef struct {
@@ -112,7 +121,10 @@ struct sim_checker {
     uint32_t buckets[SIM_BUCKETS];
     char categories[SIM_CATEGORIES][SB_CATEGORY_MAX + 1];
     uint64_t category_sequences[SIM_CATEGORIES];
-    uint64_t agent_sequences[SIM_CATEGORIES][SIM_AGENTS_MAX];
+    uint64_t category_last[SIM_CATEGORIES]; /* sequence of its last publication */
+    uint64_t public_last;                   /* the same of all that are not the broker's own */
+    sim_part_t *parts;
+    uint32_t part_count, part_capacity;
     sim_life_t lives[SIM_LIVES]; /* by start of the broker */
     sim_conflation_t *conflation;
     uint64_t merge_next_ns, expiry_next_ns; /* nothing of theirs is due before */
@@ -142,26 +154,50 @@ sim_field_t *sim_topic_find (const sim_topic_t *topic, sb_text_t name);
 bool sim_field_has (const sim_field_t *field, const sb_value_t *value);
 uint64_t sim_field_term (const sim_topic_t *topic, const sim_field_t *field); /* in the state hash */
 uint64_t sim_value_hash (const sb_value_t *value);
+static inline uint64_t sim_mixed (uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C (0x9FB21C651E98DF25);
+    return hash ^ hash >> 29;
+}
 bool sim_is_event_topic (sb_text_t topic);              /* of an event category, or the broker's */
 bool sim_may_forget (const sim_t *self);                /* a bound or an age makes the broker forget agents */
 int32_t sim_agent_of (const sim_t *self, sb_text_t id); /* -1: none of ours */
 bool sim_canary (sim_t *self, sim_canary_t canary);     /* true once, some way into the run */
 
-/* ---- sim_reader.c */
-void sim_readers_offered (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic);
+/* ---- sim_offers.c */
+void sim_offers_add (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic);
+/* The publication with that sequence; NULL: there was none. */
+const sim_offer_t *sim_offer (const sim_t *self, uint64_t life, uint64_t sequence);
+uint64_t sim_offer_digest (const sb_publication_t *publication);
 /* Of the topic's publication with that topic sequence; 0: none. */
-uint64_t sim_readers_sequence (const sim_t *self, const sim_topic_t *topic, uint64_t topic_sequence);
+uint64_t sim_offers_sequence (const sim_t *self, const sim_topic_t *topic, uint64_t topic_sequence);
 /* True when it is the topic's last publication, but for what conflation adds. */
-bool sim_readers_is_same (const sim_t *self, const sb_publication_t *publication, const sim_topic_t *topic);
-void sim_readers_free (sim_checker_t *checker);
+bool sim_offers_is_same (const sim_t *self, const sb_publication_t *publication, const sim_topic_t *topic);
+void sim_offers_free (sim_checker_t *checker);
+void sim_offers_level (sim_t *self,
+                       const sb_publication_t *publication); /* without a number: a beat, a join's answer */
+void sim_offers_heads (sim_t *self, const sb_heartbeat_ack_t *ack);
+
+/* ---- sim_reader.c */
 bool sim_reader_wants (sim_t *self, sim_process_t *process, uint32_t topic);
 void sim_reader_agree (sim_t *self, sim_process_t *process); /* at the end, when all is at rest */
+
+/* ---- sim_picture.c: what an application makes of what it is given */
+typedef struct sim_picture sim_picture_t;
+sim_picture_t *sim_picture_new (void);
+void sim_picture_destroy (sim_picture_t **self_p);
+/* `topic` is its number. True when that changed anything. */
+bool sim_picture_apply (sim_picture_t *self, uint32_t topic, const sb_publication_t *publication);
+void sim_picture_agree (sim_t *self, sim_process_t *process, const sim_picture_t *picture); /* with all publications */
 
 /* ---- sim_conflation.c */
 void sim_conflation_before (sim_t *self, const sb_event_t *event);
 void sim_conflation_offered (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic);
 bool sim_conflation_published (sim_t *self, const sb_publication_t *publication); /* false: it is not conflated */
 void sim_conflation_after (sim_t *self, const sb_event_t *event);
+/* The last conflated_sequence of that interval and category; 0: there is none. */
+uint64_t sim_conflation_number (const sim_checker_t *checker, uint32_t interval_ms, sb_text_t category);
+uint32_t sim_conflation_number_count (const sim_checker_t *checker); /* of those that are not 0 */
 void sim_conflation_start (sim_checker_t *checker);
 void sim_conflation_free (sim_checker_t *checker);
 

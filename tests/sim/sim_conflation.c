@@ -41,8 +41,7 @@ typedef struct {
 typedef struct {
     uint32_t interval_ms;
     uint32_t category;
-    uint64_t sequence;
-    bool may_begin_anew; /* nobody asked for anything at that interval for a while */
+    uint64_t sequence; /* 0: none since somebody asks for that interval */
 } s_numbers_t;
 
 struct sim_conflation {
@@ -103,6 +102,7 @@ static s_merge_t *s_merge (sim_conflation_t *self, sim_topic_t *topic, uint32_t 
 
 /* ------------------------------------------------------------------ who asks */
 
+/* Its numbers begin anew when somebody asks again. */
 static void s_note_left (sim_conflation_t *self, uint32_t interval_ms)
 {
     for (uint32_t i = 0; i < self->asked_count; i++)
@@ -110,7 +110,7 @@ static void s_note_left (sim_conflation_t *self, uint32_t interval_ms)
             return;
     for (uint32_t i = 0; i < self->number_count; i++)
         if (self->numbers[i].interval_ms == interval_ms)
-            self->numbers[i].may_begin_anew = true;
+            self->numbers[i].sequence = 0;
 }
 
 static void s_check_number (sim_t *self, uint32_t interval_ms, const sim_topic_t *topic, uint64_t sequence)
@@ -126,15 +126,32 @@ static void s_check_number (sim_t *self, uint32_t interval_ms, const sim_topic_t
             model->numbers = realloc (model->numbers, model->number_capacity * sizeof *model->numbers);
             assert (model->numbers);
         }
-        model->numbers[model->number_count++] = (s_numbers_t){interval_ms, topic->category, 0, false};
+        model->numbers[model->number_count++] = (s_numbers_t){interval_ms, topic->category, 0};
     }
     s_numbers_t *numbers = &model->numbers[place];
     self->checks++;
-    if (sequence != numbers->sequence + 1 && !(numbers->may_begin_anew && sequence == 1))
+    if (sequence != numbers->sequence + 1)
         sim_fail (self, "conflated at %u ms, %s has number %" PRIu64 " after %" PRIu64, interval_ms, topic->text,
                   sequence, numbers->sequence);
     numbers->sequence = sequence;
-    numbers->may_begin_anew = false;
+}
+
+uint64_t sim_conflation_number (const sim_checker_t *checker, uint32_t interval_ms, sb_text_t category)
+{
+    const sim_conflation_t *model = checker->conflation;
+    for (uint32_t i = 0; i < model->number_count; i++)
+        if (model->numbers[i].interval_ms == interval_ms &&
+            sim_text_is (category, checker->categories[model->numbers[i].category - 1]))
+            return model->numbers[i].sequence;
+    return 0;
+}
+
+uint32_t sim_conflation_number_count (const sim_checker_t *checker)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < checker->conflation->number_count; i++)
+        count += checker->conflation->numbers[i].sequence > 0;
+    return count;
 }
 
 void sim_conflation_before (sim_t *self, const sb_event_t *event)
@@ -279,6 +296,8 @@ bool sim_conflation_published (sim_t *self, const sb_publication_t *publication)
     sb_text_t text;
     if (!s_split (publication->topic, &interval_ms, &text))
         return false;
+    if (publication->sequence == 0) /* a level, passed on */
+        return true;
     sim_topic_t *topic = sim_topic_at (checker, text);
     s_merge_t *merge = s_merge (checker->conflation, topic, (uint32_t)(topic - checker->topics), interval_ms);
     uint64_t first =
@@ -288,7 +307,7 @@ bool sim_conflation_published (sim_t *self, const sb_publication_t *publication)
     first += sim_canary (self, SIM_CANARY_conflation) ? 1 : 0;
     bool is_joining = merge->first && first == merge->first;
     if (merge->was_left) {
-        merge->first_sequence = sim_readers_sequence (self, topic, first);
+        merge->first_sequence = sim_offers_sequence (self, topic, first);
         is_joining = merge->first_sequence && (!merge->first || first >= merge->first);
         merge->gone_count = 0;
     }
@@ -303,8 +322,7 @@ bool sim_conflation_published (sim_t *self, const sb_publication_t *publication)
         sim_fail (self,
                   "conflated at %u ms, %s goes from %" PRIu64 " to %" PRIu64 "; waiting are %" PRIu64 " to %" PRIu64,
                   interval_ms, topic->text, first, publication->topic_sequence, merge->first, topic->topic_sequence);
-    if (publication->conflated_sequence)
-        s_check_number (self, interval_ms, topic, publication->conflated_sequence);
+    s_check_number (self, interval_ms, topic, publication->conflated_sequence);
     if (is_cut) {
         merge->emitted_ns = merge->due_ns = self->now_ns;
         merge->first = topic->topic_sequence;
@@ -319,7 +337,7 @@ bool sim_conflation_published (sim_t *self, const sb_publication_t *publication)
                   (double)(self->now_ns - merge->emitted_ns) / 1e9);
     if (publication->quality != topic->quality)
         sim_fail (self, "conflated at %u ms, %s has quality %d", interval_ms, topic->text, (int)publication->quality);
-    bool is_same = sim_readers_is_same (self, publication, topic);
+    bool is_same = sim_offers_is_same (self, publication, topic);
     if (topic->is_event && !is_same)
         sim_fail (self, "%s %" PRIu64 " was not passed on as it was published", topic->text,
                   publication->topic_sequence);

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What each subscriber is given. Every numbered publication that the core emits is written down, linked to the one of
- * its topic before. Of what an application is given, each publication must be one of those, with the same content, and
- * the next of its topic: what is left out in between was merged into it by conflation, or is older than the topic's
+ * What each subscriber is given: each publication must be one that was offered (sim_offers.c), with the same content,
+ * and the next of its topic: what is left out in between was merged into it by conflation, or is older than the topic's
  * head in a snapshot that this client had; never is one given twice. So each publication offered is given, merged, or
- * covered by a snapshot. The application's own
- * picture is made of what it is given alone, and is compared at the end. A look-up a change, a step a publication left
- * out.
+ * covered by a snapshot. A step for each publication left out. What is made of all that is the matter of sim_picture.c.
  */
 #include "sim_checker.h"
 
@@ -22,14 +19,7 @@ typedef struct {
     uint64_t covered;  /* a snapshot told the topic's state up to this sequence */
     uint64_t snapshot; /* number of the snapshot that named it last */
     int8_t wanted;     /* 0: not looked up yet, 1, -1 */
-    uint8_t quality;   /* as told last */
 } s_heard_t;
-
-/* An open hash table of (topic, name) to a value's hash. */
-typedef struct {
-    uint64_t key; /* 0: free */
-    uint64_t value;
-} s_cell_t;
 
 struct sim_reader {
     sim_prefixes_t interests;
@@ -44,131 +34,8 @@ struct sim_reader {
     uint64_t told;                 /* publications, as lost */
     uint32_t chunks;               /* of the snapshot asked for last, that came */
     uint64_t chunk_fields;         /* in them */
-    s_cell_t *cells;
-    uint32_t cell_count, cell_capacity;
+    sim_picture_t *picture;        /* the application's */
 };
-
-/* ------------------------------------------------------------------ what was offered */
-
-static uint64_t s_mix (uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * UINT64_C (0x9FB21C651E98DF25);
-    return hash ^ hash >> 29;
-}
-
-static uint64_t s_digest (const sb_publication_t *publication)
-{
-    uint64_t hash = s_mix (publication->quality * 31 + publication->cause, (uint64_t)publication->broker_unix_ns);
-    hash = s_mix (hash, publication->category_sequence);
-    for (uint32_t i = 0; i < publication->update_count; i++) {
-        const sb_update_t *update = &publication->updates[i];
-        hash = s_mix (s_mix (hash, update->sequence), (uint64_t)(update->event_unix_ns ^ update->origin_unix_ns));
-        for (uint32_t j = 0; j < update->change_count; j++) {
-            const sb_change_t *change = &update->changes[j];
-            hash = s_mix (sim_hash (hash, change->name.data, change->name.size), change->is_delete);
-            if (!change->is_delete)
-                hash = s_mix (hash, sim_value_hash (&change->value));
-        }
-    }
-    return hash;
-}
-
-void sim_readers_offered (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic)
-{
-    sim_life_t *life = &self->checker->lives[self->broker_starts];
-    if (life->count == life->capacity) {
-        life->capacity = life->capacity * 2 + 1024;
-        life->offers = realloc (life->offers, life->capacity * sizeof *life->offers);
-        assert (life->offers);
-    }
-    uint32_t number = (uint32_t)(topic - self->checker->topics);
-    life->offers[life->count++] = (sim_offer_t){.topic = number,
-                                                .before = topic->last_offer,
-                                                .topic_sequence = publication->topic_sequence,
-                                                .digest = s_digest (publication)};
-    topic->last_offer = life->count;
-}
-
-uint64_t sim_readers_sequence (const sim_t *self, const sim_topic_t *topic, uint64_t topic_sequence)
-{
-    const sim_life_t *life = &self->checker->lives[self->broker_starts];
-    uint64_t sequence = topic->last_offer;
-    while (sequence && life->offers[sequence - 1].topic_sequence > topic_sequence)
-        sequence = life->offers[sequence - 1].before;
-    return sequence;
-}
-
-bool sim_readers_is_same (const sim_t *self, const sb_publication_t *publication, const sim_topic_t *topic)
-{
-    const sim_life_t *life = &self->checker->lives[self->broker_starts];
-    return life->offers[topic->last_offer - 1].digest == s_digest (publication);
-}
-
-void sim_readers_free (sim_checker_t *checker)
-{
-    for (uint32_t i = 0; i < SIM_LIVES; i++)
-        free (checker->lives[i].offers);
-}
-
-/* The publication with that sequence; NULL: there was none. */
-static const sim_offer_t *s_offer (const sim_t *self, uint64_t life, uint64_t sequence)
-{
-    const sim_life_t *lives = self->checker->lives;
-    return life < SIM_LIVES && sequence && sequence <= lives[life].count ? &lives[life].offers[sequence - 1] : NULL;
-}
-
-/* ------------------------------------------------------------------ the application's picture */
-
-static uint64_t s_key (uint32_t topic, sb_text_t name)
-{
-    return s_mix (sim_hash (topic, name.data, name.size), name.size) | 1;
-}
-
-static s_cell_t *s_cell (sim_reader_t *self, uint64_t key)
-{
-    uint32_t place = (uint32_t)(key >> 8) & (self->cell_capacity - 1);
-    while (self->cells[place].key && self->cells[place].key != key)
-        place = (place + 1) & (self->cell_capacity - 1);
-    return &self->cells[place];
-}
-
-static void s_grow (sim_reader_t *self)
-{
-    s_cell_t *old = self->cells;
-    uint32_t count = self->cell_capacity;
-    self->cell_capacity = count ? count * 2 : 256;
-    self->cells = calloc (self->cell_capacity, sizeof *self->cells);
-    assert (self->cells);
-    for (uint32_t i = 0; i < count; i++)
-        if (old[i].key)
-            *s_cell (self, old[i].key) = old[i];
-    free (old);
-}
-
-/* Value 0: the field is gone. Returns the value before. */
-static uint64_t s_put (sim_reader_t *self, uint64_t key, uint64_t value)
-{
-    if (2 * (self->cell_count + 1) > self->cell_capacity)
-        s_grow (self);
-    s_cell_t *cell = s_cell (self, key);
-    uint64_t before = cell->key ? cell->value : 0;
-    if (value) {
-        self->cell_count += !cell->key;
-        *cell = (s_cell_t){key, value};
-    } else if (cell->key) {
-        self->cell_count--;
-        uint32_t mask = self->cell_capacity - 1, hole = (uint32_t)(cell - self->cells);
-        for (uint32_t next = (hole + 1) & mask; self->cells[next].key; next = (next + 1) & mask) {
-            uint32_t home = (uint32_t)(self->cells[next].key >> 8) & mask;
-            if (((next - home) & mask) >= ((next - hole) & mask)) {
-                self->cells[hole] = self->cells[next];
-                hole = next;
-            }
-        }
-        self->cells[hole].key = 0;
-    }
-    return before;
-}
 
 /* ------------------------------------------------------------------ life */
 
@@ -186,7 +53,7 @@ sim_reader_t *sim_reader_new (sim_t *self, sim_process_t *process)
         if (size)
             sim_prefixes_add (&reader->interests, (sb_text_t){prefix, size});
     }
-    s_grow (reader);
+    reader->picture = sim_picture_new ();
     return reader;
 }
 
@@ -196,7 +63,7 @@ void sim_reader_destroy (sim_reader_t **self_p)
         return;
     sim_prefixes_clear (&(*self_p)->interests);
     free ((*self_p)->heard);
-    free ((*self_p)->cells);
+    sim_picture_destroy (&(*self_p)->picture);
     free (*self_p);
     *self_p = NULL;
 }
@@ -248,7 +115,7 @@ static void s_chunk (sim_t *self, sim_reader_t *reader, const sb_snapshot_chunk_
         sim_topic_t *known = sim_topic_at (self->checker, topic->topic);
         uint32_t number = (uint32_t)(known - self->checker->topics);
         s_heard_t *heard = s_heard (self, reader, number);
-        const sim_offer_t *offer = s_offer (self, reader->life, topic->sequence);
+        const sim_offer_t *offer = sim_offer (self, reader->life, topic->sequence);
         self->checks++;
         reader->chunk_fields += topic->field_count;
         sim_say (self, "  snapshot: %s at %" PRIu64 ", %" PRIu64 ", %u fields, quality %d", known->text,
@@ -308,7 +175,7 @@ static bool s_began_anew (const sim_t *self, const sim_reader_t *reader, uint64_
 {
     bool is_anew = false;
     while (sim_may_forget (self) && sequence > after && !is_anew) {
-        const sim_offer_t *offer = s_offer (self, reader->life, sequence);
+        const sim_offer_t *offer = sim_offer (self, reader->life, sequence);
         is_anew = offer->topic_sequence == 1;
         sequence = offer->before;
     }
@@ -322,7 +189,7 @@ static void s_skip (sim_t *self, sim_process_t *process, s_heard_t *heard, const
 {
     sim_reader_t *reader = process->reader;
     while (sequence > heard->last) {
-        const sim_offer_t *offer = s_offer (self, reader->life, sequence);
+        const sim_offer_t *offer = sim_offer (self, reader->life, sequence);
         bool is_covered = sequence <= heard->covered;
         /* A topic that is gone is in no snapshot. */
         if (!is_covered && (is_anew || !topic->field_count))
@@ -341,7 +208,7 @@ static void s_check_order (sim_t *self, sim_process_t *process, const sb_publica
     sim_reader_t *reader = process->reader;
     const char *name = self->names[process->agent];
     s_follow (reader, publication->epoch);
-    const sim_offer_t *offer = s_offer (self, reader->life, publication->sequence);
+    const sim_offer_t *offer = sim_offer (self, reader->life, publication->sequence);
     self->checks += 4;
     if (!offer || !sim_text_is (publication->topic, self->checker->topics[offer->topic].text) ||
         offer->topic_sequence != publication->topic_sequence)
@@ -355,12 +222,12 @@ static void s_check_order (sim_t *self, sim_process_t *process, const sb_publica
     if (publication->sequence <= heard->last)
         sim_fail (self, "%s was given %s %" PRIu64 " again", name, topic->text, publication->topic_sequence);
     uint64_t first = publication->first_topic_sequence;
-    if (first == 0 && offer->digest != s_digest (publication))
+    if (first == 0 && offer->digest != sim_offer_digest (publication))
         sim_fail (self, "%s was given %s %" PRIu64 " otherwise than it was published", name, topic->text,
                   publication->topic_sequence);
     uint64_t before = offer->before;
     while (first && before && offer->topic_sequence > first) {
-        offer = s_offer (self, reader->life, before);
+        offer = sim_offer (self, reader->life, before);
         before = offer->before;
     }
     s_skip (self, process, heard, topic, before, offer->topic_sequence == 1);
@@ -375,24 +242,15 @@ static bool s_has_all (const sim_process_t *process)
 
 static void s_paint (sim_t *self, sim_process_t *process, const sb_publication_t *publication)
 {
-    sim_reader_t *reader = process->reader;
     bool is_difference = publication->cause == SB_CAUSE_SNAPSHOT;
     const sim_topic_t *topic = sim_topic_at (self->checker, publication->topic);
-    uint32_t number = (uint32_t)(topic - self->checker->topics);
     if (sim_is_event_topic (publication->topic)) {
         if (is_difference)
             sim_fail (self, "%s was given events out of a snapshot: %s", self->names[process->agent], topic->text);
         return;
     }
-    s_heard_t *heard = s_heard (self, reader, number);
-    bool is_other = heard->quality != publication->quality;
-    heard->quality = (uint8_t)publication->quality;
-    for (uint32_t i = 0; i < publication->update_count; i++)
-        for (uint32_t j = 0; j < publication->updates[i].change_count; j++) {
-            const sb_change_t *change = &publication->updates[i].changes[j];
-            uint64_t value = change->is_delete ? 0 : sim_value_hash (&change->value) | 1;
-            is_other |= s_put (reader, s_key (number, change->name), value) != value;
-        }
+    uint32_t number = (uint32_t)(topic - self->checker->topics);
+    bool is_other = sim_picture_apply (process->reader->picture, number, publication);
     self->checks++;
     if (is_difference && !is_other && publication->update_count && s_has_all (process))
         sim_fail (self, "%s was given a difference of %s that is none: quality %d, %u changes",
@@ -442,7 +300,7 @@ static void s_gap (sim_t *self, sim_process_t *process, const sb_agent_gap_t *ga
     reader->told += gap->last - gap->first + 1;
     const sim_topic_t *topic = sim_topic_at (self->checker, gap->topic);
     const s_heard_t *heard = s_heard (self, reader, (uint32_t)(topic - self->checker->topics));
-    const sim_offer_t *last = s_offer (self, reader->life, heard->last);
+    const sim_offer_t *last = sim_offer (self, reader->life, heard->last);
     self->checks += 2;
     if (gap->first > gap->last || heard->wanted < 0)
         sim_fail (self, "%s was told of a gap that cannot be: %s %" PRIu64 " to %" PRIu64, self->names[process->agent],
@@ -533,53 +391,12 @@ static void s_check_offers (sim_t *self, sim_process_t *process)
                       self->checker->categories[i]);
 }
 
-/* For the trace: the fields of a topic that the application holds alone, by the names that agents write. */
-static void s_say_extra (sim_t *self, sim_process_t *process, uint32_t topic)
-{
-    for (uint32_t i = 0; i < 3 * 128; i++) {
-        char name[8];
-        snprintf (name, sizeof name, "%c%u", "fxy"[i / 128], i % 128);
-        const s_cell_t *cell = s_cell (process->reader, s_key (topic, sb_text (name)));
-        if (cell->key && !sim_topic_find (&self->checker->topics[topic], sb_text (name)))
-            sim_say (self, "%s holds %s:%s alone", self->names[process->agent], self->checker->topics[topic].text,
-                     name);
-    }
-}
-
-static void s_check_picture (sim_t *self, sim_process_t *process)
-{
-    sim_reader_t *reader = process->reader;
-    uint32_t count = 0;
-    for (uint32_t i = 1; i <= self->checker->topic_count; i++) {
-        const sim_topic_t *topic = &self->checker->topics[i];
-        s_heard_t *heard = s_heard (self, reader, i);
-        if (heard->wanted < 0 || sim_is_event_topic (sb_text (topic->text)))
-            continue;
-        self->checks++;
-        if (topic->field_count && heard->quality != topic->quality)
-            sim_fail (self, "the application of %s holds %s for quality %d, it is %d", self->names[process->agent],
-                      topic->text, heard->quality, topic->quality);
-        for (const sim_field_t *field = topic->fields; field; field = field->next, count++) {
-            self->checks++;
-            s_cell_t *cell = s_cell (reader, s_key (i, sb_text (field->name)));
-            if (!cell->key || cell->value != (field->hash | 1))
-                sim_fail (self, "the application of %s %s %s:%s", self->names[process->agent],
-                          cell->key ? "holds otherwise" : "does not hold", topic->text, field->name);
-        }
-    }
-    for (uint32_t i = 1; count != reader->cell_count && i <= self->checker->topic_count; i++)
-        s_say_extra (self, process, i);
-    if (count != reader->cell_count)
-        sim_fail (self, "the application of %s holds %u fields, there are %u", self->names[process->agent],
-                  reader->cell_count, count);
-}
-
 void sim_reader_agree (sim_t *self, sim_process_t *process)
 {
     const sim_reader_t *reader = process->reader;
     s_check_offers (self, process);
     if (s_has_all (process))
-        s_check_picture (self, process);
+        sim_picture_agree (self, process, reader->picture);
     sb_agent_counts_t counts;
     sb_agent_step_counts (process->step, &counts);
     self->checks += 2;

@@ -19,13 +19,12 @@ enum { DELTAS_MAX = 64, CHANGES_MAX = 48, NAMES_MAX = 128, CATEGORIES = 5, TEXT_
 static const char *const s_categories[CATEGORIES] = {"market_data", "risk", "status", "trades", ""};
 static const char *const s_subjects[] = {"", "a", "b"};
 
-/* The work of one call. */
+/* What one delta points to. */
 typedef struct {
-    sb_delta_t deltas[DELTAS_MAX];
-    sb_change_t changes[DELTAS_MAX][CHANGES_MAX];
-    char names[DELTAS_MAX][CHANGES_MAX][8];
-    char texts[DELTAS_MAX][CHANGES_MAX][TEXT_SIZE];
-    uint32_t happening[DELTAS_MAX]; /* its number + 1; 0: none */
+    sb_change_t changes[CHANGES_MAX];
+    char names[CHANGES_MAX][8];
+    char texts[CHANGES_MAX][TEXT_SIZE];
+    uint32_t happening; /* its number + 1; 0: none */
 } s_draft_t;
 
 static uint32_t s_add_happening (sim_t *self, const sim_process_t *process)
@@ -58,9 +57,8 @@ static void s_draw_value (sim_t *self, sb_change_t *change, char *text)
     }
 }
 
-static void s_draft (sim_t *self, const sim_process_t *process, s_draft_t *draft, uint32_t place, bool is_event)
+static void s_draft (sim_t *self, const sim_process_t *process, sb_delta_t *delta, s_draft_t *draft, bool is_event)
 {
-    sb_delta_t *delta = &draft->deltas[place];
     const char *category = is_event ? "trades" : s_categories[sim_below (self, CATEGORIES)];
     is_event = strcmp (category, "trades") == 0;
     delta->category = sb_text (category);
@@ -75,26 +73,22 @@ static void s_draft (sim_t *self, const sim_process_t *process, s_draft_t *draft
         count = self->options.fields;
     uint32_t start = sim_below (self, self->options.fields);
     for (uint32_t i = 0; i < count; i++) {
-        sb_change_t *change = &draft->changes[place][i];
-        char *name = draft->names[place][i];
+        sb_change_t *change = &draft->changes[i];
+        char *name = draft->names[i];
         uint32_t number = (start + i) % self->options.fields;
-        snprintf (name, sizeof draft->names[0][0], "%c%u",
-                  category[0]  ? 'f'
-                  : number % 2 ? 'x'
-                               : 'y',
-                  number % NAMES_MAX);
+        snprintf (name, sizeof draft->names[0], "%c%u", category[0] ? 'f' : number % 2 ? 'x' : 'y', number % NAMES_MAX);
         change->name = sb_text (name);
         if (is_event) {
             uint32_t happening = s_add_happening (self, process);
-            draft->happening[place] = happening + 1;
+            draft->happening = happening + 1;
             change->value = (sb_value_t){.kind = SB_VALUE_INTEGER, .integer = happening};
         } else {
-            s_draw_value (self, change, draft->texts[place][i]);
+            s_draw_value (self, change, draft->texts[i]);
         }
     }
     if (sim_chance (self, self->options.ttl_percent))
         delta->time_to_live_ms = 1 + sim_below (self, self->options.ttl_ms);
-    delta->update.changes = draft->changes[place];
+    delta->update.changes = draft->changes;
     delta->update.change_count = count;
     if (sb_agent_check (delta) != SB_REASON_NONE)
         sim_fail (self, "the simulator wrote a bad delta");
@@ -103,20 +97,22 @@ static void s_draft (sim_t *self, const sim_process_t *process, s_draft_t *draft
 void sim_update (sim_t *self, sim_process_t *process, uint32_t deltas, bool is_event)
 {
     assert (deltas <= DELTAS_MAX);
-    s_draft_t *draft = calloc (1, sizeof *draft);
-    assert (draft);
+    sb_delta_t written[DELTAS_MAX];
+    s_draft_t *drafts = calloc (deltas, sizeof *drafts);
+    assert (drafts);
+    memset (written, 0, deltas * sizeof *written);
     for (uint32_t i = 0; i < deltas; i++)
-        s_draft (self, process, draft, i, is_event);
-    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE, .update = {draft->deltas, deltas}};
+        s_draft (self, process, &written[i], &drafts[i], is_event);
+    sb_agent_event_t event = {.kind = SB_AGENT_EVENT_UPDATE, .update = {written, deltas}};
     sb_agent_effects_t effects;
     sim_process_event (self, process, &event, &effects);
     sim_say (self, "%s#%" PRIu64 " updates %u: reason %d, sequence %" PRIu64, self->names[process->agent],
              process->instance, deltas, (int)effects.reason, effects.sequence);
     if (effects.reason == SB_REASON_NONE && effects.sequence)
         for (uint32_t i = 0; i < deltas; i++)
-            if (draft->happening[i])
-                self->happenings[draft->happening[i] - 1].sequence = effects.sequence + i;
-    free (draft);
+            if (drafts[i].happening)
+                self->happenings[drafts[i].happening - 1].sequence = effects.sequence + i;
+    free (drafts);
     if (effects.wake && sim_chance (self, 80)) {
         sb_agent_event_t wake = {.kind = SB_AGENT_EVENT_WAKE};
         sim_process_io (self, process, &wake);
