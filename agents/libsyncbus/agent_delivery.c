@@ -274,6 +274,7 @@ void sb_delivery_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
 {
     sb_delivery_decided (self, welcome->decided_through, welcome->refused, welcome->refused_count);
     s_adopt_event_categories (self, welcome);
+    sb_own_state_set_times_to_live (self->state, welcome->times_to_live, welcome->time_to_live_count);
     self->send_next = sb_window_first (self->window);
     self->gap_expected = 0;
     self->stalled_levels = 0;

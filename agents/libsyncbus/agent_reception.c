@@ -35,6 +35,7 @@ void sb_reception_destroy (sb_reception_t **self_p)
     for (uint32_t i = 0; i < self->watch_count; i++) {
         sb_watch_drop_waiting (self, self->watches[i]);
         sb_watch_forget_notes (self, self->watches[i]);
+        free (self->watches[i]->scopes);
         free (self->watches[i]);
     }
     sb_watch_free_taken (self);
@@ -68,9 +69,6 @@ void sb_reception_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
         memcpy (position->interest, interest.data, interest.size);
         position->interest_size = interest.size;
         position->prefix_size = sb_interest_prefix (interest, position->prefix);
-        sb_text_t prefix = {position->prefix, position->prefix_size};
-        const sb_watch_t *watch = prefix.size ? sb_watch_of_topic (self, prefix) : NULL;
-        position->is_held_back = watch && watch->is_conflated;
         for (uint32_t j = 0; is_same && j < old_count; j++) {
             if (sb_text_equal ((sb_text_t){old[j].interest, old[j].interest_size}, interest)) {
                 position->sequence = old[j].sequence;
@@ -251,6 +249,7 @@ sb_taken_t sb_reception_take (sb_agent_step_t *self, sb_watch_t *watch, const sb
 static void s_repair (sb_watch_t *watch, uint64_t after)
 {
     watch->after = after;
+    watch->repaired = NULL;
     sb_watch_needs (watch, watch->is_conflated ? SB_NEED_SNAPSHOT : SB_NEED_HISTORY);
 }
 
@@ -267,7 +266,7 @@ static void s_take (sb_agent_step_t *self, sb_watch_t *watch, const sb_publicati
         break;
     case SB_NO_ROOM:
         sb_watch_no_room (self, watch, publication);
-        s_repair (watch, after);
+        s_repair (watch, publication->category_sequence - 1); /* all before it was taken */
         break;
     case SB_TAKEN:
     case SB_TAKEN_BEFORE:
@@ -275,7 +274,8 @@ static void s_take (sb_agent_step_t *self, sb_watch_t *watch, const sb_publicati
     }
 }
 
-static void s_numbered (sb_agent_step_t *self, const sb_publication_t *publication)
+static void s_numbered (sb_agent_step_t *self, const sb_publication_t *publication, uint32_t interval_ms,
+                        bool is_wanted)
 {
     sb_reception_t *reception = self->reception;
     if (publication->stream_id != reception->stream_id || publication->epoch != reception->epoch) {
@@ -288,9 +288,13 @@ static void s_numbered (sb_agent_step_t *self, const sb_publication_t *publicati
         return;
     }
     sb_watch_t *watch = sb_watch_of_topic (self, publication->topic);
+    sb_scope_t *scope = watch ? sb_scope_of (watch, publication->topic, interval_ms) : NULL;
+    if (!is_wanted && !scope)
+        return;
     if (publication->sequence > reception->sub_sequence && !publication->first_topic_sequence)
         reception->sub_sequence = publication->sequence;
-    s_see (reception, publication);
+    if (is_wanted)
+        s_see (reception, publication);
     if (!watch) {
         if (sb_reception_room (self) && sb_copy_apply (reception->copy, publication))
             sb_reception_deliver (self, publication);
@@ -298,11 +302,12 @@ static void s_numbered (sb_agent_step_t *self, const sb_publication_t *publicati
     }
     if (publication->category_sequence > watch->passed)
         watch->passed = publication->category_sequence;
-    if (publication->category_sequence > watch->came)
-        watch->came = publication->category_sequence;
-    if (sb_recovery_waits_for_all (reception) || watch->need != SB_NEED_NOTHING || watch->first)
+    if (scope)
+        sb_scope_arrived (self, watch, scope, publication);
+    bool waits = sb_recovery_waits_for_all (reception) || watch->need != SB_NEED_NOTHING || watch->first;
+    if (is_wanted && waits)
         sb_watch_wait (self, watch, publication);
-    else
+    else if (is_wanted)
         s_take (self, watch, publication);
     sb_scan_look (self);
 }
@@ -332,17 +337,15 @@ void sb_reception_publication (sb_agent_step_t *self, const sb_publication_t *pu
         sb_joiner_level (self, publication, topic.data[0] == '_');
         sb_scan_look (self);
     }
-    if (!sb_reception_wants (self, topic, &wanted_ms) || wanted_ms != interval_ms)
-        return;
+    bool is_wanted = sb_reception_wants (self, topic, &wanted_ms) && wanted_ms == interval_ms;
     if (publication->sequence)
-        s_numbered (self, publication);
-    else if (sb_reception_room (self)) /* a level: the next one replaces it */
+        s_numbered (self, publication, interval_ms, is_wanted);
+    else if (is_wanted && sb_reception_room (self)) /* a level: the next one replaces it */
         sb_reception_deliver (self, publication);
 }
 
 void sb_reception_unreadable (sb_agent_step_t *self)
 {
-    self->reception->is_suspicious = true;
     sb_step_log (self, SB_SEVERITY_WARNING, "a publication could not be read", (sb_text_t){NULL, 0});
 }
 

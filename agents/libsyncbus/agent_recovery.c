@@ -63,10 +63,13 @@ static sb_text_t s_command_id (const sb_agent_step_t *self, char *text)
     return (sb_text_t){text, (uint32_t)(end - text)};
 }
 
-/* The one prefix that is wanted of a category; empty when there are several, or all of it. */
+/* The agent's part that is repaired, or the one prefix that is wanted of a category; empty when there are several, or
+ * all of it. */
 static sb_text_t s_only_prefix (const sb_agent_step_t *self, const sb_watch_t *watch)
 {
     sb_text_t only = {NULL, 0};
+    if (watch->repaired && watch->repaired->kind == SB_SCOPE_AGENT)
+        return watch->repaired->prefix;
     for (uint32_t i = 0; i < self->config.interest_count; i++) {
         sb_text_t prefix = self->wants[i].prefix;
         if (watch->is_covered || prefix.size < watch->size || memcmp (prefix.data, watch->name, watch->size) != 0)
@@ -208,6 +211,7 @@ static bool s_take_page (sb_agent_step_t *self, const sb_command_reply_t *reply)
     for (uint32_t i = 0; i < reply->publication_count; i++) {
         const sb_publication_t *publication = reply->publications[i];
         uint64_t after, received = self->counts.received;
+        sb_scope_read (watch, publication);
         if (kinds[i] == SB_PAGE_OTHER)
             continue;
         if (kinds[i] == SB_PAGE_KNOWN)
@@ -252,8 +256,7 @@ bool sb_recovery_reply (sb_agent_step_t *self, const sb_command_reply_t *reply)
         s_history_helps_no_more (self);
         return true;
     }
-    if (watch->verified < reception->through)
-        watch->verified = reception->through;
+    sb_scope_history_read (watch, reception->through);
     watch->tried_through = reception->through;
     watch->need = SB_NEED_BUFFER;
     reception->compared = NULL;
@@ -283,8 +286,20 @@ static void s_missing (sb_agent_step_t *self, sb_watch_t *watch, uint64_t after,
 {
     bool is_tried = watch->tried_through && watch->tried_through + 1 >= before;
     watch->after = after;
+    watch->repaired = NULL;
     watch->need = watch->is_conflated || is_tried ? SB_NEED_SNAPSHOT : SB_NEED_HISTORY;
     sb_recovery_done (self);
+}
+
+/* A number is missing: to be repaired before anything of behind it is taken. */
+static bool s_repair_hole (sb_agent_step_t *self, sb_watch_t *watch, uint64_t category_sequence)
+{
+    sb_scope_t *scope = sb_scope_with_hole (watch);
+    if (!scope || category_sequence <= scope->hole_after)
+        return false;
+    sb_scope_repair (watch, scope);
+    sb_recovery_done (self);
+    return true;
 }
 
 /* A part of a topic was read before, and a later one after, something that never came. */
@@ -303,6 +318,8 @@ static bool s_find_split (const sb_watch_t *watch, uint64_t *after)
 static void s_end_buffer (sb_agent_step_t *self, sb_watch_t *watch)
 {
     uint64_t after = watch->verified;
+    if (s_repair_hole (self, watch, UINT64_MAX))
+        return;
     if (watch->is_whole && watch->verified < watch->passed) {
         if (!watch->is_told)
             sb_watch_gap (self, watch, (sb_text_t){watch->name, watch->size - 1}, 0, 0);
@@ -325,6 +342,8 @@ static void s_take_waiting (sb_agent_step_t *self)
     for (uint32_t left = room < SB_RECOVERY_SLICE ? room : SB_RECOVERY_SLICE; left > 0 && watch->first; left--) {
         const sb_publication_t *publication = &watch->first->publication;
         uint64_t after;
+        if (s_repair_hole (self, watch, publication->category_sequence))
+            return;
         bool is_of_now = publication->stream_id == reception->stream_id && publication->epoch == reception->epoch;
         if (is_of_now && sb_reception_take (self, watch, publication, true, &after) == SB_MISSING) {
             s_missing (self, watch, after, publication->category_sequence);
@@ -338,11 +357,32 @@ static void s_take_waiting (sb_agent_step_t *self)
 
 /* ------------------------------------------------------------------ what is next */
 
-static bool s_may_start (const sb_agent_step_t *self)
+static bool s_is_joined (const sb_agent_step_t *self)
 {
     const sb_reception_t *reception = self->reception;
     return self->link == SB_LINK_SESSION && reception->is_answered && reception->stream_id == self->stream_id &&
-           reception->epoch == self->epoch && self->now_ns >= reception->retry_at_ns;
+           reception->epoch == self->epoch;
+}
+
+static bool s_may_start (const sb_agent_step_t *self)
+{
+    const sb_reception_t *reception = self->reception;
+    return s_is_joined (self) && !reception->wants_heads && !reception->awaited_heads &&
+           self->now_ns >= reception->retry_at_ns;
+}
+
+static bool s_wants_heads (const sb_agent_step_t *self)
+{
+    return self->reception->wants_heads && s_is_joined (self);
+}
+
+static void s_ask_heads (sb_agent_step_t *self)
+{
+    enum { LATE_MAX = 3 }; /* answers to earlier beats that may still come; more were lost */
+    sb_reception_t *reception = self->reception;
+    sb_session_ask_heads (self);
+    reception->wants_heads = false;
+    reception->awaited_heads = self->beats_unanswered < LATE_MAX ? self->beats_unanswered : LATE_MAX;
 }
 
 static sb_watch_t *s_next (const sb_reception_t *self)
@@ -394,6 +434,8 @@ bool sb_recovery_has_work (const sb_agent_step_t *self)
     const sb_reception_t *reception = self->reception;
     if (self->link != SB_LINK_SESSION)
         return false;
+    if (s_wants_heads (self))
+        return true;
     switch (reception->phase) {
     case SB_RECOVERY_IDLE:
         return s_has_something_to_start (self);
@@ -414,7 +456,9 @@ void sb_recovery_flush (sb_agent_step_t *self)
     sb_reception_t *reception = self->reception;
     /* What takes no effects is done at once; what is left goes on in the next event. */
     while (sb_recovery_has_work (self) && self->effect_count < SB_RECOVERY_SLICE) {
-        if (reception->phase == SB_RECOVERY_IDLE)
+        if (s_wants_heads (self))
+            s_ask_heads (self);
+        else if (reception->phase == SB_RECOVERY_IDLE)
             s_start (self);
         else if (reception->phase == SB_RECOVERY_HISTORY)
             s_ask_page (self);
@@ -440,6 +484,9 @@ void sb_recovery_welcome (sb_agent_step_t *self)
 void sb_recovery_session_lost (sb_agent_step_t *self)
 {
     sb_recovery_abort (self, true);
+    if (self->reception->awaited_heads)
+        self->reception->wants_heads = true;
+    self->reception->awaited_heads = 0;
 }
 
 void sb_recovery_tick (sb_agent_step_t *self)
@@ -479,13 +526,15 @@ bool sb_recovery_is_current (const sb_agent_step_t *self)
     if (!sb_joiner_is_wanted (self))
         return self->link == SB_LINK_SESSION;
     return self->link == SB_LINK_SESSION && !sb_recovery_waits_for_all (reception) && !reception->tells_join &&
-           !s_next (reception) && reception->stream_id == self->stream_id && reception->epoch == self->epoch;
+           !reception->wants_heads && !reception->awaited_heads && !s_next (reception) &&
+           reception->stream_id == self->stream_id && reception->epoch == self->epoch;
 }
 
 bool sb_recovery_is_topic_current (const sb_agent_step_t *self, sb_text_t topic)
 {
     const sb_reception_t *reception = self->reception;
-    if (self->link != SB_LINK_SESSION || sb_recovery_waits_for_all (reception))
+    if (self->link != SB_LINK_SESSION || sb_recovery_waits_for_all (reception) || reception->wants_heads ||
+        reception->awaited_heads)
         return false;
     for (uint32_t i = 0; i < reception->watch_count; i++) {
         const sb_watch_t *watch = reception->watches[i];

@@ -2,6 +2,7 @@
  *
  * The inside of reception, shared by its files and nobody else:
  *   agent_reception.c  who wants a publication, is one missing before it, positions
+ *   agent_scope.c      what is subscribed to, and the numbers without holes in it
  *   agent_watch.c      categories, what waits in them, which losses were told
  *   agent_join.c       the SUB's connection, joins, beats, judging the heads
  *   agent_recovery.c   what is repaired next, by history, and what waited after it
@@ -22,8 +23,6 @@ enum {
     SB_RECOVERY_RETRY_MIN_MS = 100,   /* between attempts, doubled */
     SB_RECOVERY_RETRY_MAX_MS = 10000, /* up to this */
     SB_RECOVERY_PAGE = 200,           /* publications of a page of history */
-    SB_RECOVERY_CHECK_MS = 1500,      /* of quiet, before a category is looked at for hidden losses */
-    SB_RECOVERY_CHECK_MAX = 1000,     /* publications to be read for that; more: a snapshot */
     SB_RECOVERY_SLICE = 64,           /* publications taken out of a buffer in one event */
     SB_RECOVERY_CREDIT = 8,           /* chunks under way when nobody's handler has to keep up */
     SB_WATCHES_MAX = 512              /* categories; publications of others are delivered unwatched */
@@ -69,28 +68,48 @@ typedef struct sb_noted {
     char topic[];
 } sb_noted_t;
 
+/* What numbers a scope. */
+typedef enum {
+    SB_SCOPE_CATEGORY, /* category_sequence; only where no interest covers it whole */
+    SB_SCOPE_AGENT,    /* agent_sequence */
+    SB_SCOPE_CONFLATED /* conflated_sequence */
+} sb_scope_kind_t;
+
+/* Something that is subscribed to, and numbered without holes. */
+typedef struct {
+    sb_scope_kind_t kind;
+    uint32_t interval_ms;   /* CONFLATED: its interval; else 0 */
+    sb_text_t prefix;       /* AGENT: category and agent, with both dots; borrowed from the step */
+    bool is_based;          /* `seen` is not above what the last snapshot has */
+    uint64_t seen;          /* the last number that is known to have gone past the SUB */
+    uint64_t seen_sequence; /* AGENT: its sequence: an agent whose record was given up is counted anew */
+    uint64_t seen_category; /* the highest category sequence of those that came */
+    uint64_t first;         /* AGENT: the first number that came before there was a base; 0: none */
+    uint64_t first_sequence;
+    uint64_t told;         /* CONFLATED: by the answer to a join that is being judged */
+    uint64_t hole_after;   /* category sequences: something between them is missing */
+    uint64_t hole_through; /* 0: nothing is */
+    uint64_t hole_number;  /* of the request that was the last as that was seen: a later snapshot makes it good */
+} sb_scope_t;
+
 /* A category that something was heard of. */
 typedef struct {
     char name[SB_CATEGORY_MAX + 3]; /* with its dot */
     uint32_t size;                  /* octets of that */
-    bool is_whole;                  /* an unconflated interest covers it: category sequences have no holes */
+    bool is_whole;                  /* an unconflated interest covers it: judged by `verified`, it has no scopes */
     bool is_covered;                /* some interest covers it */
-    bool is_conflated;              /* some of it is, and no unconflated interest covers it */
+    bool is_conflated;              /* some of it is, no unconflated interest covers it, and it is state */
     bool is_event;                  /* of events: never conflated, never delivered as a snapshot's difference */
     uint32_t conflated_ms;          /* the longest time that a publication of it may be held back */
     sb_need_t need;
-    uint64_t verified; /* category sequence: nothing is missing up to here */
+    uint64_t verified; /* category sequence: nothing is missing up to here; unless it is_whole: a snapshot has it */
     uint64_t passed;   /* the highest that is known to have gone past the SUB */
-    uint64_t came;     /* the highest of a publication that came */
     uint64_t after;    /* a repair by history begins behind this */
-    uint64_t judged;   /* head that is to be judged at judge_at_ns; 0: none */
-    uint64_t judge_at_ns;
-    /* unless it is_whole: one topic's last loss may hide behind another topic's publications */
-    uint64_t checked;      /* category sequence up to which it was looked at */
-    uint64_t mark;         /* what changes with each publication of it */
-    uint64_t checked_mark; /* as it was looked at last */
-    uint64_t mark_at_ns;   /* since when it stands */
+    sb_scope_t *scopes;
+    uint32_t scope_count;
     /* the present episode */
+    sb_scope_t *repaired;   /* the scope whose hole the repair is for; NULL: none, or all */
+    bool is_lossy;          /* a number is missing, or was */
     bool is_told;           /* a gap of it was */
     bool is_by_snapshot;    /* a snapshot was needed */
     uint64_t tried_through; /* history was read up to here */
@@ -120,13 +139,15 @@ struct sb_reception {
     /* join */
     bool is_subscribed;
     bool is_answered;
-    bool is_suspicious;       /* something could not be read: judged at the next beat */
     bool tells_join;          /* RECOVERED of everything is due */
     bool is_join_by_snapshot; /* a snapshot was needed for it */
     char join_prefix[48];
     uint32_t join_prefix_size; /* 0: none was asked for */
     uint64_t join_at_ns;       /* the answer is due; UINT64_MAX: none is waited for */
     uint64_t sub_sequence;     /* the highest that is known to have gone past the SUB */
+    uint64_t told_sequence;    /* of the last beat or answer, which tell of what is conflated too */
+    bool wants_heads;          /* the heads in HeartbeatAck shall be asked for: something may have been missed */
+    uint32_t awaited_heads;    /* HeartbeatAcks until they are there; 0: none is waited for */
     /* what is under way */
     sb_recovery_phase_t phase;
     sb_watch_t *active; /* NULL: everything */
@@ -171,6 +192,40 @@ bool sb_reception_wants (const sb_agent_step_t *self, sb_text_t topic, uint32_t 
 /* How far a topic is known: sequence and topic sequence of the last one applied. False: not at all. */
 bool sb_reception_known (const sb_reception_t *self, sb_text_t topic, uint64_t *sequence, uint64_t *topic_sequence,
                          uint64_t *category_sequence);
+
+/* ---- agent_scope.c */
+
+/* The scopes of a category whose is_whole and so on are known. False without memory. */
+bool sb_scope_make (sb_agent_step_t *self, sb_watch_t *watch);
+/* The scope that numbers what comes of a topic at that interval (0: unconflated); NULL: none does. */
+sb_scope_t *sb_scope_of (const sb_watch_t *watch, sb_text_t topic, uint32_t interval_ms);
+/* Another stream: numbers begin anew. */
+void sb_scope_forget (sb_watch_t *watch);
+/* A publication of the scope came, wanted or not: a hole before it is noted, to be repaired. */
+void sb_scope_arrived (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *scope,
+                       const sb_publication_t *publication);
+/* A snapshot's first part came: the heads that HeartbeatAck gave before it are the bases of agents' parts. */
+void sb_scope_base (sb_agent_step_t *self, sb_watch_t *watch);
+/* Judges agents' parts by the heads in HeartbeatAck, once a beat of their time has come. */
+void sb_scope_judge_parts (sb_agent_step_t *self, uint64_t beat_sequence);
+/* Those heads came after a join: where they are ahead of what came something may have been missed. */
+void sb_scope_missed (sb_agent_step_t *self);
+/* A category's head, in a beat or an answer; is_base: it is where the numbers begin. */
+void sb_scope_category_head (sb_agent_step_t *self, sb_watch_t *watch, uint64_t head, bool is_base);
+/* A conflated category's. An answer's is judged by sb_scope_joined, as it is 0 where the answer has none. */
+void sb_scope_conflated_head (sb_agent_step_t *self, sb_watch_t *watch, uint32_t interval_ms, uint64_t head,
+                              bool is_beat);
+/* All heads of an answer were given. */
+void sb_scope_joined (sb_agent_step_t *self);
+/* The hole that begins first; NULL: none. */
+sb_scope_t *sb_scope_with_hole (const sb_watch_t *watch);
+/* Asks for its repair. */
+void sb_scope_repair (sb_watch_t *watch, sb_scope_t *scope);
+/* A publication of a page of history, which has all of the scope that is repaired. */
+void sb_scope_read (const sb_watch_t *watch, const sb_publication_t *publication);
+/* That history was read up to there; a snapshot with that number was taken: holes are made good. */
+void sb_scope_history_read (sb_watch_t *watch, uint64_t through);
+void sb_scope_snapshot_taken (sb_watch_t *watch, uint64_t number);
 
 /* ---- agent_watch.c */
 

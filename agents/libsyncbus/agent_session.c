@@ -218,6 +218,7 @@ static void s_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
         return;
     self->link = SB_LINK_SESSION;
     self->backoff_attempts = 0;
+    self->beats_unanswered = 0;
     self->counts.registrations++;
     self->counts.reconnects += self->was_welcome;
     if (welcome->heartbeat_interval_ms)
@@ -274,6 +275,8 @@ static void s_heartbeat_ack (sb_agent_step_t *self, const sb_heartbeat_ack_t *ac
     sb_delivery_decided (self, ack->decided_through, ack->refused, ack->refused_count);
     sb_delivery_state_known (self, ack->state_known);
     sb_delivery_look_for_loss (self);
+    if (self->beats_unanswered)
+        self->beats_unanswered--;
     sb_joiner_heads (self, ack);
 }
 
@@ -323,11 +326,9 @@ void sb_session_hear (sb_agent_step_t *self, const sb_broker_message_t *message)
 
 /* ------------------------------------------------------------------ time */
 
-static void s_beat (sb_agent_step_t *self)
+void sb_session_ask_heads (sb_agent_step_t *self)
 {
-    self->beat_at_ns += self->interval_ns;
-    if (self->beat_at_ns <= self->now_ns)
-        self->beat_at_ns = self->now_ns + self->interval_ns;
+    self->beats_unanswered++;
     self->beat_send_next = self->send_next;
     const sb_agent_counts_t *base = &self->counts_at_welcome;
     sb_heartbeat_t *beat = &sb_step_send (self, SB_AGENT_MESSAGE_HEARTBEAT)->heartbeat;
@@ -355,6 +356,14 @@ static void s_beat (sb_agent_step_t *self)
     sb_histogram_clear (&self->processing);
     sb_histogram_clear (&self->delivery);
     self->processing_max_ns = 0;
+}
+
+static void s_beat (sb_agent_step_t *self)
+{
+    self->beat_at_ns += self->interval_ns;
+    if (self->beat_at_ns <= self->now_ns)
+        self->beat_at_ns = self->now_ns + self->interval_ns;
+    sb_session_ask_heads (self);
 }
 
 void sb_session_tick (sb_agent_step_t *self)

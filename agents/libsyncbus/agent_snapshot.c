@@ -52,6 +52,8 @@ void sb_scan_start (sb_agent_step_t *self, sb_watch_t *watch)
 {
     sb_reception_t *reception = self->reception;
     sb_text_t *interests = sb_step_take (self, SB_INTERESTS_MAX * sizeof *interests);
+    if (self->has_agent_parts)
+        sb_session_ask_heads (self);
     sb_snapshot_request_t *request = &sb_step_send (self, SB_AGENT_MESSAGE_SNAPSHOT_REQUEST)->snapshot_request;
     request->snapshot_id = ++reception->number;
     request->interests = interests;
@@ -155,6 +157,16 @@ static void s_note (sb_agent_step_t *self, const sb_snapshot_topic_t *part)
     noted->snapshot_through = part->topic_sequence;
 }
 
+/* HeartbeatAcks come in the order of the beats: what the heads of those before the first chunk stand for is in it. */
+static void s_base (sb_agent_step_t *self)
+{
+    sb_reception_t *reception = self->reception;
+    for (uint32_t i = 0; i < reception->watch_count; i++) {
+        if (!reception->active || reception->active == reception->watches[i])
+            sb_scope_base (self, reception->watches[i]);
+    }
+}
+
 void sb_scan_chunk (sb_agent_step_t *self, const sb_snapshot_chunk_t *chunk)
 {
     sb_reception_t *reception = self->reception;
@@ -165,7 +177,8 @@ void sb_scan_chunk (sb_agent_step_t *self, const sb_snapshot_chunk_t *chunk)
         sb_recovery_retry (self);
         return;
     }
-    reception->next_chunk++;
+    if (reception->next_chunk++ == 1)
+        s_base (self);
     for (uint32_t i = 0; i < chunk->topic_count; i++) {
         const sb_snapshot_topic_t *topic = &chunk->topics[i];
         for (uint32_t j = 0; j < topic->field_count; j++)
@@ -207,6 +220,8 @@ void sb_scan_end (sb_agent_step_t *self, const sb_snapshot_end_t *end)
         sb_recovery_retry (self);
         return;
     }
+    if (reception->next_chunk == 1)
+        s_base (self);
     sb_copy_scan_end (reception->copy, s_difference, self);
     reception->end_sequence = end->sequence;
     reception->phase = SB_RECOVERY_CATCH_UP;
@@ -223,8 +238,8 @@ static void s_find_lost (sb_agent_step_t *self, sb_watch_t *watch)
         if (noted->snapshot_id != self->reception->number || noted->snapshot_sequence <= noted->sequence)
             continue;
         uint64_t first = through > noted->through ? noted->through + 1 : 1;
-        /* What conflation may hold back is lost only when its time is over: the watch was judged by its head. */
-        bool is_judged = !watch->is_conflated || watch->came < watch->verified;
+        /* What conflation holds back is not lost: unless a number is missing, all of it is held back. */
+        bool is_judged = !watch->is_conflated || watch->is_lossy;
         bool has_base = noted->sequence || self->reception->has_base;
         if (is_judged && has_base && first <= through)
             sb_watch_gap (self, watch, (sb_text_t){noted->topic, noted->topic_size}, first, through);
@@ -240,10 +255,7 @@ static void s_take_over (sb_agent_step_t *self, sb_watch_t *watch)
     s_find_lost (self, watch);
     watch->need = SB_NEED_BUFFER;
     watch->tried_through = 0;
-    watch->judged = 0;
-    watch->checked = watch->verified;
-    if (watch->came < watch->verified)
-        watch->came = watch->verified;
+    sb_scope_snapshot_taken (watch, self->reception->number);
 }
 
 /* What was published before the snapshot was asked for is not missed any more. */
@@ -257,10 +269,19 @@ static void s_cover_positions (sb_reception_t *self, const sb_watch_t *watch)
     }
 }
 
+/* All up to this publication has gone past the SUB and was judged. */
+static uint64_t s_gone_past (const sb_reception_t *self)
+{
+    bool is_conflated = self->active && self->active->is_conflated;
+    for (uint32_t i = 0; i < self->watch_count && !self->active; i++)
+        is_conflated |= self->watches[i]->is_conflated;
+    return is_conflated ? self->told_sequence : self->sub_sequence;
+}
+
 void sb_scan_look (sb_agent_step_t *self)
 {
     sb_reception_t *reception = self->reception;
-    if (reception->phase != SB_RECOVERY_CATCH_UP || reception->sub_sequence < reception->end_sequence)
+    if (reception->phase != SB_RECOVERY_CATCH_UP || s_gone_past (reception) < reception->end_sequence)
         return;
     self->counts.snapshots++;
     if (reception->active) {

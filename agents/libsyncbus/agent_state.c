@@ -23,9 +23,17 @@ typedef struct sb_own_field sb_own_field_t;
 typedef struct sb_own_category {
     struct sb_own_category *next;
     uint32_t field_count;
+    uint32_t time_to_live_ms; /* of fields without a time of their own; 0: for ever, or not known here */
     uint32_t size;
     char name[SB_CATEGORY_MAX];
 } sb_own_category_t;
+
+/* What the broker said of a category. */
+typedef struct {
+    uint32_t time_to_live_ms;
+    uint32_t size;
+    char name[SB_CATEGORY_MAX];
+} sb_own_time_t;
 
 struct sb_own_topic {
     sb_own_topic_t *chained; /* next in its bucket */
@@ -69,6 +77,8 @@ struct sb_own_state {
     uint64_t version;       /* see sb_own_state_version */
     uint64_t now_ns;
     uint64_t first_gone_ns; /* no field's time runs out before; UINT64_MAX: none has one */
+    sb_own_time_t times[SB_TIMES_TO_LIVE_MAX];
+    uint32_t time_count;
 };
 
 enum { SB_BUCKETS_MIN = 64 };
@@ -159,6 +169,15 @@ static sb_own_category_t *s_find_category (const sb_own_state_t *self, sb_text_t
     return category;
 }
 
+/* What the broker lets fields of a category live, in ms; 0: for ever, or not known. */
+static uint32_t s_time_of_category (const sb_own_state_t *self, sb_text_t name)
+{
+    for (uint32_t i = self->time_count; i > 0; i--)
+        if (sb_text_equal ((sb_text_t){self->times[i - 1].name, self->times[i - 1].size}, name))
+            return self->times[i - 1].time_to_live_ms;
+    return 0;
+}
+
 static sb_own_topic_t *s_find_topic (const sb_own_state_t *self, uint64_t hash, sb_text_t category, sb_text_t subject)
 {
     sb_own_topic_t *topic = self->topics[hash & (self->topic_buckets - 1)];
@@ -228,6 +247,7 @@ static sb_own_category_t *s_add_category (sb_own_state_t *self, sb_text_t name)
     if (name.size)
         memcpy (category->name, name.data, name.size);
     category->size = name.size;
+    category->time_to_live_ms = s_time_of_category (self, name);
     category->next = self->categories;
     self->categories = category;
     return category;
@@ -348,24 +368,29 @@ static bool s_copy_value (sb_own_value_t *own, const sb_value_t *value)
     return true;
 }
 
-static uint64_t s_gone_ns (const sb_own_state_t *self, uint32_t time_to_live_ms)
+/* When the field's time runs out, by what is known of its category now; UINT64_MAX: never. */
+static uint64_t s_gone_ns (const sb_own_field_t *field)
 {
+    const sb_own_value_t *own = &field->own;
+    uint64_t time_to_live_ms = own->time_to_live_ms ? own->time_to_live_ms : field->topic->category->time_to_live_ms;
     uint64_t time_to_live_ns = time_to_live_ms * SB_NS_A_MS;
-    if (time_to_live_ms == 0 || time_to_live_ns > UINT64_MAX - self->now_ns)
-        return 0;
-    return self->now_ns + time_to_live_ns;
+    if (time_to_live_ms == 0 || time_to_live_ns > UINT64_MAX - own->written_ns)
+        return UINT64_MAX;
+    return own->written_ns + time_to_live_ns;
 }
 
 static bool s_is_gone (const sb_own_state_t *self, const sb_own_field_t *field)
 {
-    return field->own.gone_ns && field->own.gone_ns <= self->now_ns;
+    uint64_t gone_ns = s_gone_ns (field);
+    return gone_ns != UINT64_MAX && gone_ns <= self->now_ns;
 }
 
 /* The field's time to live is among those to be watched. */
 static void s_watch (sb_own_state_t *self, const sb_own_field_t *field)
 {
-    if (field->own.gone_ns && field->own.gone_ns < self->first_gone_ns)
-        self->first_gone_ns = field->own.gone_ns;
+    uint64_t gone_ns = s_gone_ns (field);
+    if (gone_ns < self->first_gone_ns)
+        self->first_gone_ns = gone_ns;
 }
 
 static bool s_write (sb_own_state_t *self, sb_own_topic_t **topic, const sb_delta_t *delta, const sb_change_t *change,
@@ -376,7 +401,7 @@ static bool s_write (sb_own_state_t *self, sb_own_topic_t **topic, const sb_delt
         *topic = s_find_topic (self, topic_hash, delta->category, delta->subject);
     uint64_t hash = s_hash (topic_hash, change->name);
     sb_own_field_t *field = *topic ? s_find_field (self, *topic, hash, change->name) : NULL;
-    sb_own_value_t after = {.writer = writer, .gone_ns = s_gone_ns (self, delta->time_to_live_ms)};
+    sb_own_value_t after = {.writer = writer, .written_ns = self->now_ns, .time_to_live_ms = delta->time_to_live_ms};
     if (!change->is_delete && !s_copy_value (&after, &change->value))
         return false;
     if (!field && !change->is_delete) {
@@ -479,6 +504,22 @@ void sb_own_state_expire (sb_own_state_t *self)
     }
 }
 
+void sb_own_state_set_times_to_live (sb_own_state_t *self, const sb_time_to_live_t *times, uint32_t count)
+{
+    sb_own_state_expire (self); /* a longer time brings nothing back */
+    self->time_count = 0;
+    for (uint32_t i = 0; i < count && i < SB_TIMES_TO_LIVE_MAX; i++) {
+        if (times[i].category.size == 0 || times[i].category.size > SB_CATEGORY_MAX)
+            continue;
+        sb_own_time_t *time = &self->times[self->time_count++];
+        *time = (sb_own_time_t){.time_to_live_ms = times[i].time_to_live_ms, .size = times[i].category.size};
+        memcpy (time->name, times[i].category.data, times[i].category.size);
+    }
+    for (sb_own_category_t *category = self->categories; category; category = category->next)
+        category->time_to_live_ms = s_time_of_category (self, (sb_text_t){category->name, category->size});
+    self->first_gone_ns = 0; /* looked for when it is needed */
+}
+
 /* ------------------------------------------------------------------ bounds */
 
 static uint32_t s_new_fields (const sb_own_state_t *self, const sb_delta_t *delta)
@@ -565,8 +606,8 @@ bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_
 uint32_t sb_own_state_time_left_ms (const sb_own_state_t *self)
 {
     assert (self->cursor);
-    uint64_t gone_ns = self->cursor->own.gone_ns;
-    if (!gone_ns)
+    uint64_t gone_ns = s_gone_ns (self->cursor);
+    if (gone_ns == UINT64_MAX)
         return 0;
     assert (gone_ns > self->now_ns);
     return (uint32_t)((gone_ns - self->now_ns + SB_NS_A_MS - 1) / SB_NS_A_MS);

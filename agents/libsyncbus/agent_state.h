@@ -6,10 +6,11 @@
  * meanwhile also goes out as a delta. It goes from the last written field back: a field written once without
  * category and once with the one the broker's rules give it is two here and one there, where the first counts.
  *
- * A field written with a time to live is gone, for every function here, from the moment that runs out; its memory goes
- * when a walk comes upon it or its place is needed. Times to live that the broker gives a category are not known here:
- * a whole state brings such a field back for one more of them, even if it had gone. Rejected: a heap of deadlines,
- * since a refresh, which is what most writes are, would pay for it.
+ * A field with a time to live, its own or that of its category, is gone, for every function here, from the moment that
+ * runs out; its memory goes when a walk comes upon it or its place is needed. The field has the moment of its last
+ * write and its own time, the category its time, so that what the broker says of a category holds for fields written
+ * before. What the broker's rules make of a field without category is not known here: such a field goes by no
+ * category's time. Rejected: a heap of deadlines, since a refresh, which is what most writes are, would pay for it.
  */
 #ifndef SB_AGENT_STATE_H
 #define SB_AGENT_STATE_H
@@ -20,10 +21,11 @@ typedef struct sb_own_state sb_own_state_t;
 
 /* What a field was before a write: kept until the write is decided, so that a refused one can be taken back. */
 typedef struct {
-    sb_value_t value; /* SB_VALUE_NONE: there was no such field */
-    void *memory;     /* what value's text lives in; owned; may be NULL */
-    uint64_t writer;  /* sequence of the write that made it; 0: none that went out as a delta */
-    uint64_t gone_ns; /* when its time to live runs out; 0: never */
+    sb_value_t value;         /* SB_VALUE_NONE: there was no such field */
+    void *memory;             /* what value's text lives in; owned; may be NULL */
+    uint64_t writer;          /* sequence of the write that made it; 0: none that went out as a delta */
+    uint64_t written_ns;      /* the moment of that write */
+    uint32_t time_to_live_ms; /* of its own, from written_ns on; 0: that of its category */
 } sb_own_value_t;
 
 /* Creates an empty state of at most `max_fields` fields, hashed by `seed`. NULL when there is no memory. */
@@ -32,6 +34,11 @@ void sb_own_state_destroy (sb_own_state_t **self_p);
 
 /* What time it is, on the clock of the step; never goes back. A write's time to live counts from it. */
 void sb_own_state_set_time (sb_own_state_t *self, uint64_t now_ns);
+
+/* How long the fields of each category live that have no time of their own, in place of what was said before (at first:
+ * all for ever). Also fields that are there: from their last write on. At most SB_TIMES_TO_LIVE_MAX are taken; what
+ * cannot be a category is passed over; of a category that is named again, the last counts. What is gone stays gone. */
+void sb_own_state_set_times_to_live (sb_own_state_t *self, const sb_time_to_live_t *times, uint32_t count);
 
 /* Fields that one category may have from now on. */
 void sb_own_state_set_category_limit (sb_own_state_t *self, uint32_t max_fields);

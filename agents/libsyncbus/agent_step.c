@@ -156,8 +156,12 @@ static bool s_make_prefixes (sb_agent_step_t *self, const uint32_t *conflate_ms)
         want->interval_ms = conflate_ms ? conflate_ms[i] : 0;
         want->prefix = (sb_text_t){at, sb_interest_prefix (self->config.interests[i], at)};
         at += want->prefix.size;
-        if (want->prefix.size) {
-            at = s_add_wanted (self, at, want->interval_ms, want->prefix);
+    }
+    sb_scope_subscribe (self);
+    for (uint32_t i = 0; i < count; i++) {
+        const sb_want_t *want = &self->wants[i];
+        if (want->subscribed.size) {
+            at = s_add_wanted (self, at, want->interval_ms, want->subscribed);
             continue;
         }
         for (uint32_t j = 0; j < FIRST_OCTETS; j++)

@@ -198,7 +198,8 @@ void sb_agent_step_counts (const sb_agent_step_t *self, sb_agent_counts_t *count
 /* Updates refused for that reason, by the broker or before they were sent. */
 uint64_t sb_agent_step_refused_count (const sb_agent_step_t *self, sb_reason_t reason);
 
-/* Prefixes to subscribe to: those of the interests, _beat. and _control., each once. *count gets how many. */
+/* Prefixes to subscribe to: those of the interests, or of the parts of categories that these are in, _beat. and
+ * _control., each once. *count gets how many. */
 const sb_text_t *sb_agent_step_prefixes (const sb_agent_step_t *self, uint32_t *count);
 
 /* True when the copy is what the broker has. */

@@ -78,15 +78,15 @@ typedef struct {
     uint64_t sequence;
     uint64_t category_sequence;
     uint64_t covered;       /* what is not younger than this is in a snapshot */
-    bool is_held_back;      /* by conflation: what HeartbeatAck says may come later */
     uint64_t head_sequence; /* that HeartbeatAck gave; 0: none yet */
     uint64_t head_category_sequence;
-    uint64_t head_at_ns;
+    uint64_t head_agent_sequence;
 } sb_position_t;
 
 /* What an interest asks for. */
 typedef struct {
     sb_text_t prefix;     /* empty: all */
+    sb_text_t subscribed; /* what it is subscribed to as: itself, or what it is a part of and has numbers; empty: all */
     uint32_t interval_ms; /* 0: every publication */
 } sb_want_t;
 
@@ -98,7 +98,8 @@ struct sb_agent_step {
     sb_agent_step_config_t config;
     sb_text_t *prefixes; /* to subscribe to */
     uint32_t prefix_count;
-    sb_want_t *wants; /* of each interest */
+    sb_want_t *wants;     /* of each interest */
+    bool has_agent_parts; /* some are subscribed to as agents' parts of categories */
     char *text_memory;
     char *prefix_memory;
     uint64_t random;
@@ -139,9 +140,10 @@ struct sb_agent_step {
     bool dirty;            /* something was written that no delta carries */
     uint64_t gap_expected; /* of the last SEQUENCE_GAP that was obeyed */
     uint64_t gap_until_ns;
-    uint64_t beat_send_next; /* send_next as the last beat went out; 0: none did in this session */
-    uint64_t stalled_at;     /* oldest undecided number at the last level */
-    uint32_t stalled_levels; /* levels since it became that */
+    uint32_t beats_unanswered; /* of this session */
+    uint64_t beat_send_next;   /* send_next as the last beat went out; 0: none did in this session */
+    uint64_t stalled_at;       /* oldest undecided number at the last level */
+    uint32_t stalled_levels;   /* levels since it became that */
     char event_categories[SB_EVENT_CATEGORIES_MAX][SB_CATEGORY_MAX + 1];
     uint32_t event_category_count;
 
@@ -203,6 +205,8 @@ void sb_session_lost (sb_agent_step_t *self, const char *why, sb_text_t detail);
 void sb_session_hear (sb_agent_step_t *self, const sb_broker_message_t *message);
 void sb_session_tick (sb_agent_step_t *self);
 void sb_session_say_goodbye (sb_agent_step_t *self);
+/* Sends a heartbeat now, besides those in time: its answer has the heads of the interests. */
+void sb_session_ask_heads (sb_agent_step_t *self);
 
 /* ---- agent_levels.c */
 void sb_levels_init (sb_levels_t *self);
@@ -264,6 +268,9 @@ void sb_reception_unreadable (sb_agent_step_t *self);
 void sb_reception_begin (sb_agent_step_t *self);
 /* The positions, in memory that lives as long as the effects. */
 const sb_interest_position_t *sb_reception_seen (sb_agent_step_t *self, uint32_t *count);
+
+/* ---- agent_scope.c: what each interest is subscribed to as; its wants have their prefixes */
+void sb_scope_subscribe (sb_agent_step_t *self);
 
 /* ---- agent_join.c: the SUB's connection, and what HeartbeatAck says of the interests */
 void sb_joiner_subscribed (sb_agent_step_t *self, bool is_subscribed);

@@ -49,12 +49,11 @@ static bool s_classify (const sb_agent_step_t *self, sb_watch_t *watch)
             continue;
         is_wanted = true;
         watch->is_covered |= covers;
-        if (want->interval_ms == 0 || watch->is_event)
-            watch->is_whole |= covers;
-        else if (want->interval_ms > watch->conflated_ms)
+        watch->is_whole |= covers && want->interval_ms == 0;
+        if (want->interval_ms > watch->conflated_ms)
             watch->conflated_ms = want->interval_ms;
     }
-    if (watch->is_whole)
+    if (watch->is_whole || watch->is_event)
         watch->conflated_ms = 0;
     watch->is_conflated = watch->conflated_ms > 0;
     return is_wanted;
@@ -82,8 +81,7 @@ static sb_watch_t *s_watch (sb_agent_step_t *self, sb_text_t name)
         return NULL;
     memcpy (watch->name, name.data, name.size);
     watch->size = name.size;
-    watch->judge_at_ns = UINT64_MAX;
-    if (!s_classify (self, watch)) {
+    if (!s_classify (self, watch) || !sb_scope_make (self, watch)) {
         free (watch);
         return NULL;
     }
@@ -367,7 +365,8 @@ void sb_watch_finish (sb_agent_step_t *self, sb_watch_t *watch)
     }
     s_forget_finished (self->reception, watch);
     watch->need = SB_NEED_NOTHING;
-    watch->is_told = watch->is_by_snapshot = false;
+    watch->is_told = watch->is_by_snapshot = watch->is_lossy = false;
+    watch->repaired = NULL;
     watch->tried_through = 0;
     watch->lost = watch->recovered = 0;
 }

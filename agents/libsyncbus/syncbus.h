@@ -52,9 +52,10 @@ typedef struct {
     int64_t event_unix_ns;    /* when it happened; 0: the library takes its clock */
     int64_t origin_unix_ns;   /* that of the update that caused this one; 0: none */
     uint32_t time_to_live_ms; /* the fields written go by themselves after this long without a new write, of the same
-                                 value too; a write with 0 takes the time away again. 0: the broker's time for the
-                                 category, which is not known here: when this agent has to deliver its whole state, such
-                                 a field comes back for one more of them although it had gone */
+                                 value too. 0: in place of a time from before, the broker's for the category, as
+                                 it said at the last registration; it may have none. Without category it is not known
+                                 here which one applies: when this agent has to deliver its whole state, such a field
+                                 comes back for one more of its category's times although it had gone */
 } sb_agent_update_t;
 
 /* ------------------------------------------------------------------ what handlers get */

@@ -132,6 +132,91 @@ Test (expiry, a_walk_passes_over_what_went_meanwhile)
     sb_own_state_destroy (&state);
 }
 
+/* ------------------------------------------------------------------ of a category */
+
+static void s_say (sb_own_state_t *state, const char *category, uint32_t time_to_live_ms)
+{
+    sb_time_to_live_t time = {sb_text (category), time_to_live_ms};
+    sb_own_state_set_times_to_live (state, &time, 1);
+}
+
+Test (expiry, a_field_without_a_time_goes_by_its_categorys)
+{
+    sb_own_state_t *state = sb_own_state_new (10, 1);
+    s_say (state, "risk", 100);
+    sb_own_state_set_time (state, 5);
+    s_write_number (state, "", "n", 0);
+    s_write_number (state, "", "own", 200); /* its own word counts */
+    uint64_t deadline_ns = 5 + 100 * SB_MS;
+    sb_own_state_set_time (state, deadline_ns - 1);
+    cr_assert_eq (s_visible (state), 2);
+    sb_own_state_set_time (state, deadline_ns);
+    cr_assert_eq (s_visible (state), 1);
+    sb_own_state_set_time (state, deadline_ns + 1);
+    sb_own_state_expire (state);
+    cr_assert_eq (sb_own_state_count (state), 1);
+    sb_own_state_set_time (state, deadline_ns + 100 * SB_MS);
+    sb_own_state_expire (state);
+    cr_assert_eq (sb_own_state_count (state), 0);
+    sb_own_state_destroy (&state);
+}
+
+Test (expiry, what_is_said_of_a_category_counts_from_a_fields_last_write)
+{
+    sb_own_state_t *state = sb_own_state_new (10, 1);
+    s_write_number (state, "", "early", 0);
+    sb_own_state_set_time (state, 50 * SB_MS);
+    s_write_number (state, "", "late", 0);
+    sb_own_state_set_time (state, 99 * SB_MS);
+    s_say (state, "risk", 100);
+    cr_assert_eq (s_visible (state), 2);
+    sb_own_state_set_time (state, 100 * SB_MS - 1);
+    cr_assert_eq (s_visible (state), 2);
+    sb_own_state_set_time (state, 100 * SB_MS);
+    cr_assert_eq (s_visible (state), 1);
+    s_say (state, "risk", 200); /* longer: the one that is gone stays so */
+    cr_assert_eq (s_visible (state), 1);
+    sb_own_state_set_time (state, 250 * SB_MS - 1);
+    sb_own_state_expire (state);
+    cr_assert_eq (sb_own_state_count (state), 1);
+    s_say (state, "risk", 100); /* shorter: it ended in the past */
+    cr_assert_eq (s_visible (state), 0);
+    sb_own_state_expire (state);
+    cr_assert_eq (sb_own_state_count (state), 0);
+    sb_own_state_destroy (&state);
+}
+
+Test (expiry, a_category_that_is_named_no_more_has_no_time)
+{
+    sb_own_state_t *state = sb_own_state_new (10, 1);
+    sb_time_to_live_t times[] = {{sb_text ("risk"), 7},
+                                 {sb_text (""), 1},
+                                 {sb_text ("a_name_of_more_than_thirty_two_octets"), 1},
+                                 {sb_text ("other"), 1},
+                                 {sb_text ("risk"), 100}};
+    sb_own_state_set_times_to_live (state, times, 5);
+    s_write_number (state, "", "n", 0);
+    sb_own_state_set_time (state, 100 * SB_MS - 1);
+    cr_assert_eq (s_visible (state), 1, "the last entry counts");
+    sb_own_state_set_times_to_live (state, NULL, 0);
+    sb_own_state_set_time (state, UINT64_MAX);
+    sb_own_state_expire (state);
+    cr_assert_eq (s_visible (state), 1);
+    sb_own_state_destroy (&state);
+}
+
+Test (expiry, a_field_without_category_goes_by_none)
+{
+    sb_own_state_t *state = sb_own_state_new (10, 1);
+    s_say (state, "risk", 100);
+    sb_change_t change = sb_number ("n", 1);
+    sb_delta_t delta = {.update = {.changes = &change, .change_count = 1}};
+    cr_assert (sb_own_state_apply (state, &delta, 0, NULL));
+    sb_own_state_set_time (state, UINT64_MAX);
+    cr_assert_eq (s_visible (state), 1);
+    sb_own_state_destroy (&state);
+}
+
 /* ------------------------------------------------------------------ in the step */
 
 static void s_send (sb_fixture_t *f, const char *name, double number, uint32_t time_to_live_ms)
@@ -209,5 +294,33 @@ Test (expiry, a_whole_state_says_what_is_left_and_leaves_out_what_is_gone)
     cr_assert_eq (chunk->topics[1].update.change_count, 2);
     cr_assert_eq (chunk->topics[2].time_to_live_ms, 0);
     cr_assert (sb_text_equal (chunk->topics[2].update.changes[0].name, sb_text ("lasting")));
+    sb_fixture_end (&f);
+}
+
+Test (expiry, a_whole_state_says_what_is_left_of_the_categorys_time)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    sb_time_to_live_t times[] = {{sb_text ("quotes"), 1}, {sb_text ("risk"), 1000}};
+    sb_fixture_start (&f);
+    s_send (&f, "gone", 1, 0); /* before any Welcome */
+    uint64_t written_ns = f.now_ns;
+    sb_fixture_at (&f, written_ns + 1 * SB_MS);
+    s_send (&f, "some", 2, 0);
+    s_send (&f, "own", 3, 5000);
+    sb_fixture_at (&f, written_ns + 1000 * SB_MS);
+    f.welcome.state_known = false;
+    f.welcome.times_to_live = times;
+    f.welcome.time_to_live_count = 2;
+    sb_fixture_event (&f, SB_AGENT_EVENT_LINK_UP);
+    sb_broker_message_t welcome = {.kind = SB_BROKER_MESSAGE_WELCOME, .welcome = f.welcome};
+    sb_fixture_message (&f, &welcome);
+    cr_assert (isnan (sb_fixture_own (&f, "risk", "gone")));
+    const sb_agent_message_t *message = sb_fixture_sent (&f, SB_AGENT_MESSAGE_REPLACE_CHUNK, 0);
+    cr_assert_not_null (message);
+    const sb_replace_chunk_t *chunk = &message->replace_chunk;
+    cr_assert_eq (chunk->topic_count, 2);
+    cr_assert_eq (chunk->topics[0].time_to_live_ms, 4001);
+    cr_assert_eq (chunk->topics[1].time_to_live_ms, 1);
+    cr_assert (sb_text_equal (chunk->topics[1].update.changes[0].name, sb_text ("some")));
     sb_fixture_end (&f);
 }

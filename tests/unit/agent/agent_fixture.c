@@ -95,7 +95,7 @@ void sb_fixture_join (sb_fixture_t *self)
 static void s_heads (sb_fixture_t *self, sb_text_t topic)
 {
     char names[256][8];
-    sb_change_t changes[256];
+    sb_change_t changes[257];
     uint32_t count = 0;
     changes[count++] = sb_integer ("sequence", (int64_t)self->head);
     for (uint32_t i = 1; i < 256; i++) {
@@ -105,6 +105,8 @@ static void s_heads (sb_fixture_t *self, sb_text_t topic)
         names[i][5] = (char)i;
         changes[count++] = sb_integer (names[i], (int64_t)self->heads[i]);
     }
+    if (self->conflated_head)
+        changes[count++] = sb_integer ("conflated.250.m", (int64_t)self->conflated_head);
     sb_update_t update = {.changes = changes, .change_count = count};
     sb_publication_t publication = {.topic = topic,
                                     .stream_id = self->welcome.stream_id,
@@ -230,6 +232,7 @@ void sb_fixture_publish (sb_fixture_t *self, uint64_t epoch, const char *topic, 
     sb_publication_t publication = {.topic = sb_text (topic), .stream_id = 5, .epoch = epoch, .sequence = sequence};
     if (sequence) {
         publication.category_sequence = ++self->heads[(uint8_t)topic[0]];
+        publication.agent_sequence = ++self->agent_heads[(uint8_t)topic[2]];
         self->head = sequence > self->head ? sequence : self->head;
     }
     publication.topic_sequence = topic_sequence;

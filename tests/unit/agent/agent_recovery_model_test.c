@@ -82,11 +82,14 @@ static void s_run (uint64_t seed, const sb_text_t *interests, const uint32_t *co
         b->f.config.buffer_bytes = 2000;
         b->forgives_counts = true;
     }
+    b->is_read_by_others = small_broker_below (b, 2);
     small_broker_start (b);
     b->loss_percent = small_broker_below (b, 2) ? small_broker_below (b, 20) : 0;
     b->refuse_history_percent = small_broker_below (b, 3) ? 0 : 30;
-    for (uint32_t left = 20 + small_broker_below (b, STEPS_MAX); left > 0; left--)
+    for (uint32_t left = 20 + small_broker_below (b, STEPS_MAX); left > 0; left--) {
         s_happen (b, faults);
+        small_broker_check_copy (b, what);
+    }
     small_broker_heal (b, 120);
     small_broker_check (b, what);
     s_sum (sums, b);
@@ -134,4 +137,65 @@ Test (recovery_model, of_conflated_topics_too, .timeout = 200)
     static const uint32_t conflate_ms[] = {10, 10, 10};
     s_run_all (SEEDS / 6, s_whole, conflate_ms, 2);
     s_run_all (SEEDS / 6, s_narrow, conflate_ms, 3);
+}
+
+Test (recovery_model, of_conflated_and_other_topics_side_by_side, .timeout = 200)
+{
+    static const sb_text_t beside[] = {{"m", 1}, {"m.b.x", 5}, {"n.b.", 4}, {"n.c.", 4}, {"e.c", 3}};
+    static const uint32_t conflate_ms[] = {20, 0, 10, 0, 0};
+    s_run_all (SEEDS / 3, beside, conflate_ms, 5);
+}
+
+Test (recovery_model, of_prefixes_cut_inside_a_name_too, .timeout = 200)
+{
+    static const sb_text_t cut[] = {{"m.", 2}, {"n.b", 3}, {"e.b.x", 5}};
+    s_run_all (SEEDS / 3, cut, NULL, 3);
+}
+
+/* ------------------------------------------------------------------ never quiet */
+
+enum { TOPIC_MB = 1, TOPIC_MBX = 3 };
+
+static void s_bring_all (small_broker_t *b)
+{
+    while (small_broker_bring_frame (b) || small_broker_bring_message (b) || small_broker_handle (b))
+        continue;
+}
+
+/* Another topic of the same agent is written ten times a second, and goes on. */
+static void s_keep_busy (small_broker_t *b, uint32_t ms)
+{
+    for (uint32_t i = 0; i < ms; i += 100) {
+        small_broker_write (b, TOPIC_MB, 0, b->publication_count);
+        small_broker_pass (b, 100);
+        s_bring_all (b);
+    }
+}
+
+static void s_lose_the_last (const char *text, const uint32_t *conflate_ms)
+{
+    sb_text_t interest = sb_text (text);
+    small_broker_t *b = small_broker_new (1, &interest, conflate_ms, 1);
+    small_broker_start (b);
+    small_broker_write (b, TOPIC_MBX, 1, 1);
+    s_keep_busy (b, 5000);
+    cr_assert (sb_agent_step_is_current (b->f.step));
+    b->loss_percent = 100;
+    small_broker_write (b, TOPIC_MBX, 1, 2);
+    b->loss_percent = 0;
+    s_keep_busy (b, 2100);
+    cr_assert (sb_agent_step_is_current (b->f.step), "%s: not made good", text);
+    small_broker_check (b, text);
+    cr_assert_eq (small_broker_counts (b).dropped, 1, "%s: which one is told", text);
+    small_broker_destroy (b);
+}
+
+Test (never_quiet, the_loss_of_a_topics_last_one_is_found_behind_another_topics)
+{
+    static const char *const interests[] = {"m", "m.b", "m.b.", "m.b.x"};
+    static const uint32_t conflate_ms[] = {10};
+    for (uint32_t i = 0; i < 4; i++) {
+        s_lose_the_last (interests[i], NULL);
+        s_lose_the_last (interests[i], conflate_ms);
+    }
 }

@@ -7,7 +7,7 @@
 
 #include "agent_fixture.h"
 
-static const sb_text_t s_interests[] = {{"m", 1}, {"n.x", 3}};
+static const sb_text_t s_interests[] = {{"m", 1}, {"n.x.", 4}};
 
 static sb_fixture_t s_make (void)
 {
@@ -380,7 +380,7 @@ Test (repair, of_a_longer_prefix_by_its_own_head_once_a_beat_of_its_time_has_com
 {
     sb_fixture_t f = s_open ();
     sb_fixture_publish (&f, 1, "n.x.", 1, 1);
-    sb_interest_position_t head = {.interest = sb_text ("n.x"), .sequence = 5, .category_sequence = 3};
+    sb_interest_position_t head = {.interest = sb_text ("n.x."), .sequence = 5, .category_sequence = 3, .agent_sequence = 2};
     sb_heartbeat_ack_t ack = sb_fixture_level (&f);
     ack.heads = &head;
     ack.head_count = 1;
@@ -394,21 +394,7 @@ Test (repair, of_a_longer_prefix_by_its_own_head_once_a_beat_of_its_time_has_com
     f.heads['n'] = 3;
     sb_fixture_beat (&f);
     cr_assert (s_history (&f));
-    cr_assert (sb_text_equal (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0)->gap.topic, sb_text ("n.x")));
-    sb_fixture_end (&f);
-}
-
-Test (repair, what_could_not_be_read_is_looked_for_at_the_next_beat)
-{
-    sb_fixture_t f = s_open ();
-    sb_fixture_publish (&f, 1, "n.x.", 1, 1);
-    sb_fixture_beat (&f);
-    sb_fixture_event (&f, SB_AGENT_EVENT_LOST);
-    cr_assert_null (s_history (&f));
-    f.heads['n']++;
-    f.head++;
-    sb_fixture_beat (&f);
-    cr_assert (s_history (&f));
+    cr_assert (sb_text_equal (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0)->gap.topic, sb_text ("n.x.")));
     sb_fixture_end (&f);
 }
 
@@ -465,6 +451,7 @@ static void s_merged (sb_fixture_t *f, const char *topic, uint64_t sequence, uin
                                     .category_sequence = sequence,
                                     .topic_sequence = last,
                                     .first_topic_sequence = first,
+                                    .conflated_sequence = first ? ++f->conflated_head : 0,
                                     .updates = &update,
                                     .update_count = 1};
     sb_agent_event_t event = {.kind = SB_AGENT_EVENT_PUBLICATION, .publication = &publication};
@@ -478,7 +465,7 @@ Test (conflation, asks_for_its_own_prefix_and_delivers_without_it)
     uint32_t count;
     const sb_text_t *prefixes = sb_agent_step_prefixes (f.step, &count);
     cr_assert (sb_text_equal (prefixes[0], sb_text ("~conflated.250.m.")));
-    cr_assert (sb_text_equal (prefixes[1], sb_text ("n.x")));
+    cr_assert (sb_text_equal (prefixes[1], sb_text ("n.x.")));
     s_merged (&f, "~conflated.250.m.b.", 5, 1, 5);
     const sb_agent_effect_t *effect = sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0);
     cr_assert (effect && sb_text_equal (effect->publication->topic, sb_text ("m.b.")));
@@ -502,19 +489,30 @@ Test (conflation, a_range_that_begins_too_late_is_a_gap_and_a_snapshot_makes_it_
     sb_fixture_end (&f);
 }
 
-Test (conflation, its_head_is_judged_when_nothing_can_be_held_back_any_more)
+Test (conflation, a_number_that_is_missing_is_made_good_by_a_snapshot)
 {
     sb_fixture_t f = s_conflated ();
     s_merged (&f, "~conflated.250.m.b.", 5, 1, 5);
-    f.heads['m'] = 6;
+    f.conflated_head++; /* of some topic */
+    s_merged (&f, "~conflated.250.m.c.", 9, 1, 3);
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0), "what it was the snapshot tells");
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0));
+    cr_assert (s_snapshot (&f));
+    sb_fixture_end (&f);
+}
+
+Test (conflation, the_loss_of_the_last_one_is_seen_by_the_next_beat)
+{
+    sb_fixture_t f = s_conflated ();
+    s_merged (&f, "~conflated.250.m.b.", 5, 1, 5);
+    f.heads['m'] = 6; /* held back */
     f.head = 6;
     sb_fixture_beat (&f);
-    uint64_t seen_ns = f.now_ns;
-    f.now_ns = seen_ns + 1250 * SB_MS - 1;
-    sb_fixture_beat (&f);
     cr_assert_null (s_snapshot (&f));
-    f.now_ns = seen_ns + 1250 * SB_MS;
+    cr_assert (sb_agent_step_is_current (f.step));
+    f.conflated_head++;
     sb_fixture_beat (&f);
     cr_assert (s_snapshot (&f));
+    cr_assert (sb_text_equal (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0)->gap.topic, sb_text ("m")));
     sb_fixture_end (&f);
 }

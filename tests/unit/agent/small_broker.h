@@ -14,6 +14,7 @@ enum {
     SMALL_CATEGORIES = 3, /* m, n: state; e: events */
     SMALL_TOPICS = 12,    /* of agents b and c, two subjects each */
     SMALL_NAMES = 5,
+    SMALL_INTERVALS_MAX = 4,
     SMALL_PUBLICATIONS_MAX = 8192,
     SMALL_QUEUE_MAX = 16384
 };
@@ -23,6 +24,7 @@ typedef struct {
     uint64_t sequence;
     uint64_t category_sequence;
     uint64_t topic_sequence;
+    uint64_t agent_sequence;
     uint64_t epoch;
     uint32_t change_count; /* 0: the quality changed */
     uint32_t names[SMALL_NAMES];
@@ -30,7 +32,7 @@ typedef struct {
     double numbers[SMALL_NAMES];
     sb_quality_t quality;
     bool is_wanted;
-    bool was_lost;      /* does not come by the SUB */
+    bool was_lost;      /* does not come by the SUB, as it was wanted */
     uint32_t delivered; /* as news */
     uint32_t told;      /* by on_gap */
 } small_publication_t;
@@ -60,8 +62,12 @@ typedef enum { SMALL_PUBLICATION, SMALL_BEAT, SMALL_JOIN } small_frame_kind_t;
 typedef struct {
     small_frame_kind_t kind;
     uint32_t publication;
+    uint32_t interval_ms; /* of conflation; 0: none */
+    uint64_t conflated_sequence;
     uint64_t sequence; /* heads of that moment */
     uint64_t heads[SMALL_CATEGORIES];
+    uint64_t conflated_heads[SMALL_INTERVALS_MAX][SMALL_CATEGORIES];
+    uint64_t losses; /* of that moment */
     uint64_t epoch;
     char join[64];
     uint32_t join_size;
@@ -79,9 +85,11 @@ typedef struct {
     sb_reason_t code;
     uint32_t first, count, category; /* of the history's page */
     uint64_t after, through, oldest;
+    char prefix[24];
     bool is_evicted, is_last;
     uint64_t head_sequence;
     uint64_t head_category[SMALL_CATEGORIES];
+    uint64_t losses; /* of that moment */
     uint64_t epoch;
 } small_message_t;
 
@@ -91,6 +99,13 @@ typedef struct {
     /* the broker */
     uint64_t stream_id, epoch, sequence;
     uint64_t heads[SMALL_CATEGORIES];
+    uint64_t agent_heads[SMALL_CATEGORIES][2]; /* of c and b */
+    sb_text_t merged[8];                       /* what is registered */
+    const uint32_t *conflate_ms;
+    uint32_t intervals_ms[SMALL_INTERVALS_MAX];
+    uint32_t interval_count;
+    uint64_t conflated_heads[SMALL_INTERVALS_MAX][SMALL_CATEGORIES];
+    bool is_read_by_others;          /* what is conflated is counted on while the reader is cut off */
     uint32_t history_max;            /* publications a category */
     uint32_t page_max;               /* publications a page */
     uint32_t refuse_history_percent; /* answered TIMEOUT */
@@ -106,6 +121,9 @@ typedef struct {
     /* the way */
     bool is_subscribed, is_cut; /* cut: what is published meanwhile is lost */
     uint32_t loss_percent;
+    uint64_t losses;        /* frames lost, and connections */
+    uint64_t acked_losses;  /* of the last HeartbeatAck brought */
+    uint64_t judged_losses; /* of the last beat brought behind such a HeartbeatAck */
     small_frame_t *frames;
     uint32_t first_frame, last_frame;
     const small_publication_t *brought; /* the one being brought; NULL: none */
@@ -118,7 +136,8 @@ typedef struct {
     uint64_t gap_count;
     uint64_t lost_told; /* by on_gap, numbered */
     uint64_t recovered_lost, recovered_recovered, recoveries;
-    bool forgives_counts; /* buffers overflow: how many were lost is told, not which */
+    uint64_t current_checks; /* times that small_broker_check_copy had something to look at */
+    bool forgives_counts;    /* buffers overflow: how many were lost is told, not which */
 } small_broker_t;
 
 /* A broker with an agent that has `interests`; started, welcomed and subscribed by small_broker_run. */
@@ -150,6 +169,10 @@ void small_broker_pass (small_broker_t *self, uint32_t ms);
 
 /* Brings and handles everything for so many seconds, or until the step is current and nothing is under way. */
 void small_broker_heal (small_broker_t *self, uint32_t seconds);
+
+/* Asserts that a copy that says it is current is the broker's state, unless there was a loss since which no beat came,
+ * or something is under way. */
+void small_broker_check_copy (small_broker_t *self, const char *what);
 
 /* Asserts that copy, application and broker have the same picture, and that the counts add up. */
 void small_broker_check (small_broker_t *self, const char *what);

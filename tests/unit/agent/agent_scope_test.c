@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Agents' parts of categories, and prefixes cut inside a name: what is subscribed to, where numbers begin, what a hole
+ * in them asks for, and what is done with publications that count and are not wanted.
+ */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "agent_fixture.h"
+
+static sb_fixture_t s_make (const sb_text_t *interest)
+{
+    sb_fixture_t f = sb_fixture_make ();
+    f.config.interests = interest;
+    f.config.interest_count = 1;
+    f.config.queue_publications = 100;
+    f.welcome.interests = interest;
+    f.welcome.interest_count = 1;
+    return f;
+}
+
+static sb_fixture_t s_open (const sb_text_t *interest)
+{
+    sb_fixture_t f = s_make (interest);
+    sb_fixture_open (&f);
+    cr_assert (sb_agent_step_is_current (f.step));
+    return f;
+}
+
+static const sb_command_request_t *s_history (const sb_fixture_t *f)
+{
+    const sb_agent_message_t *message = sb_fixture_sent (f, SB_AGENT_MESSAGE_COMMAND, 0);
+    return message ? &message->command : NULL;
+}
+
+static const sb_value_t *s_parameter (const sb_command_request_t *request, const char *name)
+{
+    for (uint32_t i = 0; i < request->parameter_count; i++) {
+        if (sb_text_equal (request->parameters[i].name, sb_text (name)))
+            return &request->parameters[i].value;
+    }
+    return NULL;
+}
+
+static void s_level (sb_fixture_t *f, uint64_t sequence, uint64_t category_sequence, uint64_t agent_sequence)
+{
+    sb_interest_position_t head = {f->config.interests[0], sequence, category_sequence, agent_sequence};
+    sb_heartbeat_ack_t ack = sb_fixture_level (f);
+    ack.heads = &head;
+    ack.head_count = 1;
+    sb_fixture_heartbeat_ack (f, &ack);
+}
+
+/* Joined; its snapshot is asked for, and a HeartbeatAck before that has the head of an agent that is at 7. */
+static sb_fixture_t s_based (const sb_text_t *interest)
+{
+    sb_fixture_t f = s_make (interest);
+    f.head = 90;
+    f.heads['m'] = 40;
+    f.agent_heads['b'] = 7;
+    sb_fixture_start (&f);
+    sb_fixture_event (&f, SB_AGENT_EVENT_LINK_UP);
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_WELCOME, .welcome = f.welcome};
+    sb_fixture_message (&f, &message);
+    sb_fixture_event (&f, SB_AGENT_EVENT_SUBSCRIBED);
+    f.is_subscribed = true;
+    sb_fixture_answer_join (&f);
+    const sb_agent_message_t *asked = sb_fixture_sent (&f, SB_AGENT_MESSAGE_SNAPSHOT_REQUEST, 0);
+    cr_assert (asked && f.effects.items[0].send->kind == SB_AGENT_MESSAGE_HEARTBEAT, "it asks for the heads before");
+    uint64_t id = asked->snapshot_request.snapshot_id;
+    s_level (&f, 80, 35, 7);
+    message = (sb_broker_message_t){.kind = SB_BROKER_MESSAGE_SNAPSHOT_END};
+    message.snapshot_end = (sb_snapshot_end_t){.snapshot_id = id, .sequence = f.head, .stream_id = 5, .epoch = 1};
+    sb_fixture_message (&f, &message);
+    for (int i = 0; i < 10 && !sb_agent_step_is_current (f.step); i++)
+        sb_fixture_event (&f, SB_AGENT_EVENT_WAKE);
+    cr_assert (sb_agent_step_is_current (f.step));
+    return f;
+}
+
+static const char *s_subscribed (const sb_text_t *interests, const uint32_t *conflate_ms, uint32_t count, uint32_t n)
+{
+    static char text[64];
+    sb_fixture_t f = s_make (interests);
+    f.config.interest_count = count;
+    f.config.conflate_ms = conflate_ms;
+    sb_fixture_start (&f);
+    uint32_t prefix_count;
+    const sb_text_t *prefixes = sb_agent_step_prefixes (f.step, &prefix_count);
+    cr_assert_lt (n, prefix_count);
+    memcpy (text, prefixes[n].data, prefixes[n].size);
+    text[prefixes[n].size] = 0;
+    sb_fixture_end (&f);
+    return text;
+}
+
+Test (scope, what_is_cut_inside_a_name_is_subscribed_to_up_to_its_last_dot)
+{
+    static const char *const rows[][2] = {
+        {"m", "m."},
+        {"m.", "m."},
+        {"m.fe", "m."},
+        {"m.feed.", "m.feed."},
+        {"m.feed.sp", "m.feed."},
+        {"_event", "_event."},
+        {"_event.b.", "_event."},
+        {"_health.b.", "_health.b."},
+    };
+    static const uint32_t conflate_ms[] = {100};
+    for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        sb_text_t interest = sb_text (rows[i][0]);
+        cr_assert_str_eq (s_subscribed (&interest, NULL, 1, 0), rows[i][1]);
+    }
+    sb_text_t interest = sb_text ("m.feed.sp");
+    cr_assert_str_eq (s_subscribed (&interest, conflate_ms, 1, 0), "~conflated.100.m.");
+}
+
+Test (scope, a_part_within_a_wider_interest_has_no_head_of_its_own_and_is_read_with_its_category)
+{
+    static const sb_text_t interests[] = {{"m.b.", 4}, {"m", 1}};
+    static const uint32_t conflate_ms[] = {0, 100};
+    cr_assert_str_eq (s_subscribed (interests, conflate_ms, 2, 0), "m.");
+    cr_assert_str_eq (s_subscribed (interests, conflate_ms, 2, 1), "~conflated.100.m.");
+}
+
+Test (scope, what_is_not_wanted_is_not_delivered_but_counts)
+{
+    static const sb_text_t interest = {"m.b.x", 5};
+    sb_fixture_t f = s_open (&interest);
+    sb_fixture_publish (&f, 1, "m.b.y", 1, 1);
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0));
+    sb_fixture_publish (&f, 1, "m.b.x", 2, 1);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0));
+    cr_assert_null (s_history (&f));
+    sb_fixture_end (&f);
+}
+
+Test (scope, a_hole_behind_another_topics_publication_is_looked_for_in_history)
+{
+    static const sb_text_t interest = {"m.b.x", 5};
+    sb_fixture_t f = s_open (&interest);
+    sb_fixture_publish (&f, 1, "m.b.x", 1, 1);
+    f.agent_heads['b']++;
+    f.heads['m']++;
+    sb_fixture_publish (&f, 1, "m.b.y", 3, 1);
+    cr_assert_not (sb_agent_step_is_current (f.step));
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0), "it may be of a topic that nobody wants");
+    cr_assert (s_history (&f));
+    cr_assert (sb_text_equal (s_parameter (s_history (&f), "prefix")->text, sb_text ("m.b.")));
+    cr_assert_eq (s_parameter (s_history (&f), "after")->integer, 1);
+    cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 3);
+    sb_fixture_end (&f);
+}
+
+Test (scope, numbers_begin_behind_the_head_that_came_before_the_snapshot)
+{
+    static const sb_text_t interest = {"m.b.", 4};
+    sb_fixture_t f = s_based (&interest);
+    sb_fixture_publish (&f, 1, "m.b.x", 91, 1);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0), "number 8");
+    sb_fixture_end (&f);
+    f = s_based (&interest);
+    f.agent_heads['b']++;
+    sb_fixture_publish (&f, 1, "m.b.x", 92, 1);
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0), "number 9");
+    cr_assert (s_history (&f));
+    sb_fixture_end (&f);
+}
+
+Test (scope, an_agent_whose_record_was_given_up_is_counted_anew)
+{
+    static const sb_text_t interest = {"m.b.", 4};
+    sb_fixture_t f = s_based (&interest);
+    sb_fixture_publish (&f, 1, "m.b.x", 91, 1);
+    f.agent_heads['b'] = 0;
+    sb_fixture_publish (&f, 1, "m.b.x", 92, 1);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0));
+    f.agent_heads['b'] = 1;
+    sb_fixture_publish (&f, 1, "m.b.y", 94, 1);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0));
+    f.agent_heads['b'] = 1;
+    sb_fixture_publish (&f, 1, "m.b.z", 99, 1);
+    cr_assert (s_history (&f), "anew, and its first is missing");
+    sb_fixture_end (&f);
+}
+
+Test (scope, after_a_join_the_heads_tell_whether_something_was_missed)
+{
+    static const sb_text_t interest = {"m.b.", 4};
+    for (uint64_t missed = 0; missed < 2; missed++) {
+        sb_fixture_t f = s_based (&interest);
+        sb_fixture_publish (&f, 1, "m.b.x", 91, 1);
+        sb_fixture_event (&f, SB_AGENT_EVENT_UNSUBSCRIBED);
+        f.head += 10;
+        f.heads['m'] += 10;
+        sb_fixture_event (&f, SB_AGENT_EVENT_SUBSCRIBED);
+        sb_fixture_answer_join (&f);
+        cr_assert (sb_fixture_sent (&f, SB_AGENT_MESSAGE_HEARTBEAT, 0));
+        cr_assert_not (sb_agent_step_is_current (f.step), "not known yet");
+        s_level (&f, 91 + missed, 41 + missed, 8 + missed);
+        if (missed == 0)
+            s_level (&f, 91, 41, 8);
+        cr_assert_eq (sb_agent_step_is_current (f.step), missed == 0);
+        cr_assert_eq (s_history (&f) != NULL, missed != 0);
+        sb_fixture_end (&f);
+    }
+}
