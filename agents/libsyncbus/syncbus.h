@@ -135,15 +135,22 @@ typedef struct {
     uint64_t sequence;       /* of the publication that last named it */
     int64_t changed_unix_ns; /* when the broker took that */
     sb_quality_t quality;    /* of its topic, as the broker said last */
-    bool is_current;         /* false: a join or a repair is under way, the broker may have something else */
+    bool is_current;         /* false: a join or a repair is under way, the broker may have something else. true: it is
+                                as the broker had it when it published what came last; of an interest with conflate_ms
+                                as it had it at most conflate_ms before */
 } sb_agent_field_t;
 
 /* How the copy stands. */
 typedef struct {
-    bool is_current;     /* everything published up to `sequence` is in it */
-    uint64_t sequence;   /* of the last publication in it */
+    bool is_current;     /* no join or repair is under way, nothing is known to be missing: everything published up to
+                            `sequence` is in it, but for interests with conflate_ms. Of those, changes of a topic that
+                            was sent less than conflate_ms ago are still to come; when nothing changes for conflate_ms
+                            (and a turn of the broker) they are all in it */
+    uint64_t sequence;   /* the highest global sequence that a publication or a beat has told; conflated ones do not
+                            move it, so with conflate_ms the copy may change while it stays */
     uint64_t stream_id;  /* of the broker's state; 0 before the first join */
-    uint64_t state_hash; /* as the command state_hash gives it for the same interests at the same moment */
+    uint64_t state_hash; /* of what is in it. While is_current the same as the command state_hash replies for the same
+                            interests with the same sequence; with conflate_ms only once they are all in it, see above */
     uint64_t topics;
     uint64_t fields;
     uint64_t bytes; /* octets that it takes */

@@ -389,8 +389,8 @@ void sb_core_emit_audit (sb_core_t *self, const sb_audit_t *audit);
 void sb_core_emit_log (sb_core_t *self, sb_severity_t severity, const char *event, sb_text_t agent_id,
                        sb_reason_t reason, sb_text_t text);
 
-/* Sends a Refusal about no delta (of a message, a registration), with the reason's own text, and counts it. */
-void sb_core_refuse (sb_core_t *self, uint64_t peer, sb_reason_t reason);
+/* Sends a Refusal about no delta (of a message, a registration), with `text` (empty: the reason's own), and counts it. */
+void sb_core_refuse (sb_core_t *self, uint64_t peer, sb_reason_t reason, sb_text_t text);
 
 /* ------------------------------------------------------------------ agents (registry.c, session.c) */
 

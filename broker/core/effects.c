@@ -95,12 +95,12 @@ void sb_core_emit_log (sb_core_t *self, sb_severity_t severity, const char *even
     s_add (self, SB_EFFECT_LOG)->log = s_copy (self, &line, sizeof line);
 }
 
-void sb_core_refuse (sb_core_t *self, uint64_t peer, sb_reason_t reason)
+void sb_core_refuse (sb_core_t *self, uint64_t peer, sb_reason_t reason, sb_text_t text)
 {
     self->refusals[reason]++;
     sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_REFUSAL};
     message.refusal.reason = reason;
-    message.refusal.text = sb_text (sb_reason_info (reason)->text);
+    message.refusal.text = text.size ? text : sb_text (sb_reason_info (reason)->text);
     sb_core_emit_send (self, peer, &message);
 }
 

@@ -117,17 +117,20 @@ Test (agent, examples_publish_and_subscribe)
 {
     sb_scene_t *scene = sb_scene_new ();
     sb_scene_start_broker (scene, NULL);
-    const char *reading[] = {"market_data", sb_scene_ingress (scene), "3", NULL};
+    const char *reading[] = {"market_data", sb_scene_ingress (scene), NULL};
     const char *writing[] = {sb_scene_ingress (scene), "30", NULL};
     sb_process_t *subscriber =
         sb_process_start (s_example ("example_subscriber"), reading, sb_scene_path (scene, "subscriber.out"));
     sb_process_t *publisher =
         sb_process_start (s_example ("example_publisher"), writing, sb_scene_path (scene, "publisher.out"));
-    cr_assert_eq (sb_process_wait (subscriber, SB_PATIENCE_MS), 0);
-    cr_assert (sb_process_says (subscriber, "market_data.example.spot:BTCUSDT price 5999", 0), "%s",
+    cr_assert (sb_process_says (subscriber, "market_data.example.spot:BTCUSDT price 5999", SB_PATIENCE_MS), "%s",
                sb_process_output (subscriber));
     cr_assert_eq (sb_process_wait (publisher, SB_PATIENCE_MS), 0);
     cr_assert (sb_process_says (publisher, "accepted ", 0));
+    sb_process_signal (subscriber, SIGTERM);
+    cr_assert_eq (sb_process_wait (subscriber, SB_PATIENCE_MS), 0);
+    cr_assert (sb_process_says (sb_scene_broker (scene), "example_reader is OFFLINE", SB_PATIENCE_MS), "%s",
+               sb_process_output (sb_scene_broker (scene)));
     sb_process_destroy (&subscriber);
     sb_process_destroy (&publisher);
     sb_scene_destroy (&scene);

@@ -383,6 +383,19 @@ def parts_and_conflated_categories_are_counted_without_holes(schema, broker):
     assert kept[-1].publication.sequence == head.sequence
 
 
+def malformed_snapshot_request_is_refused_with_what_is_wrong(schema, broker):
+    reader = Agent(schema, broker, "careless")
+    reader.register()
+    for snapshot_id, credit, said in ((1, 0, "credit"), (1, 9999, "credit"), (0, 1, "snapshot_id"),
+                                      (2 ** 53, 1, "snapshot_id")):
+        reader.send("snapshot_request", snapshot_id=snapshot_id, credit=credit)
+        assert reader.socket.poll(DEADLINE_S * 1000)
+        answer = schema.BrokerMessage.FromString(reader.socket.recv())
+        assert answer.WhichOneof("body") == "refusal", answer
+        assert answer.refusal.reason == schema.REASON_MALFORMED, answer
+        assert said in answer.refusal.text and "1 to" in answer.refusal.text, answer.refusal.text
+
+
 CLAIMS = [value for value in list(globals().values())
           if callable(value) and getattr(value, "__code__", None) and value.__module__ == __name__
           and value.__code__.co_varnames[:2] == ("schema", "broker") and value.__code__.co_argcount == 2]

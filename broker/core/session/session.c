@@ -178,7 +178,7 @@ static void s_keep_record (sb_core_t *self, sb_agent_record_t *agent)
 static void s_refuse_registration (sb_core_t *self, uint64_t peer, const sb_registration_t *registration,
                                    sb_reason_t reason)
 {
-    sb_core_refuse (self, peer, reason);
+    sb_core_refuse (self, peer, reason, (sb_text_t){NULL, 0});
     const sb_reason_info_t *info = sb_reason_info (reason);
     sb_text_t id = sb_name_is_agent_id (registration->agent_id) ? registration->agent_id : (sb_text_t){NULL, 0};
     sb_core_emit_log (self, info->severity, "REGISTRATION_REFUSED", id, reason, sb_text (info->text));
@@ -293,7 +293,7 @@ void sb_session_message (sb_core_t *self, const sb_event_t *event)
         agent = sb_core_find_peer (self, peer);
         if (!agent) {
             if (message->kind != SB_AGENT_MESSAGE_GOODBYE)
-                sb_core_refuse (self, peer, SB_REASON_REGISTER_AGAIN);
+                sb_core_refuse (self, peer, SB_REASON_REGISTER_AGAIN, (sb_text_t){NULL, 0});
             return;
         }
         if (message->kind != SB_AGENT_MESSAGE_GOODBYE)
@@ -310,10 +310,11 @@ void sb_session_bad_message (sb_core_t *self, const sb_event_t *event)
     sb_reason_t reason = event->bad_message.reason;
     sb_agent_record_t *agent = sb_core_find_peer (self, peer);
     const sb_reason_info_t *info = sb_reason_info (reason);
+    sb_text_t text = event->bad_message.text.size ? event->bad_message.text : sb_text (info->text);
     sb_core_counter_add (self, SB_COUNTER_message_bytes, event->bad_message.size);
-    sb_core_refuse (self, peer, reason);
+    sb_core_refuse (self, peer, reason, text);
     sb_core_emit_log (self, info->severity, "REFUSED", agent ? sb_core_agent_id (agent) : (sb_text_t){NULL, 0}, reason,
-                      event->bad_message.text.size ? event->bad_message.text : sb_text (info->text));
+                      text);
     if (!agent)
         return;
     if (info->is_failure)

@@ -203,6 +203,8 @@ static inline void harness_print_send (harness_t *self, uint64_t peer, const sb_
     case SB_BROKER_MESSAGE_REFUSAL:
         harness_print (self, "REFUSAL");
         harness_print_refusals (self, &message->refusal, 1);
+        if (message->refusal.reason == SB_REASON_MALFORMED)
+            harness_print (self, " \"%.*s\"", (int)message->refusal.text.size, message->refusal.text.data);
         if (message->refusal.expected_sequence)
             harness_print (self, " expected=%" PRIu64, message->refusal.expected_sequence);
         break;

@@ -373,6 +373,22 @@ Test (sessions, bad_frame_is_refused_and_counts_against_its_session_alone)
     harness_stop (&h);
 }
 
+Test (sessions, refusal_of_a_frame_says_what_is_wrong_with_it)
+{
+    harness_t h;
+    harness_start (&h);
+    sb_event_t event = {.kind = SB_EVENT_BAD_MESSAGE};
+    event.bad_message.peer = 1;
+    event.bad_message.reason = SB_REASON_MALFORMED;
+    event.bad_message.text = sb_text ("the credit of a SnapshotRequest is 1 to 64");
+    harness_step (&h, event);
+    harness_expect (&h, "SEND 1 REFUSAL 0=MALFORMED \"the credit of a SnapshotRequest is 1 to 64\"");
+    event.bad_message.text = (sb_text_t){NULL, 0};
+    harness_step (&h, event);
+    harness_expect (&h, "SEND 1 REFUSAL 0=MALFORMED \"the frame is no valid message of this schema");
+    harness_stop (&h);
+}
+
 Test (sessions, paused_agent_loses_its_old_state_but_not_its_record)
 {
     harness_t h;
