@@ -87,9 +87,6 @@ static void s_compare_field (void *context, sb_text_t category, sb_text_t subjec
     const sim_topic_t *topic = sim_topic_at (self->checker, (sb_text_t){text, (uint32_t)size});
     const sim_field_t *field = sim_topic_find (topic, name);
     self->checks++;
-    /* Agents do not know the times that the broker's configuration gives to a category. */
-    if (!field && self->options.ttl_category_ms && sim_text_is (category, "status"))
-        return;
     if (!field)
         sim_fail (self, "the agent holds %s:%.*s, the broker does not", text, (int)name.size, name.data);
     if (!sim_field_has (field, value))
