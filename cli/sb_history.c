@@ -271,7 +271,7 @@ void sb_history_print_end (const sb_history_t *self, const char *word, sb_json_t
     fflush (stdout);
     if (!facts->is_evicted)
         return;
-    const char *fix = "history/category in the broker's configuration sets how much is kept";
+    const char *fix = "history/category and history/age in the broker's configuration set how much is kept";
     if (facts->oldest == 0)
         sb_run_complain (0, "WARNING: some of what was asked for is gone, nothing is kept now: %s", fix);
     else

@@ -123,7 +123,7 @@ static void s_warn_evicted (const char *command, const sb_pages_t *pages)
     sb_run_complain (
         0,
         "WARNING: earlier events are gone, those of all agents are kept from %s on: history/category _event "
-        "in the broker's configuration sets how many",
+        "and history/age in the broker's configuration set how many and how long",
         sb_display_time (oldest && oldest->kind == SB_VALUE_INTEGER ? oldest->integer : 0, text));
 }
 

@@ -133,16 +133,28 @@ void sb_config_list_clear (sb_config_list_t *self)
     for (uint32_t i = 0; i < self->count; i++)
         free (self->items[i]);
     free (self->items);
+    free (self->lines);
     *self = (sb_config_list_t){0};
 }
 
 static void s_list_append (sb_config_list_t *self, const char *item)
 {
     self->items = realloc (self->items, (self->count + 1) * sizeof *self->items);
-    assert (self->items);
+    self->lines = realloc (self->lines, (self->count + 1) * sizeof *self->lines);
+    assert (self->items && self->lines);
     self->items[self->count] = strdup (item);
     assert (self->items[self->count]);
-    self->count++;
+    self->lines[self->count++] = 0;
+}
+
+/* The entry whose first word, a category, is that of `item`; NULL: there is none. */
+static const char *s_same_category (const sb_config_list_t *self, const char *item)
+{
+    size_t size = strcspn (item, " \t");
+    for (uint32_t i = 0; i < self->count; i++)
+        if (strcspn (self->items[i], " \t") == size && strncmp (self->items[i], item, size) == 0)
+            return self->items[i];
+    return NULL;
 }
 
 /* ---------------------------------------------------------------- setting */
@@ -239,6 +251,12 @@ static bool s_set_list (sb_config_t *self, const sb_config_key_t *key, const cha
         fault = "the list is too long";
     if (fault) {
         snprintf (problem, size, "%s: \"%s\" is not of the form %s: %s", key->path, value, key->unit, fault);
+        return false;
+    }
+    const char *before = strncmp (key->unit, "CATEGORY ", 9) == 0 ? s_same_category (list, value) : NULL;
+    if (before) {
+        snprintf (problem, size, "%s: \"%s\" is of the same category as \"%s\" before it: keep one of them", key->path,
+                  value, before);
         return false;
     }
     s_list_append (list, value);
@@ -426,6 +444,7 @@ void sb_config_destroy (sb_config_t **self_p)
         else if (s_keys[i].type == SB_CONFIG_TEXT || s_keys[i].type == SB_CONFIG_ENDPOINT)
             free (*(char **)s_member (self, &s_keys[i]));
     }
+    free (self->file);
     free (self);
     *self_p = NULL;
 }
@@ -504,6 +523,8 @@ uint32_t sb_config_finish (sb_config_t *self, FILE *problems)
     for (uint32_t i = 0; i < self->core.history_bound_count; i++) {
         if (self->core.history_bounds[i].bytes <= self->core.history_bytes)
             continue;
+        if (self->history_list.lines[i])
+            fprintf (problems, "%s:%u: ", self->file, self->history_list.lines[i]);
         fprintf (problems, "history/category: \"%s\" keeps more octets than history/bytes lets any category keep\n",
                  self->history_list.items[i]);
         problem_count++;

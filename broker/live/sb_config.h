@@ -18,12 +18,14 @@ typedef enum { SB_LOG_PLAIN, SB_LOG_JSON } sb_log_format_t;
 /* Entries of a list as written, in order. */
 typedef struct {
     char **items;
+    uint32_t *lines; /* of the configuration file; 0: from elsewhere */
     uint32_t count;
 } sb_config_list_t;
 
 /* All settings. Texts are never NULL. Owned by the configuration; read only for others. */
 typedef struct sb_config {
     sb_core_config_t core; /* its arrays are set by sb_config_finish; version and endpoints by the reactor */
+    char *file;            /* that was read last; NULL: none */
     char *ingress_endpoint;
     char *publish_endpoint;
     char *command_endpoint;

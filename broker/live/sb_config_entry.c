@@ -61,6 +61,8 @@ const char *sb_entry_read_history (const char *text, sb_history_bound_t *bound)
     sb_text_t name = {bound->category.data + is_broker, bound->category.size - is_broker};
     if (!sb_name_is_category (name))
         return s_not_a_category;
+    if (is_broker && !sb_text_equal (name, sb_text ("event")))
+        return "of the broker's own topics only _event is kept in history";
     sb_text_t number = s_word (&text);
     snprintf (quantity, sizeof quantity, "%.*s", (int)number.size, number.data);
     if (number.size >= sizeof quantity || !sb_value_read_integer (quantity, &updates) || updates > UPDATES_MAX)

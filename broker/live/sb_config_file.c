@@ -156,6 +156,11 @@ static void s_take_value (s_reading_t *self, const sb_config_key_t *key, const c
     *first = line;
     if (!sb_config_set (self->config, key, value, problem, sizeof problem))
         s_complain (self, line, "%s", problem);
+    else if (key->type == SB_CONFIG_LIST) {
+        const sb_config_list_t *list = (sb_config_list_t *)((char *)self->config + key->offset);
+        if (list->count > 0)
+            list->lines[list->count - 1] = line;
+    }
 }
 
 /* Counts one item and those below it. */
@@ -227,6 +232,9 @@ uint32_t sb_config_read_file (sb_config_t *self, const char *path, FILE *problem
                  errno == EILSEQ ? "it is no text" : strerror (errno));
         return 1;
     }
+    free (self->file);
+    self->file = strdup (path);
+    assert (self->file);
     uint32_t key_count, line_count = 1;
     sb_config_keys (&key_count);
     for (const char *octet = text; *octet; octet++)

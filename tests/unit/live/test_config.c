@@ -283,8 +283,28 @@ Test (config, a_category_may_not_keep_more_octets_than_any_may)
                                   "    category = \"trades 5 1048577\"\n"),
                   0, "%s", s_problems);
     cr_assert_eq (s_finish (config), 1);
-    cr_assert_not_null (strstr (s_problems, "\"trades 5 1048577\" keeps more octets than history/bytes"), "%s",
-                        s_problems);
+    cr_assert (s_names (4, "\"trades 5 1048577\" keeps more octets than history/bytes"), "%s", s_problems);
+    char problem[256];
+    const sb_config_key_t *key = sb_config_find ("history/category");
+    cr_assert (sb_config_set_whole (config, key, "trades 5 1048577", problem, sizeof problem));
+    cr_assert_eq (s_finish (config), 1);
+    cr_assert (strncmp (s_problems, "history/category: ", 18) == 0, "it is of no line: %s", s_problems);
+    sb_config_destroy (&config);
+}
+
+Test (config, a_category_is_named_once_in_a_list_that_says_something_of_it)
+{
+    sb_config_t *config = sb_config_new ();
+    cr_assert_eq (s_read (config, "history\n    category = \"quotes 5\"\n    category = \"quotes 6 1 MiB\"\n"
+                                  "    category = \"quotes_eu 7\"\nexpiry\n    category = \"risk 5 s\"\n"
+                                  "    category = \"macro 5 s\"\n    category = \"risk 5 s\"\n"),
+                  2, "%s", s_problems);
+    cr_assert (s_names (3, "\"quotes 6 1 MiB\" is of the same category as \"quotes 5\""), "%s", s_problems);
+    cr_assert (s_names (8, "\"risk 5 s\" is of the same category as \"risk 5 s\""), "%s", s_problems);
+    char problem[256];
+    const sb_config_key_t *key = sb_config_find ("history/category");
+    cr_assert_not (sb_config_set_whole (config, key, "trades 5, macro 7, trades 6", problem, sizeof problem));
+    cr_assert_not_null (strstr (problem, "same category"), "%s", problem);
     sb_config_destroy (&config);
 }
 
@@ -328,6 +348,8 @@ Test (config, an_entry_of_a_list_that_is_wrong_says_which_part)
         const char *what;
     } rows[] = {
         {"history/category", "Quotes 5", "not a category"},
+        {"history/category", "_beat 10", "only _event is kept in history"},
+        {"history/category", "_events 10", "only _event is kept in history"},
         {"history/category", "quotes", "UPDATES is a number"},
         {"history/category", "quotes -1", "UPDATES is a number"},
         {"history/category", "quotes 100000001", "UPDATES is a number"},
