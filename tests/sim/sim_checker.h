@@ -197,7 +197,7 @@ bool sim_conflation_published (sim_t *self, const sb_publication_t *publication)
 void sim_conflation_after (sim_t *self, const sb_event_t *event);
 /* The last conflated_sequence of that interval and category; 0: there is none. */
 uint64_t sim_conflation_number (const sim_checker_t *checker, uint32_t interval_ms, sb_text_t category);
-uint32_t sim_conflation_number_count (const sim_checker_t *checker); /* of those that are not 0 */
+uint32_t sim_conflation_number_count (const sim_checker_t *checker); /* not 0, and somebody reads the category */
 void sim_conflation_start (sim_checker_t *checker);
 void sim_conflation_free (sim_checker_t *checker);
 

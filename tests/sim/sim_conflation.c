@@ -146,11 +146,28 @@ uint64_t sim_conflation_number (const sim_checker_t *checker, uint32_t interval_
     return 0;
 }
 
+/* True when somebody reads topics of that category at that interval. */
+static bool s_is_read (const sim_checker_t *checker, const s_numbers_t *numbers)
+{
+    const char *category = checker->categories[numbers->category - 1];
+    uint32_t size = (uint32_t)strlen (category);
+    for (uint32_t i = 0; i < checker->conflation->asked_count; i++) {
+        const s_asked_t *asked = &checker->conflation->asked[i];
+        uint32_t shorter = asked->size < size ? asked->size : size;
+        if (asked->interval_ms == numbers->interval_ms && memcmp (asked->prefix, category, shorter) == 0 &&
+            (asked->size <= size || asked->prefix[size] == '.'))
+            return true;
+    }
+    return false;
+}
+
 uint32_t sim_conflation_number_count (const sim_checker_t *checker)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < checker->conflation->number_count; i++)
-        count += checker->conflation->numbers[i].sequence > 0;
+    for (uint32_t i = 0; i < checker->conflation->number_count; i++) {
+        const s_numbers_t *numbers = &checker->conflation->numbers[i];
+        count += numbers->sequence > 0 && s_is_read (checker, numbers);
+    }
     return count;
 }
 
