@@ -4,8 +4,9 @@
  *
  * When what sb_control_quality says of an agent becomes worse or other, a walk over its topics begins, in slices of
  * SB_SLICE; each topic that changes is a publication without updates. When the last cause goes nothing is
- * walked: only a write says that a value is right again. A topic written meanwhile carries the walk's number,
- * so that a walk still under way leaves it alone.
+ * walked: only a write says that a value is right again. A topic written when the cause has gone carries the walk's
+ * number, so that a walk still under way leaves it alone. What was decided before the cause and is applied under it (a
+ * whole state, in slices) does not: its topics are the walk's.
  */
 #include "state.h"
 
@@ -38,18 +39,22 @@ void sb_quality_forget (sb_core_t *self, sb_topic_t *topic)
 
 bool sb_quality_written (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic)
 {
-    topic->walk = agent->walk;
-    if (topic->quality == SB_QUALITY_OK)
-        return false;
-    sb_cause_t cause;
-    bool is_ok = sb_control_quality (self, agent, &cause) == SB_QUALITY_OK;
-    bool is_open = cause == SB_CAUSE_STOPPED && sb_category_at (self, topic->category)->is_admitted;
-    if (!is_ok && !is_open) {
-        if (topic->quality != SB_QUALITY_UNKNOWN)
-            return false;
-        sb_quality_set (self, topic, (sb_quality_t)agent->held_quality, (sb_cause_t)agent->held_cause);
-        return true;
+    bool is_ok = topic->quality == SB_QUALITY_OK;
+    if (!is_ok || agent->held_quality != SB_QUALITY_OK) {
+        sb_cause_t cause;
+        bool is_trusted = sb_control_quality (self, agent, &cause) == SB_QUALITY_OK;
+        bool is_open = cause == SB_CAUSE_STOPPED && sb_category_at (self, topic->category)->is_admitted;
+        if (!is_trusted && !is_open) { /* applied late: what is OK is left to the walk */
+            if (topic->quality != SB_QUALITY_UNKNOWN)
+                return false;
+            topic->walk = agent->walk;
+            sb_quality_set (self, topic, (sb_quality_t)agent->held_quality, (sb_cause_t)agent->held_cause);
+            return true;
+        }
     }
+    topic->walk = agent->walk;
+    if (is_ok)
+        return false;
     sb_quality_set (self, topic, SB_QUALITY_OK, SB_CAUSE_NONE);
     sb_core_counter_add (self, SB_COUNTER_quality_changes, 1);
     return true;

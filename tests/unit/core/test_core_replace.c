@@ -290,6 +290,41 @@ Test (quality, written_topic_is_not_staled_by_a_walk_that_comes_late)
     harness_stop (&h);
 }
 
+Test (quality, pause_within_the_application_of_a_whole_state_makes_all_of_it_stale)
+{
+    enum { FIELDS = 2000 };
+    harness_t h;
+    s_start (&h);
+    static char names[FIELDS][8];
+    static sb_change_t changes[FIELDS];
+    for (int i = 0; i < FIELDS; i++) {
+        snprintf (names[i], sizeof names[i], "f%d", i);
+        changes[i] = harness_number (names[i], i);
+    }
+    harness_delta (&h, 1, 1, "x", "named", "p", 1);
+    harness_delta (&h, 1, 2, "x", "unnamed", "p", 1);
+    harness_replace_begin (&h, 1, 3);
+    for (uint32_t i = 0; i < 4; i++) {
+        sb_delta_t topic = harness_delta_of (0, "x", i == 3 ? "named" : "large", changes + i * 500, 500);
+        harness_replace_chunk (&h, 1, 3, &topic, 1);
+    }
+    harness_replace_end (&h, 1, 3, 4);
+    harness_command (&h, 1, "pause_agent", "a", NULL, 0);
+    harness_stored (&h, true);
+    harness_settle (&h);
+    harness_expect (&h, "ACK decided=3\n");
+    const char *subjects[] = {"large", "named", "unnamed"};
+    for (size_t i = 0; i < 3; i++) {
+        char row[64];
+        snprintf (row, sizeof row, "PUBLISH x.a.%s #", subjects[i]);
+        harness_expect (&h, row);
+    }
+    harness_expect_times (&h, "FORCED_STALE PAUSED\n", 3);
+    harness_beat (&h, 1);
+    harness_expect (&h, "known=0 paused=1");
+    harness_stop (&h);
+}
+
 Test (quality, stop_leaves_admitted_categories_alone)
 {
     harness_t h;
