@@ -156,11 +156,12 @@ void sb_scope_forget (sb_watch_t *watch)
 
 /* ------------------------------------------------------------------ holes */
 
-/* Something behind `seen` was lost; a repair of what went past the SUB by now makes it good. */
-static void s_hole (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *scope)
+/* Something behind that category sequence was lost; a repair of what went past the SUB by now makes it good. */
+static void s_hole_behind (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *scope, uint64_t after)
 {
     sb_reception_t *reception = self->reception;
-    uint64_t after = scope->seen_category > watch->verified ? scope->seen_category : watch->verified;
+    if (after < watch->verified)
+        after = watch->verified;
     if (scope->kind == SB_SCOPE_CONFLATED && watch->is_conflated)
         after = 0; /* merged ones come in no order of the category */
     else if (watch->passed <= after)
@@ -174,6 +175,11 @@ static void s_hole (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *scope)
         sb_scope_repair (watch, scope);
     else
         sb_watch_needs (watch, SB_NEED_BUFFER);
+}
+
+static void s_hole (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *scope)
+{
+    s_hole_behind (self, watch, scope, scope->seen_category);
 }
 
 void sb_scope_repair (sb_watch_t *watch, sb_scope_t *scope)
@@ -266,7 +272,7 @@ void sb_scope_base (sb_agent_step_t *self, sb_watch_t *watch)
         if (sequence > scope->seen_sequence)
             s_see (scope, number, sequence, head->head_category_sequence);
         else if (is_late) /* what lies between the head and the first that came */
-            s_hole (self, watch, scope);
+            s_hole_behind (self, watch, scope, head ? head->head_category_sequence : 0);
         scope->is_based = true;
     }
 }

@@ -103,6 +103,8 @@ typedef struct {
 /* Publications that were lost on the way, or for want of room in the queue. From here until on_recovered the copy of
  * that category is stale, and nothing of it is delivered but what the repair brings. Each lost publication is told
  * once, by its topic and number: at once when the one behind it shows the hole, or during the repair that finds it.
+ * A loss is seen at the next publication of the same category, agent's part or conflated category, whatever its topic,
+ * or, of the last one, two beats later at most; when nothing that was asked for turns out to be missing, none is told.
  * Only what a full buffer (buffer_bytes) had to drop is not told one by one: on_recovered says how many they were. */
 typedef struct {
     sb_text_t topic; /* a topic; or an interest or category: what of it is missing is still to be found */
@@ -190,10 +192,16 @@ typedef struct {
     const char *agent_id;         /* [A-Za-z0-9_:/-]{1,64}, no leading _ */
     const char *ingress_endpoint; /* NULL: $SYNCBUS_INGRESS, else tcp://127.0.0.1:5570 */
     const char *publish_endpoint; /* NULL: $SYNCBUS_PUBLISH, else what Welcome says */
-    const char *const *interests; /* categories, longer topic prefixes, "all" */
-    uint32_t interest_count;      /* 0: none at all, nothing is subscribed to */
+    /* Categories ("market_data"), agents' parts of them ("market_data.feed.", with both dots), longer or cut topic
+     * prefixes, "all". A loss is seen by numbers that the broker gives categories and agents' parts. So a prefix cut
+     * inside an agent's name is received as its category, a subject or the beginning of one as its agent's part, an
+     * agent's part that lies in a wider interest with conflate_ms as its category; what is not asked for is dropped
+     * here. */
+    const char *const *interests;
+    uint32_t interest_count;     /* 0: none at all, nothing is subscribed to */
     const uint32_t *conflate_ms; /* one for each interest, NULL: none. Not 0: at most one publication a topic in so many
-                                    ms, changes merged; 10 to 60000. Event categories are never merged. Where
+                                    ms, changes merged; 10 to 60000. Received as the whole category, merged; what is
+                                    not asked for is dropped here. Event categories are never merged. Where
                                     interests overlap each publication is taken once, as the one that merges least
                                     asks for */
     const char *const *publishes; /* categories, for people to read */

@@ -71,7 +71,7 @@ Test (session, a_category_is_subscribed_to_with_its_dot_and_the_levels_always)
     sb_agent_step_prefixes (f.step, &count);
     cr_assert_eq (count, 4);
     cr_assert (s_has_prefix (&f, "market_data."));
-    cr_assert (s_has_prefix (&f, "trades.bot.spot:B"));
+    cr_assert (s_has_prefix (&f, "trades.bot."));
     cr_assert (s_has_prefix (&f, "_beat."));
     cr_assert (s_has_prefix (&f, "_control."));
     sb_fixture_end (&f);
