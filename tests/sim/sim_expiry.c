@@ -91,6 +91,31 @@ static void s_resolve (sim_t *self, sim_ledger_t *ledger)
 
 /* ------------------------------------------------------------------ what goes */
 
+/* The field as a whole state holds it that has arrived and is not decided: it may be in force already, since it is
+ * applied in slices. NULL: none does. */
+static const s_staged_t *s_staged_of (const sim_t *self, const sim_topic_t *topic, const char *name,
+                                      uint64_t *arrived_ns)
+{
+    for (const sim_ledger_t *ledger = self->checker->ledgers; ledger; ledger = ledger->next)
+        for (uint32_t i = 0;
+             topic->agent == (int32_t)ledger->agent && ledger->staged_sequence && i < ledger->staged_count; i++)
+            if (ledger->staged[i].topic == topic && strcmp (ledger->staged[i].name, name) == 0) {
+                *arrived_ns = ledger->staged_ns;
+                return &ledger->staged[i];
+            }
+    return NULL;
+}
+
+static bool s_may_go (const sim_t *self, const sim_topic_t *topic, const sim_field_t *field, uint64_t late_ns)
+{
+    if (field->expires_ns && self->now_ns >= field->expires_ns + late_ns)
+        return true;
+    uint64_t arrived_ns;
+    const s_staged_t *staged = s_staged_of (self, topic, field->name, &arrived_ns);
+    uint32_t time_to_live_ms = staged ? s_time_to_live (self, topic, staged->time_to_live_ms) : 0;
+    return time_to_live_ms && self->now_ns >= arrived_ns + time_to_live_ms * SIM_MS + late_ns;
+}
+
 void sim_expiry_deleted (sim_t *self, const sim_topic_t *topic, sb_text_t name)
 {
     const sim_field_t *field = sim_topic_find (topic, name);
@@ -98,11 +123,11 @@ void sim_expiry_deleted (sim_t *self, const sim_topic_t *topic, sb_text_t name)
     sim_note_fault (self, SIM_FAULT_expired_field);
     if (!field)
         sim_fail (self, "%s:%.*s expires and is not there", topic->text, (int)name.size, name.data);
-    uint64_t expires_ns = field->expires_ns + (sim_canary (self, SIM_CANARY_expiry) ? 1000 * SIM_MS : 0);
+    uint64_t late_ns = sim_canary (self, SIM_CANARY_expiry) ? 1000 * SIM_MS : 0;
     bool is_honest = topic->agent >= 0 && (uint32_t)topic->agent < self->agent_count;
-    if (is_honest && (!field->expires_ns || self->now_ns < expires_ns))
+    if (is_honest && !s_may_go (self, topic, field, late_ns))
         sim_fail (self, "%s:%s expires %.3f s too soon", topic->text, field->name,
-                  (double)(int64_t)(expires_ns - self->now_ns) / 1e9);
+                  (double)(int64_t)(field->expires_ns + late_ns - self->now_ns) / 1e9);
 }
 
 static void s_look (sim_t *self, const sim_topic_t *topic)
@@ -111,7 +136,8 @@ static void s_look (sim_t *self, const sim_topic_t *topic)
         if (!field->gone_ns)
             continue;
         self->checks++;
-        if (field->gone_ns <= self->now_ns)
+        uint64_t arrived_ns;
+        if (field->gone_ns <= self->now_ns && !s_staged_of (self, topic, field->name, &arrived_ns))
             sim_fail (self, "%s:%s is there %.3f s after its time", topic->text, field->name,
                       (double)(self->now_ns - field->gone_ns) / 1e9);
         if (field->gone_ns < self->checker->expiry_next_ns)
