@@ -139,6 +139,8 @@ struct sim_checker {
     bool is_stopped;
     uint64_t latch_epoch;
     uint64_t tick_late_ns, ticked_ns; /* lateness of the tick in hand; when the one before came */
+    uint64_t ticks, tick_timeouts;    /* the broker's counts of whole ticks and of those put off, at the one before */
+    bool is_put_off;                  /* the broker works off nothing more before its next whole tick */
     bool canary_done;
     /* of the step in hand: the batch, and how far its deltas were compared */
     const sb_batch_t *batch;

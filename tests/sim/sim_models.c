@@ -40,6 +40,8 @@ void sim_models_start (sim_t *self)
     memset (checker->models, 0, sizeof checker->models);
     memset (checker->orders, 0, sizeof checker->orders);
     checker->ticked_ns = 0;
+    checker->ticks = checker->tick_timeouts = 0;
+    checker->is_put_off = false;
     checker->is_stopped = kept->stopped;
     checker->latch_epoch = kept->latch_epoch;
     for (uint32_t i = 0; i < kept->operator_count; i++) {
@@ -268,15 +270,30 @@ static void s_check_liveness (sim_t *self, sim_model_t *model, const sb_agent_re
 
 /* ------------------------------------------------------------------ quality */
 
+/* A tick that took longer than its budget puts its work off to the next whole one, and counts that. */
+static void s_note_put_off (sim_t *self)
+{
+    sim_checker_t *checker = self->checker;
+    uint64_t ticks = self->core->counters[SB_COUNTER_ticks];
+    uint64_t timeouts = self->core->counters[SB_COUNTER_tick_timeouts];
+    if (timeouts != checker->tick_timeouts)
+        checker->is_put_off = true;
+    else if (ticks != checker->ticks)
+        checker->is_put_off = false;
+    checker->ticks = ticks;
+    checker->tick_timeouts = timeouts;
+}
+
 /* Whoever is paused, isolated or gone for a while has no topic left that is called OK. */
 static void s_check_quality (sim_t *self)
 {
     sim_checker_t *checker = self->checker;
+    bool is_worked = s_is_done (self) && !checker->is_put_off;
     for (uint32_t i = 0; i < self->agent_count + self->liar_count; i++) {
         sim_model_t *model = &checker->models[i];
         bool is_gone = model->liveness == SB_LIVENESS_DEAD || model->liveness == SB_LIVENESS_OFFLINE;
         bool is_unwell = model->is_known && (model->is_paused || model->is_isolated || is_gone);
-        model->unwell_ticks = is_unwell ? model->unwell_ticks + s_is_done (self) : 0;
+        model->unwell_ticks = is_unwell ? model->unwell_ticks + is_worked : 0;
     }
     for (uint32_t i = 1; i <= checker->topic_count; i++) {
         const sim_topic_t *topic = &checker->topics[i];
@@ -367,6 +384,7 @@ void sim_models_after (sim_t *self, const sb_event_t *event)
                   sb_core_is_stopped (self->core));
     self->checker->latch_epoch = self->core->latch.epoch;
     if (event->kind == SB_EVENT_TICK) {
+        s_note_put_off (self);
         s_check_quality (self);
         s_check_bounds (self);
     }
