@@ -230,13 +230,13 @@ void sb_scope_arrived (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *sco
     bool is_part = scope->kind == SB_SCOPE_AGENT;
     if (is_part ? publication->sequence <= scope->seen_sequence : number <= scope->seen)
         return;
-    /* An agent whose record was given up begins anew at 1: the order over all tells. */
-    uint64_t next = number > scope->seen ? scope->seen + 1 : 1;
+    /* An agent whose record was given up begins anew at 1: how far it had come before is not known. */
+    bool is_next = number == scope->seen + 1;
     bool is_first = is_part && !scope->is_based && !scope->first;
     if (is_first) {
         scope->first = number;
         scope->first_sequence = publication->sequence;
-    } else if (number > next) {
+    } else if (!is_next) {
         s_hole (self, watch, scope);
     }
     s_see (scope, number, publication->sequence, publication->category_sequence);
