@@ -279,6 +279,7 @@ typedef struct sb_agent_record {
 
     /* longer work, timers (core.c, timer.c) */
     uint32_t snapshot;    /* slot of the one that is being sent to it; 0: none */
+    uint64_t snapshot_id; /* that it asked for last in this session; 0: none */
     bool in_work;         /* it is in the list of agents with work left over */
     uint32_t work_next;   /* slot, in that list */
     uint32_t heap_place;  /* index + 1 in core->heap; 0: none */
@@ -389,7 +390,8 @@ void sb_core_emit_audit (sb_core_t *self, const sb_audit_t *audit);
 void sb_core_emit_log (sb_core_t *self, sb_severity_t severity, const char *event, sb_text_t agent_id,
                        sb_reason_t reason, sb_text_t text);
 
-/* Sends a Refusal about no delta (of a message, a registration), with `text` (empty: the reason's own), and counts it. */
+/* Sends a Refusal about no delta (of a message, a registration), with `text`, the reason's own when that is empty, and
+ * counts it. */
 void sb_core_refuse (sb_core_t *self, uint64_t peer, sb_reason_t reason, sb_text_t text);
 
 /* ------------------------------------------------------------------ agents (registry.c, session.c) */

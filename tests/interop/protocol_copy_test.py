@@ -396,6 +396,17 @@ def malformed_snapshot_request_is_refused_with_what_is_wrong(schema, broker):
         assert said in answer.refusal.text and "1 to" in answer.refusal.text, answer.refusal.text
 
 
+def join_tells_an_accepted_conflation_from_a_refused_one(schema, broker):
+    subscriber = Subscriber(schema, broker, "~conflated.77.crypto.", "~conflated.77.", "~conflated.77.cry.no:b",
+                            "~conflated.9.crypto.", "~conflated.78.Crypto", "~conflated.77.macro.fred.gdp\0",
+                            "~join.told.")
+    answer = subscriber.receive("~join.told.")
+    told = {change.name: change.value.text for change in answer.updates[0].changes
+            if change.name.startswith("conflation.")}
+    assert sorted(told["conflation.77"].split(" ")) == ["*", "cry.no:b*", "crypto.*", "macro.fred.gdp"], told
+    assert "conflation.9" not in told and "conflation.78" not in told, told
+
+
 CLAIMS = [value for value in list(globals().values())
           if callable(value) and getattr(value, "__code__", None) and value.__module__ == __name__
           and value.__code__.co_varnames[:2] == ("schema", "broker") and value.__code__.co_argcount == 2]

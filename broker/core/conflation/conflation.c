@@ -21,6 +21,7 @@ enum {
     ENTRIES_LOOKED_MAX = 512,  /* entries handled by one tick */
     FIELDS_LOOKED_MAX = 16384, /* fields walked over by one tick, before the last topic */
     TICK_BYTES = 256 * 1024,   /* octets sent by one tick, before the last topic */
+    PREFIXES_BYTES = 65536,    /* octets of prefixes that a join is told of */
     TOLD_MAX = 200,            /* octets of a refused prefix that are told */
     TOLD_EVERY_MS = 1000
 };
@@ -391,6 +392,45 @@ uint32_t sb_conflation_heads (sb_core_t *self, sb_change_t *changes)
                                                                      category->name_size, category->name),
                                              .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)count->count}};
         }
+    }
+    return found;
+}
+
+/* The prefixes of an interval, as conflation.h says, within *room octets, which it takes off. */
+static sb_text_t s_prefixes (sb_core_t *self, uint32_t place, uint32_t *room)
+{
+    const sb_conflation_t *conflation = &self->conflation;
+    static const char rest[] = "...";
+    uint32_t size = 0, most = 0;
+    for (uint32_t i = 0; i < conflation->prefix_count; i++)
+        most += conflation->prefixes[i].interval == place ? conflation->prefixes[i].size + 2u : 0;
+    char *octets = sb_core_take (self, (most < *room ? most : *room) + sizeof rest);
+    for (uint32_t i = 0; i < conflation->prefix_count; i++) {
+        const s_prefix_t *prefix = &conflation->prefixes[i];
+        if (prefix->interval != place)
+            continue;
+        if (prefix->size + 2u > *room) {
+            memcpy (octets + size, rest, sizeof rest - 1);
+            return (sb_text_t){octets, size + (uint32_t)sizeof rest - 1};
+        }
+        memcpy (octets + size, prefix->text, prefix->size);
+        size += prefix->size;
+        *room -= prefix->size + 2u;
+        if (!prefix->is_exact)
+            octets[size++] = '*';
+        octets[size++] = ' ';
+    }
+    return (sb_text_t){octets, size - 1};
+}
+
+uint32_t sb_conflation_intervals (sb_core_t *self, sb_change_t *changes)
+{
+    uint32_t found = 0, room = PREFIXES_BYTES;
+    for (uint32_t place = 0; place < self->conflation.interval_high; place++) {
+        const s_interval_t *interval = &self->conflation.intervals[place];
+        if (interval->prefix_count)
+            changes[found++] = (sb_change_t){.name = sb_core_format (self, "conflation.%u", interval->interval_ms),
+                                             .value = {.kind = SB_VALUE_TEXT, .text = s_prefixes (self, place, &room)}};
     }
     return found;
 }

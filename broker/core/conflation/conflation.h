@@ -53,6 +53,11 @@ void sb_conflation_topic_removed (sb_core_t *self, uint32_t topic);
  * categories + counts * prefixes). */
 uint32_t sb_conflation_heads (sb_core_t *self, sb_change_t *changes);
 
+/* What is asked for, as one `conflation.<ms>` for each interval, into `changes`, which has room for SB_INTERVALS_MAX: a
+ * text of its prefixes with blanks between, each with `*` behind it, but one that ended with the NUL of a topic. Of 64
+ * KiB in all; "..." stands for those beyond. Returns how many; all is in scratch memory. O(intervals * prefixes). */
+uint32_t sb_conflation_intervals (sb_core_t *self, sb_change_t *changes);
+
 /* When something is due; SB_NEVER: nothing waits. */
 uint64_t sb_conflation_deadline (const sb_core_t *self);
 

@@ -214,6 +214,7 @@ static void s_register (sb_core_t *self, uint64_t peer, const sb_registration_t 
         sb_control_session_lost (self, agent);
     }
     sb_snapshot_drop (self, agent); /* also when the same connection registers again */
+    agent->snapshot_id = 0;
     bool is_bound = sb_registry_bind_peer (self, agent, peer);
     assert (is_bound);
     agent->session_id = self->next_session_id++;

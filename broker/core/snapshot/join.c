@@ -2,10 +2,13 @@
  *
  * Joins: the heads, for whoever subscribes to `~join.<nonce>.`. O(categories * (1 + intervals conflated to)).
  *
+ * And what is conflated now, so that a reader whose subscription was refused finds out: nobody else could tell it.
  * The answer is a level on that topic, so it reaches the asker over the very connection whose subscriptions it proves.
  * The nonce's form is checked because it becomes part of a topic; who asks is not known, and need not be.
  */
 #include "state.h"
+
+#include <string.h>
 
 enum { PREFIX_SIZE = sizeof "~join." - 1 };
 
@@ -45,7 +48,10 @@ void sb_join_subscribed (sb_core_t *self, sb_text_t prefix)
         return;
     }
     uint32_t count;
-    const sb_change_t *changes = sb_join_heads (self, &count);
+    const sb_change_t *heads = sb_join_heads (self, &count);
+    sb_change_t *changes = sb_core_take (self, (count + SB_INTERVALS_MAX) * sizeof *changes);
+    memcpy (changes, heads, count * sizeof *changes);
+    count += sb_conflation_intervals (self, changes + count);
     sb_core_counter_add (self, SB_COUNTER_joins, 1);
     sb_publish_level (self, sb_core_copy (self, prefix), sb_text ("_broker"), changes, count);
 }

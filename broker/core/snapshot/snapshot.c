@@ -151,6 +151,7 @@ static uint32_t s_bounded_credit (uint64_t credit)
 void sb_snapshot_request (sb_core_t *self, sb_agent_record_t *agent, const sb_snapshot_request_t *request)
 {
     sb_snapshot_drop (self, agent);
+    agent->snapshot_id = request->snapshot_id;
     sb_core_counter_add (self, SB_COUNTER_snapshots, 1);
     sb_snapshot_t made = {
         .id = request->snapshot_id, .agent = agent->slot, .credit = s_bounded_credit (request->credit)};
@@ -176,7 +177,8 @@ void sb_snapshot_credit (sb_core_t *self, sb_agent_record_t *agent, const sb_sna
 {
     sb_snapshot_t *snapshot = agent->snapshot ? s_at (self, agent->snapshot) : NULL;
     if (!snapshot || snapshot->id != credit->snapshot_id) {
-        sb_core_counter_add (self, SB_COUNTER_snapshot_credits_ignored, 1);
+        bool is_late = credit->snapshot_id == agent->snapshot_id; /* sent before its reader had the end */
+        sb_core_counter_add (self, SB_COUNTER_snapshot_credits_ignored, is_late ? 0 : 1);
         return;
     }
     if (credit->credit == 0) {

@@ -391,6 +391,66 @@ Test (conflation, malformed_prefixes_are_counted_and_told_once_a_second)
     harness_stop (&h);
 }
 
+Test (conflation, join_is_told_which_prefixes_are_in_force)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.max_conflations = 4;
+    harness_start_configured (&h);
+    s_subscribe (&h, "~join.n.");
+    harness_expect_not (&h, "conflation.");
+    harness_forget (&h);
+    s_subscribe (&h, "~conflated.50.x.");
+    s_subscribe (&h, "~conflated.100.");
+    static const char topic[] = "~conflated.100.x.a.s"; /* with its NUL */
+    s_subscribe_octets (&h, (sb_text_t){topic, sizeof topic}, true);
+    s_subscribe (&h, "~conflated.50.y");
+    s_subscribe (&h, "~conflated.50.refused.");
+    s_subscribe (&h, "~conflated.5.refused.");
+    harness_forget (&h);
+    s_subscribe (&h, "~join.o.");
+    harness_expect (&h, " conflation.50='x.* y*' conflation.100='* x.a.s'}");
+    harness_expect_not (&h, "refused");
+    s_unsubscribe (&h, "~conflated.50.x.");
+    s_unsubscribe (&h, "~conflated.50.y");
+    harness_forget (&h);
+    s_subscribe (&h, "~join.p.");
+    harness_expect (&h, " conflation.100='* x.a.s'}");
+    harness_expect_not (&h, "conflation.50");
+    harness_stop (&h);
+}
+
+Test (conflation, join_is_told_of_64_kib_of_prefixes_and_that_there_are_more)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.max_conflations = 4096;
+    harness_start_configured (&h);
+    for (unsigned i = 0; i < 1000; i++) {
+        char prefix[256];
+        snprintf (prefix, sizeof prefix, "~conflated.%u.category.%064u.%064u", 10 + i % 3, i, i);
+        s_subscribe (&h, prefix);
+    }
+    s_subscribe (&h, "~join.n.");
+    uint32_t octets = 0, found = 0;
+    for (uint32_t i = 0; i < h.effects.count; i++)
+        for (uint32_t j = 0;
+             h.effects.items[i].kind == SB_EFFECT_PUBLISH && j < h.effects.items[i].publish->updates[0].change_count;
+             j++) {
+            const sb_change_t *change = &h.effects.items[i].publish->updates[0].changes[j];
+            if (change->value.kind != SB_VALUE_TEXT)
+                continue;
+            found++;
+            octets += change->value.text.size;
+            if (found > 1)
+                cr_assert_eq (memcmp (change->value.text.data + change->value.text.size - 3, "...", 3), 0);
+        }
+    cr_assert_eq (found, 3);
+    cr_assert_gt (octets, 65000);
+    cr_assert_leq (octets, 65536 + 9);
+    harness_stop (&h);
+}
+
 Test (conflation, prefixes_are_bounded_and_room_comes_back)
 {
     harness_t h;

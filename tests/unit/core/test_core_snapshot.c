@@ -180,7 +180,12 @@ Test (snapshot, credit_is_bounded_and_given_for_the_one_under_way_alone)
     reader_credit (&harness, READER, 7, 64);
     harness_settle (&harness);
     harness_expect (&harness, "SNAPSHOT_END NONE id=7 chunks=70 fields=70");
-    reader_credit (&harness, READER, 7, 1); /* it is over */
+    reader_credit (&harness, READER, 7, 1); /* it is over, and its credit was under way */
+    harness_forget (&harness);
+    harness_advance (&harness, 1000);
+    harness_expect (&harness, "snapshot_credits_ignored=1");
+    harness_register (&harness, READER, "reader", 99);
+    reader_credit (&harness, READER, 7, 1); /* of the session before */
     harness_forget (&harness);
     harness_advance (&harness, 1000);
     harness_expect (&harness, "snapshot_credits_ignored=2");
