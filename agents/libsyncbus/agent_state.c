@@ -77,7 +77,7 @@ struct sb_own_state {
     uint64_t version;       /* see sb_own_state_version */
     uint64_t now_ns;
     uint64_t first_gone_ns; /* no field's time runs out before; UINT64_MAX: none has one */
-    sb_own_time_t times[SB_TIMES_TO_LIVE_MAX];
+    sb_own_time_t *times;   /* as the broker said them last */
     uint32_t time_count;
 };
 
@@ -137,6 +137,7 @@ void sb_own_state_destroy (sb_own_state_t **self_p)
         self->categories = category->next;
         free (category);
     }
+    free (self->times);
     free (self->topics);
     free (self->fields);
     free (self);
@@ -506,14 +507,22 @@ void sb_own_state_expire (sb_own_state_t *self)
 
 void sb_own_state_set_times_to_live (sb_own_state_t *self, const sb_time_to_live_t *times, uint32_t count)
 {
+    uint32_t taken = count < SB_TIMES_TO_LIVE_MAX ? count : SB_TIMES_TO_LIVE_MAX;
+    sb_own_time_t *known = taken ? calloc (taken, sizeof *known) : NULL;
+    if (taken && !known)
+        return;
     sb_own_state_expire (self); /* a longer time brings nothing back */
+    free (self->times);
+    self->times = known;
     self->time_count = 0;
-    for (uint32_t i = 0; i < count && i < SB_TIMES_TO_LIVE_MAX; i++) {
-        if (times[i].category.size == 0 || times[i].category.size > SB_CATEGORY_MAX)
+    for (uint32_t i = 0; i < taken; i++) {
+        sb_text_t name = times[i].category;
+        if (name.size == 0 || name.size > SB_CATEGORY_MAX)
             continue;
-        sb_own_time_t *time = &self->times[self->time_count++];
-        *time = (sb_own_time_t){.time_to_live_ms = times[i].time_to_live_ms, .size = times[i].category.size};
-        memcpy (time->name, times[i].category.data, times[i].category.size);
+        sb_own_time_t *time = &known[self->time_count++];
+        time->time_to_live_ms = times[i].time_to_live_ms;
+        time->size = name.size;
+        memcpy (time->name, name.data, name.size);
     }
     for (sb_own_category_t *category = self->categories; category; category = category->next)
         category->time_to_live_ms = s_time_of_category (self, (sb_text_t){category->name, category->size});

@@ -37,7 +37,8 @@ void sb_own_state_set_time (sb_own_state_t *self, uint64_t now_ns);
 
 /* How long the fields of each category live that have no time of their own, in place of what was said before (at first:
  * all for ever). Also fields that are there: from their last write on. At most SB_TIMES_TO_LIVE_MAX are taken; what
- * cannot be a category is passed over; of a category that is named again, the last counts. What is gone stays gone. */
+ * cannot be a category is passed over; of a category that is named again, the last counts. What is gone stays gone.
+ * Without memory the times from before hold on. */
 void sb_own_state_set_times_to_live (sb_own_state_t *self, const sb_time_to_live_t *times, uint32_t count);
 
 /* Fields that one category may have from now on. */
