@@ -5,10 +5,12 @@
 #include <czmq.h>
 #include <locale.h>
 
+#include "sb_output.h"
 #include "sb_run.h"
 
 int main (int argc, char **argv)
 {
+    sb_output_reserve ();
     /* Only how characters are encoded: a comma as decimal point would break numbers. */
     setlocale (LC_CTYPE, "");
     zsys_init ();

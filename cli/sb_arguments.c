@@ -200,8 +200,8 @@ static bool s_check (sb_arguments_t *self)
         return s_fail (self, "%s needs an agent id: see syncbus list_agents", self->command->name);
     for (uint32_t i = 0; (row = sb_catalog_parameter_at (self->command, i)) != NULL; i++)
         if (row->is_required && !s_is_given (self, sb_text (row->name)))
-            return s_fail (self, "%s needs %s (%s): see syncbus help %s", self->command->name, row->name, row->help,
-                           self->command->name);
+            return s_fail (self, "%s needs %s (%s): see syncbus help %s", self->command->name, row->name,
+                           sb_catalog_parameter_help (self->command, row), self->command->name);
     return true;
 }
 

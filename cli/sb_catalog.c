@@ -67,6 +67,18 @@ static const pair_t s_positionals[] = {
 #include "sb_local.def"
 };
 
+/* A row of SB_OWN_HELP. */
+typedef struct {
+    const char *command;
+    const char *name;
+    const char *help;
+} own_help_t;
+
+static const own_help_t s_own_helps[] = {
+#define SB_OWN_HELP(command, parameter, help) {#command, #parameter, help},
+#include "sb_local.def"
+};
+
 static const pair_t s_lists[] = {
 #define SB_LIST(command, parameter) {#command, #parameter},
 #include "sb_local.def"
@@ -147,10 +159,28 @@ const char *sb_catalog_nearest_command (const char *name)
     return nearest;
 }
 
+/* What a command says of a parameter that it shares with another; NULL when it says nothing of its own. */
+static const own_help_t *s_own_help (const sb_catalog_command_t *command, const char *name)
+{
+    for (uint32_t i = 0; i < COUNT (s_own_helps); i++)
+        if (strcmp (s_own_helps[i].command, command->name) == 0 && strcmp (s_own_helps[i].name, name) == 0)
+            return &s_own_helps[i];
+    return NULL;
+}
+
+const char *sb_catalog_parameter_help (const sb_catalog_command_t *command, const sb_catalog_parameter_t *parameter)
+{
+    const own_help_t *own = s_own_help (command, parameter->name);
+    return own ? own->help : parameter->help;
+}
+
 const sb_catalog_parameter_t *sb_catalog_parameter_at (const sb_catalog_command_t *command, uint32_t i)
 {
     for (uint32_t row = 0; row < COUNT (s_parameters); row++) {
         if (strcmp (s_parameters[row].command, command->parameters_of) != 0 || s_parameters[row].name[0] == '*')
+            continue;
+        const own_help_t *own = s_own_help (command, s_parameters[row].name);
+        if (own && !own->help)
             continue;
         if (i-- == 0)
             return &s_parameters[row];

@@ -76,6 +76,9 @@ const sb_catalog_parameter_t *sb_catalog_parameter_at (const sb_catalog_command_
 /* The parameter of that name, hyphens for underscores included; NULL when there is none. */
 const sb_catalog_parameter_t *sb_catalog_parameter (const sb_catalog_command_t *command, const char *name);
 
+/* What the parameter is for, in this command's words where it has its own. */
+const char *sb_catalog_parameter_help (const sb_catalog_command_t *command, const sb_catalog_parameter_t *parameter);
+
 /* True when the command takes further parameters of any name (the row "*"). */
 bool sb_catalog_takes_any (const sb_catalog_command_t *command);
 

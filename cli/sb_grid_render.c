@@ -37,22 +37,23 @@ typedef struct {
     uint32_t most;
     uint32_t rank; /* the lowest goes first */
     bool is_number;
+    bool is_own_word; /* what the agent says of itself: of one that is DEAD no news */
 } column_info_t;
 
 static const column_info_t s_columns[COLUMN_COUNT] = {
-    [COLUMN_AGENT] = {"AGENT", "AGENT", 10, 32, 13, false},
-    [COLUMN_STATUS] = {"STATUS", "STATUS", 6, 24, 9, false},
-    [COLUMN_CONFIDENCE] = {"CONF", "CONF", 4, 5, 3, true},
-    [COLUMN_SIGNAL] = {"SIGNAL", "SIGNL", 5, 24, 6, false},
-    [COLUMN_PNL] = {"PNL", "PNL", 7, 12, 7, true},
-    [COLUMN_HEALTH] = {"H", "H", 1, 1, 12, false},
-    [COLUMN_BREAKER] = {"BREAKER", "BREAKR", 6, 11, 10, false},
-    [COLUMN_LIVENESS] = {"LIVENESS", "LIVE", 4, 10, 11, false},
-    [COLUMN_RATE] = {"RATE/s", "RATE", 5, 8, 8, true},
-    [COLUMN_RESPONSE] = {"RESPONSE", "RESP", 6, 8, 5, true},
-    [COLUMN_QUEUE] = {"QUEUE", "QUEU", 4, 8, 2, true},
-    [COLUMN_BACKLOG] = {"BACKLOG", "BACKL", 5, 10, 4, true},
-    [COLUMN_DROPS] = {"DROPS", "DROP", 4, 10, 1, true},
+    [COLUMN_AGENT] = {"AGENT", "AGENT", 10, 32, 13, false, false},
+    [COLUMN_STATUS] = {"STATUS", "STATUS", 6, 24, 9, false, true},
+    [COLUMN_CONFIDENCE] = {"CONF", "CONF", 4, 5, 3, true, true},
+    [COLUMN_SIGNAL] = {"SIGNAL", "SIG", 5, 24, 6, false, true},
+    [COLUMN_PNL] = {"PNL", "PNL", 7, 12, 7, true, true},
+    [COLUMN_HEALTH] = {"H", "H", 1, 1, 12, false, false},
+    [COLUMN_BREAKER] = {"BREAKER", "BRKR", 6, 11, 10, false, false},
+    [COLUMN_LIVENESS] = {"LIVENESS", "LIVE", 4, 10, 11, false, false},
+    [COLUMN_RATE] = {"RATE/s", "RATE", 5, 8, 8, true, true},
+    [COLUMN_RESPONSE] = {"RESPONSE", "RESP", 6, 8, 5, true, true},
+    [COLUMN_QUEUE] = {"QUEUE", "QLEN", 4, 8, 2, true, true},
+    [COLUMN_BACKLOG] = {"BACKLOG", "BKLOG", 5, 10, 4, true, false},
+    [COLUMN_DROPS] = {"DROPS", "DROP", 4, 10, 1, true, false},
 };
 
 static const char *const s_orders[] = {"agent", "trouble", "rate", "pnl", "backlog", "drops"};
@@ -139,7 +140,8 @@ static const char *s_cell (const sb_grid_row_t *row, column_t column, bool is_sh
 
 static sb_mark_t s_cell_mark (const sb_grid_row_t *row, column_t column)
 {
-    if (strcmp (row->liveness, "OFFLINE") == 0)
+    bool is_dead = strcmp (row->liveness, "DEAD") == 0;
+    if (strcmp (row->liveness, "OFFLINE") == 0 || (is_dead && s_columns[column].is_own_word))
         return SB_MARK_DIM;
     switch (column) {
     case COLUMN_HEALTH:
@@ -414,6 +416,7 @@ static void s_draw_help (uint32_t line, uint32_t end, sb_canvas_t *canvas)
         "RATE accepted deltas a second   RESP mean time of its handler",
         "QUEUE waiting for its handler   BACKLOG published and not yet seen; behind: over 1000",
         "DROPS publications that it knows it lost",
+        "where room is short: SIG signal  BRKR breaker  QLEN queue  BKLOG backlog",
         "",
         "any key goes back",
     };

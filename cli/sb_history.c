@@ -12,9 +12,12 @@
 #include "sb_display.h"
 #include "sb_moment.h"
 #include "sb_names.h"
+#include "sb_output.h"
 #include "sb_reply.h"
 
 enum { PAGES_AHEAD = 64, PARAMETERS_MAX = SB_ARGUMENTS_PARAMETERS_MAX + 4, REQUEST_ARENA_BYTES = 1 << 20 };
+
+enum { LAST_DEFAULT = 100 /* the broker's, when neither after nor since is given */ };
 
 struct sb_history {
     sb_run_t *run;
@@ -29,6 +32,7 @@ struct sb_history {
     bool is_refused; /* it came, and is a refusal that is not told yet */
     sb_history_facts_t facts;
     bool has_facts;
+    uint64_t last_most; /* nothing begins what was asked for but that it is the last so many; 0: something does */
 };
 
 static void s_add (sb_history_t *self, const char *name, sb_value_t value)
@@ -63,25 +67,63 @@ static bool s_add_time (sb_history_t *self, const char *option, const char *name
     return !problem;
 }
 
+/* False, with arguments.problem, when the category is none, or the prefix can match none of its topics. */
+static bool s_check_topics (sb_arguments_t *arguments)
+{
+    char text[SB_DISPLAY_SIZE];
+    const char *command = arguments->command->name;
+    sb_text_t category = sb_arguments_parameter (arguments, "category")->value.text;
+    const sb_parameter_t *prefix = sb_arguments_parameter (arguments, "prefix");
+    const char *dot = memchr (category.data, '.', category.size);
+    sb_display_text (category, text);
+    if (dot) {
+        snprintf (
+            arguments->problem, sizeof (arguments->problem),
+            "\"%.80s\" is no category: that is the part before the first dot. Write syncbus %s %.*s --prefix %.80s",
+            text, command, (int)(dot - category.data), category.data, text);
+        return false;
+    }
+    sb_text_t begin = prefix ? prefix->value.text : (sb_text_t){.size = 0};
+    uint32_t common = begin.size < category.size ? begin.size : category.size;
+    bool is_of_it = memcmp (begin.size ? begin.data : "", category.data, common) == 0 &&
+                    (begin.size <= category.size || begin.data[category.size] == '.');
+    if (!is_of_it)
+        snprintf (
+            arguments->problem, sizeof (arguments->problem),
+            "--prefix \"%.*s\" matches nothing of %.80s: a topic is category.agent.subject, write %.80s. before it",
+            (int)(begin.size < 80 ? begin.size : 80), begin.data, text, text);
+    return is_of_it;
+}
+
+/* What begins what is asked for; when nothing does and all_by_default, all that is kept is asked for. */
+static void s_set_beginning (sb_history_t *self, bool all_by_default)
+{
+    static const char *const beginnings[] = {"after", "since_unix_ns", "cursor"};
+    bool has_beginning = false;
+    for (size_t i = 0; i < sizeof (beginnings) / sizeof (beginnings[0]); i++)
+        has_beginning = has_beginning || s_is_given (self, beginnings[i]);
+    const sb_parameter_t *last = sb_arguments_parameter (&self->run->arguments, "last");
+    uint64_t last_default = all_by_default ? INT32_MAX : LAST_DEFAULT;
+    self->last_most = has_beginning ? 0 : last ? (uint64_t)last->value.integer : last_default;
+    /* As the last so many, not as after 0: what is gone already was not asked for by its number. */
+    if (all_by_default && !has_beginning && !last)
+        s_add (self, "last", (sb_value_t){.kind = SB_VALUE_INTEGER, .integer = INT32_MAX});
+}
+
 sb_history_t *sb_history_new (sb_run_t *run, sb_client_t *client, bool all_by_default)
 {
-    static const char *const beginnings[] = {"last", "after", "since_unix_ns", "cursor"};
     sb_history_t *self = calloc (1, sizeof (*self));
-    bool has_beginning = false;
     assert (self);
     self->run = run;
     self->client = client;
     for (uint32_t i = 0; i < run->arguments.parameter_count; i++)
         self->parameters[self->parameter_count++] = run->arguments.parameters[i];
-    if (!s_add_time (self, "since", "since_unix_ns") || !s_add_time (self, "until", "until_unix_ns")) {
+    if (!s_check_topics (&run->arguments) || !s_add_time (self, "since", "since_unix_ns") ||
+        !s_add_time (self, "until", "until_unix_ns")) {
         sb_history_destroy (&self);
         return NULL;
     }
-    for (size_t i = 0; i < sizeof (beginnings) / sizeof (beginnings[0]); i++)
-        has_beginning = has_beginning || s_is_given (self, beginnings[i]);
-    /* As the last so many, not as after 0: what is gone already was not asked for. */
-    if (all_by_default && !has_beginning)
-        s_add (self, "last", (sb_value_t){.kind = SB_VALUE_INTEGER, .integer = INT32_MAX});
+    s_set_beginning (self, all_by_default);
     return self;
 }
 
@@ -125,10 +167,8 @@ void sb_history_print (sb_history_t *self, sb_json_t *json)
         sb_json_clear (json);
         sb_json_publication (json, publication);
         puts (sb_json_text (json));
-    } else {
-        printf ("%10" PRIu64 "  ", publication->category_sequence);
+    } else
         sb_reply_print_publication (publication, stdout, sb_display_has_colour (stdout));
-    }
     self->facts.last = publication->category_sequence;
     if (self->facts.count++ == 0)
         self->facts.first = publication->category_sequence;
@@ -158,10 +198,12 @@ static void s_take_facts (sb_history_t *self, sb_command_reply_t *reply)
     const sb_record_t *record = reply->record_count ? &reply->records[0] : NULL;
     sb_history_facts_t *facts = &self->facts;
     uint64_t head = (uint64_t)sb_record_number (record, "head", 0);
-    if (!self->has_facts)
-        facts->head = head;
-    self->has_facts = true;
     facts->oldest = (uint64_t)sb_record_number (record, "oldest", 0);
+    if (!self->has_facts) {
+        facts->head = head;
+        facts->first_oldest = facts->oldest;
+    }
+    self->has_facts = true;
     facts->oldest_unix_ns = (int64_t)sb_record_number (record, "oldest_unix_ns", 0);
     facts->is_evicted = facts->is_evicted || sb_record_boolean (record, "evicted");
     facts->is_whole = reply->next_cursor.size == 0 || sb_record_boolean (record, "end");
@@ -188,7 +230,9 @@ static sb_history_outcome_t s_receive (sb_history_t *self, sb_client_outcome_t o
         sb_run_no_answer (self->client, outcome);
         result = SB_HISTORY_NO_ANSWER;
     } else if (page->reply.code != SB_REASON_NONE) {
-        sb_run_complain (0, "%s", sb_reply_refusal (page->reply.code, page->reply.message, text));
+        sb_run_complain (
+            0, "%s",
+            sb_reply_refusal (self->run->arguments.command->name, page->reply.code, page->reply.message, text));
         result = SB_HISTORY_REFUSED;
     }
     if (result != SB_HISTORY_READ) {
@@ -238,6 +282,17 @@ sb_history_facts_t sb_history_facts (const sb_history_t *self)
     return self->facts;
 }
 
+/* Up to where the category's publications are gone, when what was asked for reaches back to its first one and nothing
+ * but eviction kept it from there; 0: it does not, or none are gone. */
+static uint64_t s_gone_through (const sb_history_t *self)
+{
+    const sb_history_facts_t *facts = &self->facts;
+    bool reaches_back = self->last_most == INT32_MAX || (facts->is_whole && facts->count < self->last_most);
+    if (self->last_most == 0 || !reaches_back)
+        return 0;
+    return facts->first_oldest ? facts->first_oldest - 1 : facts->head;
+}
+
 static void s_json_end (const sb_history_t *self, const char *word, sb_json_t *json)
 {
     const sb_history_facts_t *facts = &self->facts;
@@ -248,7 +303,8 @@ static void s_json_end (const sb_history_t *self, const char *word, sb_json_t *j
     sb_json_member_unsigned (json, "first", facts->first);
     sb_json_member_unsigned (json, "last", facts->last);
     sb_json_key (json, sb_text ("evicted"));
-    sb_json_boolean (json, facts->is_evicted);
+    sb_json_boolean (json, facts->is_evicted || s_gone_through (self) > 0);
+    sb_json_member_unsigned (json, "gone_through", s_gone_through (self));
     sb_json_member_unsigned (json, "oldest", facts->oldest);
     sb_json_member_unsigned (json, "head", facts->head);
     sb_json_member_string (json, "next_cursor", facts->is_whole ? sb_text ("") : facts->next_cursor);
@@ -261,14 +317,17 @@ void sb_history_print_end (const sb_history_t *self, const char *word, sb_json_t
     const sb_history_facts_t *facts = &self->facts;
     char text[SB_DISPLAY_SIZE];
     char range[64] = "";
+    char gone[64] = "";
     if (facts->count)
         snprintf (range, sizeof (range), " %" PRIu64 " .. %" PRIu64 ",", facts->first, facts->last);
+    if (s_gone_through (self))
+        snprintf (gone, sizeof (gone), ": 1 .. %" PRIu64 " are no longer kept", s_gone_through (self));
     if (json)
         s_json_end (self, word, json);
     else
-        printf ("%s: %" PRIu64 " publication%s,%s evicted %s\n", word, facts->count, facts->count == 1 ? "" : "s",
-                range, facts->is_evicted ? "yes" : "no");
-    fflush (stdout);
+        printf ("%s: %" PRIu64 " publication%s,%s evicted %s%s\n", word, facts->count, facts->count == 1 ? "" : "s",
+                range, facts->is_evicted || *gone ? "yes" : "no", gone);
+    sb_output_flush ();
     if (!facts->is_evicted)
         return;
     const char *fix = "history/category and history/age in the broker's configuration set how much is kept";

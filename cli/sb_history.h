@@ -14,9 +14,10 @@ typedef struct sb_history sb_history_t;
 /* What is known about it so far. */
 typedef struct {
     uint64_t oldest;        /* category_sequence of the oldest kept, when the last page was answered; 0: none */
+    uint64_t first_oldest;  /* of the oldest kept, when the first page was answered; 0: none */
     uint64_t head;          /* of the newest, when the first page was answered */
     int64_t oldest_unix_ns; /* when the oldest kept was published; 0: none */
-    bool is_evicted;        /* some of what was asked for is no longer kept */
+    bool is_evicted;        /* some of what was asked for, by after, through or since, is no longer kept */
     bool is_whole;          /* nothing that was asked for comes after the pages read */
     sb_text_t next_cursor;  /* how to go on when it is not whole; lives until the next page is read */
     uint64_t count;         /* publications printed */
@@ -33,7 +34,8 @@ typedef enum {
 } sb_history_outcome_t;
 
 /* Takes parameters, --since and --until from the command line. With `all_by_default` everything kept is asked for when
- * nothing says where to begin. Returns NULL, with arguments.problem, when a time makes no sense. `run` and `client`
+ * nothing says where to begin. Returns NULL, with arguments.problem, when a time makes no sense, the category is none,
+ * or the prefix can match none of its topics. `run` and `client`
  * are borrowed until it is destroyed. */
 sb_history_t *sb_history_new (sb_run_t *run, sb_client_t *client, bool all_by_default);
 
@@ -57,7 +59,9 @@ void sb_history_read_ahead (sb_history_t *self, int wait_ms);
 sb_history_facts_t sb_history_facts (const sb_history_t *self);
 
 /* Prints the last line, `word` (end, more, stopped) first: how many were printed, which, whether some were evicted; as
- * a JSON object when `json` is not NULL. When some were, says so on standard error too. */
+ * a JSON object when `json` is not NULL. Evicted is also what came before the history that is kept, when that was
+ * reached and nothing that was asked for begins it. What was asked for by number or time and is gone is said on
+ * standard error too. */
 void sb_history_print_end (const sb_history_t *self, const char *word, sb_json_t *json);
 
 #endif

@@ -309,6 +309,8 @@ static void s_update (sb_json_t *self, const sb_update_t *update)
 {
     sb_json_open_object (self);
     sb_json_member_unsigned (self, "sequence", update->sequence);
+    if (update->publication_sequence)
+        sb_json_member_unsigned (self, "publication_sequence", update->publication_sequence);
     sb_json_member_time (self, "event_unix_ns", update->event_unix_ns);
     sb_json_member_time (self, "origin_unix_ns", update->origin_unix_ns);
     sb_json_key (self, sb_text ("changes"));
@@ -329,9 +331,12 @@ void sb_json_publication (sb_json_t *self, const sb_publication_t *publication)
     sb_text_t category = {0};
     sb_text_t agent_id = {0};
     sb_text_t subject = {0};
-    sb_topic_split (publication->topic, &category, &agent_id, &subject);
+    sb_text_t topic = publication->topic;
+    uint32_t conflate_ms = 0;
+    sb_conflated_split (publication->topic, &conflate_ms, &topic);
+    sb_topic_split (topic, &category, &agent_id, &subject);
     sb_json_open_object (self);
-    sb_json_member_string (self, "topic", publication->topic);
+    sb_json_member_string (self, "topic", topic);
     sb_json_member_string (self, "category", category);
     sb_json_member_string (self, "agent_id", publication->agent_id.size ? publication->agent_id : agent_id);
     sb_json_member_string (self, "subject", subject);
@@ -340,6 +345,11 @@ void sb_json_publication (sb_json_t *self, const sb_publication_t *publication)
     sb_json_member_unsigned (self, "sequence", publication->sequence);
     sb_json_member_unsigned (self, "category_sequence", publication->category_sequence);
     sb_json_member_unsigned (self, "topic_sequence", publication->topic_sequence);
+    if (conflate_ms) {
+        sb_json_member_unsigned (self, "first_topic_sequence", publication->first_topic_sequence);
+        sb_json_member_unsigned (self, "conflated_sequence", publication->conflated_sequence);
+        sb_json_member_unsigned (self, "conflated_ms", conflate_ms);
+    }
     sb_json_member_unsigned (self, "agent_sequence", publication->agent_sequence);
     sb_json_member_time (self, "broker_unix_ns", publication->broker_unix_ns);
     sb_json_member_string (self, "quality", sb_text (sb_quality_name (publication->quality)));

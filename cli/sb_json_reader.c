@@ -242,6 +242,18 @@ static bool s_time (reader_t *self, int64_t *unix_ns)
     return value.kind == SB_VALUE_INTEGER || s_fail (self, "a time is a whole number of nanoseconds");
 }
 
+/* A time to live. */
+static bool s_time_to_live (reader_t *self, uint32_t *time_to_live_ms)
+{
+    sb_value_t value;
+    if (!s_value (self, &value))
+        return false;
+    if (value.kind != SB_VALUE_INTEGER || value.integer < 1 || value.integer > UINT32_MAX)
+        return s_fail (self, "a time to live is a whole number of milliseconds, 1 to 4294967295");
+    *time_to_live_ms = (uint32_t)value.integer;
+    return true;
+}
+
 /* The object of changes. */
 static bool s_changes (reader_t *self, sb_delta_t *delta)
 {
@@ -284,9 +296,11 @@ static bool s_member (reader_t *self, sb_delta_t *delta)
         return s_time (self, &delta->update.event_unix_ns);
     if (sb_text_equal (key, sb_text ("origin_unix_ns")))
         return s_time (self, &delta->update.origin_unix_ns);
+    if (sb_text_equal (key, sb_text ("time_to_live_ms")))
+        return s_time_to_live (self, &delta->time_to_live_ms);
     if (sb_text_equal (key, sb_text ("changes")))
         return s_changes (self, delta);
-    return s_fail (self, "a delta has category, subject, event_unix_ns, origin_unix_ns and changes");
+    return s_fail (self, "a delta has category, subject, event_unix_ns, origin_unix_ns, time_to_live_ms and changes");
 }
 
 const char *sb_json_read_delta (const char *line, sb_arena_t *arena, sb_delta_t *delta, uint32_t *place)

@@ -3,9 +3,9 @@
  * Reads one delta from one line of JSON, for `syncbus pub -`. Strict RFC 8259, one pass, nothing kept
  * beyond the arena.
  *
- *   {"category": "market_data", "subject": "spot:BTC", "event_unix_ns": 1, "origin_unix_ns": 1,
- *    "changes": {"price": 1.5, "size": 3, "exact": {"decimal": "64250.10"}, "raw": {"base64": "AAEC"},
- *                "live": true, "note": "text", "old": null}}
+ *   {"category": "market_data", "subject": "spot:BTC", "event_unix_ns": 1, "origin_unix_ns": 1, "time_to_live_ms":
+ * 5000, "changes": {"price": 1.5, "size": 3, "exact": {"decimal": "64250.10"}, "raw": {"base64": "AAEC"}, "live": true,
+ * "note": "text", "old": null}}
  *
  * Only changes must be there. null deletes. Whole numbers without point or exponent are integers. Times may be
  * texts, as `syncbus sub` prints them.

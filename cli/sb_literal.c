@@ -68,18 +68,20 @@ static const char *s_integer (const char *literal, bool may_be_negative, sb_valu
     errno = 0;
     long long integer = strtoll (literal, NULL, 10);
     if (errno == ERANGE)
-        return "is a whole number beyond 64 bits: write text: before it to send it as text";
+        return may_be_negative ? "is a whole number beyond 64 bits: write text: before it to send it as text"
+                               : "is too large: at most 9223372036854775807";
     *value = (sb_value_t){.kind = SB_VALUE_INTEGER, .integer = integer};
     return NULL;
 }
 
-static const char *s_number (const char *literal, sb_value_t *value)
+static const char *s_number (const char *literal, bool may_be_text, sb_value_t *value)
 {
     if (s_form (literal) == FORM_OTHER)
         return "must be a number";
     double number = strtod (literal, NULL);
     if (!isfinite (number))
-        return "is beyond the range of a number: write text: before it to send it as text";
+        return may_be_text ? "is beyond the range of a number: write text: before it to send it as text"
+                           : "is beyond the range of a number";
     *value = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = number};
     return NULL;
 }
@@ -161,7 +163,7 @@ static const char *s_any (const char *literal, sb_arena_t *arena, sb_value_t *va
     form_t form = s_form (literal);
     if (form == FORM_INTEGER)
         return s_integer (literal, true, value);
-    return form == FORM_NUMBER ? s_number (literal, value) : s_text (literal, value);
+    return form == FORM_NUMBER ? s_number (literal, true, value) : s_text (literal, value);
 }
 
 const char *sb_literal_value (const char *literal, sb_parameter_kind_t kind, sb_arena_t *arena, sb_value_t *value)
@@ -170,7 +172,7 @@ const char *sb_literal_value (const char *literal, sb_parameter_kind_t kind, sb_
     case SB_PARAMETER_INTEGER:
         return s_integer (literal, false, value);
     case SB_PARAMETER_NUMBER:
-        return s_number (literal, value);
+        return s_number (literal, false, value);
     case SB_PARAMETER_BOOLEAN:
         return s_boolean (literal, value);
     case SB_PARAMETER_TEXT: {

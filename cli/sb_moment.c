@@ -12,7 +12,10 @@
 #include <string.h>
 #include <time.h>
 
-static const char s_form[] = "is no time: write -5m, 2024-08-09T12:00:01.5Z, or nanoseconds since 1970";
+static const char s_form[] =
+    "is no time: write -5m, now, 2024-08-09, 2024-08-09T12:00:01.5Z, or nanoseconds since 1970";
+static const char s_zone[] =
+    "has no time zone: write Z after it for UTC, as 2024-08-09T12:00:01Z, or an offset as +02:00";
 static const char s_range[] = "is out of range: times go from 1970 to 2262";
 
 #define NS_PER_S INT64_C (1000000000)
@@ -48,8 +51,8 @@ static bool s_offset (const char *text, int64_t *offset_s)
     return text && !*text;
 }
 
-/* HH:MM:SS[.fraction] and its offset. */
-static bool s_clock (const char *text, int64_t *seconds, int64_t *fraction_ns)
+/* HH:MM:SS[.fraction] and its offset. Returns NULL, or what is wrong. */
+static const char *s_clock (const char *text, int64_t *seconds, int64_t *fraction_ns)
 {
     int parts[3];
     static const int most[] = {23, 59, 59};
@@ -58,18 +61,18 @@ static bool s_clock (const char *text, int64_t *seconds, int64_t *fraction_ns)
     for (int i = 0; i < 3; i++) {
         text = s_digits (text, 2, 0, most[i], &parts[i]);
         if (!text || (i < 2 && *text++ != ':'))
-            return false;
+            return s_form;
     }
     if (*text == '.') {
         if (text[1] < '0' || text[1] > '9')
-            return false;
+            return s_form;
         for (text++; *text >= '0' && *text <= '9'; text++)
             *fraction_ns += (unit_ns /= 10) * (*text - '0');
     }
     if (!s_offset (text, &offset_s))
-        return false;
+        return *text ? s_form : s_zone;
     *seconds += parts[0] * 3600 + parts[1] * 60 + parts[2] - offset_s;
-    return true;
+    return NULL;
 }
 
 static const char *s_date (const char *text, int64_t *unix_ns)
@@ -92,15 +95,17 @@ static const char *s_date (const char *text, int64_t *unix_ns)
     if (parts.tm_mday != day)
         return s_form;
     bool has_clock = *rest == 'T' || *rest == 't' || *rest == ' ';
-    if ((*rest && !has_clock) || (has_clock && !s_clock (rest + 1, &seconds, &fraction_ns)))
-        return s_form;
+    const char *problem = has_clock ? s_clock (rest + 1, &seconds, &fraction_ns) : *rest ? s_form : NULL;
+    if (problem)
+        return problem;
     if (seconds < 0 || seconds >= INT64_MAX / NS_PER_S)
         return s_range;
     *unix_ns = seconds * NS_PER_S + fraction_ns;
     return NULL;
 }
 
-static const char *s_ago (const char *text, int64_t now_unix_ns, int64_t *unix_ns)
+/* A number and its unit, in nanoseconds; false when it is none. */
+static bool s_span (const char *text, double *ns)
 {
     static const struct {
         const char *name;
@@ -111,16 +116,36 @@ static const char *s_ago (const char *text, int64_t now_unix_ns, int64_t *unix_n
     double number = strtod (text, &end);
     /* strtod also reads 0x5, 1e3 and inf. */
     if (size == 0 || end != text + size)
-        return s_form;
+        return false;
     for (size_t i = 0; i < sizeof (units) / sizeof (units[0]); i++)
         if (strcmp (end, units[i].name) == 0) {
-            double ns = number * units[i].ns;
-            if (!(ns <= (double)now_unix_ns))
-                return s_range;
-            *unix_ns = now_unix_ns - (int64_t)ns;
-            return *unix_ns < 0 ? s_range : NULL;
+            *ns = number * units[i].ns;
+            return true;
         }
-    return s_form;
+    return false;
+}
+
+static const char *s_ago (const char *text, int64_t now_unix_ns, int64_t *unix_ns)
+{
+    double ns;
+    if (!s_span (text, &ns))
+        return s_form;
+    if (!(ns <= (double)now_unix_ns))
+        return s_range;
+    *unix_ns = now_unix_ns - (int64_t)ns;
+    return *unix_ns < 0 ? s_range : NULL;
+}
+
+const char *sb_moment_read_span_ms (const char *text, uint32_t *span_ms)
+{
+    double ns;
+    if (!s_span (text, &ns))
+        return "is no duration: write 500ms, 30s, 5m, 1.5h or 1d";
+    double ms = ns / 1e6;
+    if (!(ms >= 1 && ms <= UINT32_MAX))
+        return "is out of range: from 1ms to 4294967295ms, which are 49 days";
+    *span_ms = (uint32_t)ms;
+    return NULL;
 }
 
 const char *sb_moment_read (const char *text, int64_t now_unix_ns, int64_t *unix_ns)

@@ -158,7 +158,7 @@ static sb_poller_state_t s_receive (sb_poller_t *self, int wait_ms, sb_grid_t *g
     sb_poller_state_t state = SB_POLLER_BUSY;
     char text[SB_DISPLAY_SIZE];
     if (outcome == SB_CLIENT_ANSWERED)
-        state = s_fail (self, SB_EXIT_REFUSED, sb_reply_refusal (page.reply.code, page.reply.message, text));
+        state = s_fail (self, SB_EXIT_REFUSED, sb_reply_refusal (NULL, page.reply.code, page.reply.message, text));
     else if (outcome != SB_CLIENT_NO_ANSWER || zclock_mono () >= self->deadline_ms)
         state = s_fail (self, SB_EXIT_NO_ANSWER, sb_client_problem (self->client, outcome));
     sb_arena_destroy (&page.arena);

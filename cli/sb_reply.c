@@ -144,7 +144,7 @@ static void s_print_table (const char *command, const sb_pages_t *pages, uint32_
     sb_table_destroy (&table);
 }
 
-/* Groups of records alike, an empty line between groups. */
+/* Groups of records alike, an empty line between groups. Those of explain are too wide for a table. */
 static void s_print_records (const char *command, const sb_pages_t *pages, FILE *stream, bool has_colour)
 {
     uint32_t total = sb_pages_record_count (pages);
@@ -156,7 +156,13 @@ static void s_print_records (const char *command, const sb_pages_t *pages, FILE 
                 break;
         if (first > 0)
             fputc ('\n', stream);
-        if (first == 0 && count == 1 && record->column_count >= BLOCK_COLUMNS_MIN)
+        if (strcmp (command, "explain") == 0) {
+            for (uint32_t i = first; i < first + count; i++) {
+                if (i > first)
+                    fputc ('\n', stream);
+                s_print_block (command, sb_pages_record (pages, i), stream, has_colour);
+            }
+        } else if (first == 0 && count == 1 && record->column_count >= BLOCK_COLUMNS_MIN)
             s_print_block (command, record, stream, has_colour);
         else
             s_print_table (command, pages, first, count, stream, has_colour);
@@ -190,6 +196,32 @@ static void s_print_fields (const sb_pages_t *pages, FILE *stream, bool has_colo
     sb_table_destroy (&table);
 }
 
+/* A text as it stands where it cannot be taken for anything else, else in quotes. */
+static const char *s_quoted (sb_text_t source, char *text)
+{
+    char shown[SB_DISPLAY_SIZE];
+    uint32_t size = 0;
+    sb_display_text (source, shown);
+    if (*shown && !strpbrk (shown, " =\"\\") && strcmp (shown, "null") != 0)
+        return strcpy (text, shown);
+    text[size++] = '"';
+    for (const char *from = shown; *from && size + 3 < SB_DISPLAY_SIZE; from++) {
+        if (*from == '"' || *from == '\\')
+            text[size++] = '\\';
+        text[size++] = *from;
+    }
+    snprintf (text + size, SB_DISPLAY_SIZE - size, "\"");
+    return text;
+}
+
+static const char *s_change_value (const sb_change_t *change, char *text)
+{
+    if (change->is_delete)
+        return "null";
+    return change->value.kind == SB_VALUE_TEXT ? s_quoted (change->value.text, text)
+                                               : sb_display_value (&change->value, s_unit ("", change->name), text);
+}
+
 /* " name=value" for each change. */
 static void s_print_changes (const sb_publication_t *publication, FILE *stream)
 {
@@ -199,8 +231,7 @@ static void s_print_changes (const sb_publication_t *publication, FILE *stream)
         const sb_update_t *update = &publication->updates[i];
         for (uint32_t j = 0; j < update->change_count; j++) {
             const sb_change_t *change = &update->changes[j];
-            fprintf (stream, " %s=%s", sb_display_text (change->name, name),
-                     change->is_delete ? "null" : sb_display_value (&change->value, s_unit ("", change->name), text));
+            fprintf (stream, " %s=%s", sb_display_text (change->name, name), s_change_value (change, text));
         }
     }
 }
@@ -217,7 +248,8 @@ static const sb_value_t *s_sentence (const sb_publication_t *publication)
     return NULL;
 }
 
-/* A line: time, topic, changes; an event as time, kind, agent (unless it is `known_agent`), what happened. */
+/* A line: the number that --after takes, time, topic, changes; an event as number, time, kind, agent (unless it is
+ * `known_agent`), what happened. */
 static void s_print_publication (const sb_publication_t *publication, sb_text_t known_agent, FILE *stream,
                                  bool has_colour)
 {
@@ -227,8 +259,9 @@ static void s_print_publication (const sb_publication_t *publication, sb_text_t 
     sb_text_t subject = {0};
     bool is_event = sb_topic_split (publication->topic, &category, &agent_id, &subject) &&
                     sb_text_equal (category, sb_text ("_event"));
-    fprintf (stream, "%s%s%s  ", has_colour ? sb_display_colour (SB_MARK_DIM) : "",
-             sb_display_time (publication->broker_unix_ns, text), has_colour ? SB_DISPLAY_RESET : "");
+    fprintf (stream, "%10" PRIu64 "  %s%s%s  ", publication->category_sequence,
+             has_colour ? sb_display_colour (SB_MARK_DIM) : "", sb_display_time (publication->broker_unix_ns, text),
+             has_colour ? SB_DISPLAY_RESET : "");
     if (is_event) {
         const sb_value_t *sentence = s_sentence (publication);
         fprintf (stream, "%-12s ", sb_display_text (subject, text));
@@ -355,16 +388,48 @@ void sb_reply_json (const char *command, const sb_pages_t *pages, sb_json_t *jso
     sb_json_close_object (json);
 }
 
-const char *sb_reply_refusal (sb_reason_t reason, sb_text_t message, char *text)
+/* The broker's "NAME: " and the reason's own text: what the table says of that parameter, which names its range. */
+static const char *s_parameter_help (const char *command, const char *said, const sb_reason_info_t *row)
+{
+    char name[SB_DISPLAY_SIZE];
+    const char *colon = strstr (said, ": ");
+    const sb_catalog_command_t *known = command ? sb_catalog_command (command) : NULL;
+    if (!known || !colon || strcmp (colon + 2, row->text) != 0)
+        return NULL;
+    snprintf (name, sizeof (name), "%.*s", (int)(colon - said), said);
+    const sb_catalog_parameter_t *parameter = sb_catalog_parameter (known, name);
+    return parameter ? sb_catalog_parameter_help (known, parameter) : NULL;
+}
+
+/* Puts the name of the command, or nothing, for the word that stands for it. */
+static void s_name_command (const char *command, char *text)
+{
+    static const char word[] = " COMMAND";
+    char rest[SB_DISPLAY_SIZE];
+    char *place = strstr (text, word);
+    if (!place)
+        return;
+    snprintf (rest, sizeof (rest), "%s", place + strlen (word));
+    snprintf (place, SB_DISPLAY_SIZE - (size_t)(place - text), "%s%s%s", command ? " " : "", command ? command : "",
+              rest);
+}
+
+const char *sb_reply_refusal (const char *command, sb_reason_t reason, sb_text_t message, char *text)
 {
     char said[SB_DISPLAY_SIZE];
     const sb_reason_info_t *row = sb_reason_info (reason);
     sb_display_text (message, said);
-    if (!*said)
+    const char *help = reason == SB_REASON_BAD_PARAMETER ? s_parameter_help (command, said, row) : NULL;
+    bool is_precise = *said && row->kind == SB_REASON_KIND_COMMAND;
+    if (help)
+        snprintf (text, SB_DISPLAY_SIZE, "%s: %.*s is %.240s: see syncbus help %s", row->name, (int)strcspn (said, ":"),
+                  said, help, command);
+    else if (!*said)
         snprintf (text, SB_DISPLAY_SIZE, "%s: %.400s", row->name, row->text);
-    else if (strstr (said, row->text))
+    else if (is_precise || strstr (said, row->text))
         snprintf (text, SB_DISPLAY_SIZE, "%s: %.400s", row->name, said);
     else
         snprintf (text, SB_DISPLAY_SIZE, "%s: %.240s (%.240s)", row->name, said, row->text);
+    s_name_command (command, text);
     return text;
 }

@@ -21,11 +21,12 @@ bool sb_reply_is_of_events (const char *command);
  * publications. `agent_id` is the agent that was asked about, whose events need not name it; empty: none. */
 void sb_reply_print (const char *command, sb_text_t agent_id, const sb_pages_t *pages, FILE *stream, bool has_colour);
 
-/* Prints one publication as a line: time, topic, quality when it is not OK, changes. An event as time, agent,
- * kind, what happened. */
+/* Prints one publication as a line: category_sequence, time, topic, quality when it is not OK, changes. An event as
+ * number, time, agent, kind, what happened. */
 void sb_reply_print_publication (const sb_publication_t *publication, FILE *stream, bool has_colour);
 
-/* "PAUSED: message or the table's text", for stderr. `text` has SB_DISPLAY_SIZE octets. Returns it. */
-const char *sb_reply_refusal (sb_reason_t reason, sb_text_t message, char *text);
+/* "PAUSED: message or the table's text", for stderr; of a parameter of `command` (NULL: not known) what may stand
+ * there. `text` has SB_DISPLAY_SIZE octets. Returns it. */
+const char *sb_reply_refusal (const char *command, sb_reason_t reason, sb_text_t message, char *text);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "sb_names.h"
 #include "sb_display.h"
+#include "sb_output.h"
 #include "sb_reply.h"
 
 enum { ARGUMENT_ARENA_BYTES = 16 << 20, REASON_MAX = 256 };
@@ -29,6 +30,7 @@ static const runner_t s_runners[] = {
     {"events", sb_run_events},
     {"history", sb_run_history},
     {"replay", sb_run_replay},
+    {"state_hash", sb_run_state_hash},
     {"sub", sb_run_sub},
     {"pub", sb_run_pub},
     {"top", sb_run_top},
@@ -39,7 +41,7 @@ static const runner_t s_runners[] = {
 int sb_run_complain (int code, const char *format, ...)
 {
     va_list list;
-    fflush (stdout);
+    sb_output_flush ();
     fputs ("syncbus: ", stderr);
     va_start (list, format);
     vfprintf (stderr, format, list);
@@ -82,7 +84,7 @@ void sb_run_print_more (const sb_command_reply_t *reply)
     char text[SB_DISPLAY_SIZE];
     if (!reply || !reply->next_cursor.size)
         return;
-    fflush (stdout);
+    sb_output_flush ();
     fprintf (stderr, "there is more: add --cursor %s\n", sb_display_text (reply->next_cursor, text));
 }
 
@@ -143,7 +145,7 @@ static int s_print (const sb_run_t *self, const sb_pages_t *pages)
     } else if (!is_nothing && (last->code == SB_REASON_NONE || pages->count > 1))
         sb_reply_print (command, sb_text (self->arguments.agent_id), pages, stdout, sb_display_has_colour (stdout));
     if (last->code != SB_REASON_NONE)
-        return sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (last->code, last->message, text));
+        return sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (command, last->code, last->message, text));
     s_warn_evicted (command, pages);
     if (!is_json)
         sb_run_print_more (last);
@@ -207,11 +209,12 @@ int sb_run (int argc, char *const *argv)
 {
     sb_run_t *self = calloc (1, sizeof (*self));
     assert (self);
+    sb_output_begin ();
     self->arena = sb_arena_new (ARGUMENT_ARENA_BYTES);
     assert (self->arena);
     bool understood = sb_arguments_parse (&self->arguments, argc, argv, self->arena) && s_prepare (self);
     int code = understood ? s_dispatch (self) : sb_run_usage (self);
     sb_arena_destroy (&self->arena);
     free (self);
-    return code;
+    return sb_output_end (code);
 }

@@ -13,7 +13,7 @@
 /* What the program ends with. */
 typedef enum {
     SB_EXIT_DONE = 0,
-    SB_EXIT_REFUSED = 1,  /* by the broker or an agent */
+    SB_EXIT_REFUSED = 1,  /* by the broker or an agent, or standard output did not take what was printed */
     SB_EXIT_USAGE = 2,    /* the command line makes no sense */
     SB_EXIT_NO_ANSWER = 3 /* no broker, or none that answers */
 } sb_exit_t;
@@ -57,6 +57,7 @@ int sb_run_agents (sb_run_t *self); /* list_agents */
 int sb_run_events (sb_run_t *self);
 int sb_run_history (sb_run_t *self);
 int sb_run_replay (sb_run_t *self);
+int sb_run_state_hash (sb_run_t *self);
 int sb_run_sub (sb_run_t *self);
 int sb_run_pub (sb_run_t *self);
 int sb_run_top (sb_run_t *self);

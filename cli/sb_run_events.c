@@ -12,6 +12,7 @@
 
 #include "sb_display.h"
 #include "sb_names.h"
+#include "sb_output.h"
 #include "sb_reply.h"
 #include "sb_run.h"
 #include "sb_stream.h"
@@ -64,7 +65,7 @@ static void s_print_pages (follower_t *self, const sb_pages_t *pages)
             self->has_position = true;
         }
     }
-    fflush (stdout);
+    sb_output_flush ();
 }
 
 /* Asks for the events above the position, at the start for the last ones. Returns what the program would end
@@ -95,7 +96,7 @@ static int s_fetch (follower_t *self)
     if (outcome != SB_CLIENT_ANSWERED)
         code = SB_EXIT_NO_ANSWER;
     else if (last->code != SB_REASON_NONE)
-        code = sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (last->code, last->message, text));
+        code = sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal ("events", last->code, last->message, text));
     else {
         if (self->stream_id && last->stream_id != self->stream_id)
             self->position = 0;
@@ -135,7 +136,7 @@ static void s_handle (follower_t *self, const sb_publication_t *publication)
         return;
     if (is_event && sequence == self->position + 1) {
         s_print (self, publication);
-        fflush (stdout);
+        sb_output_flush ();
         self->position = sequence;
         return;
     }
@@ -145,13 +146,13 @@ static void s_handle (follower_t *self, const sb_publication_t *publication)
 static int s_follow (follower_t *self)
 {
     const char *endpoint = sb_arguments_option (&self->run->arguments, "publish-endpoint");
-    sb_stream_subscribe (self->stream, "_event");
-    sb_stream_subscribe (self->stream, "_beat");
+    sb_stream_subscribe (self->stream, "_event", 0);
+    sb_stream_subscribe (self->stream, "_beat", 0);
     if (!sb_stream_connect (self->stream, endpoint))
         return sb_run_complain (SB_EXIT_USAGE, "\"%s\" is no endpoint: write one as tcp://HOST:PORT", endpoint);
     int code = s_fetch (self);
     sb_publication_t publication;
-    while (code == SB_EXIT_DONE) {
+    while (code == SB_EXIT_DONE && sb_output_is_good ()) {
         sb_arena_reset (self->arena);
         switch (sb_stream_next (self->stream, -1, self->arena, &publication)) {
         case SB_STREAM_PUBLICATION:
@@ -169,8 +170,6 @@ static int s_follow (follower_t *self)
         case SB_STREAM_INTERRUPTED:
             return SB_EXIT_DONE;
         }
-        if (ferror (stdout))
-            return SB_EXIT_DONE;
     }
     return code;
 }

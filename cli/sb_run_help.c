@@ -95,7 +95,7 @@ static void s_print_overview (void)
     s_print_heading ("Options");
     s_print_options ("");
     s_print_heading ("Exit codes");
-    puts ("  0  done\n  1  refused: the reason and what to do are on standard error\n"
+    puts ("  0  done\n  1  refused, or the output could not be written: why and what to do are on standard error\n"
           "  2  the command line makes no sense\n  3  no broker, or no answer in time");
     puts ("\nNames may be written with hyphens: pause-agent. More: syncbus help COMMAND");
 }
@@ -161,8 +161,8 @@ static void s_print_command (const sb_catalog_command_t *command)
     for (uint32_t i = 0; (row = sb_catalog_parameter_at (command, i)) != NULL; i++) {
         char text[SB_DISPLAY_SIZE];
         int at = printf ("  %s", row->name);
-        snprintf (text, sizeof (text), "%s; %s%s", row->help, sb_parameter_kind_name (row->kind),
-                  row->is_required ? ", required" : "");
+        snprintf (text, sizeof (text), "%s; %s%s", sb_catalog_parameter_help (command, row),
+                  sb_parameter_kind_name (row->kind), row->is_required ? ", required" : "");
         s_print_wrapped (text, 28, (uint32_t)at);
     }
     if (sb_catalog_takes_any (command))

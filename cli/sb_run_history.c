@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "sb_history.h"
+#include "sb_output.h"
 
 /* Prints pages to the end, or one. */
 static int s_print_pages (sb_history_t *history, bool is_one, sb_json_t *json)
@@ -17,9 +18,11 @@ static int s_print_pages (sb_history_t *history, bool is_one, sb_json_t *json)
     sb_history_outcome_t outcome;
     do {
         outcome = sb_history_read (history);
-        while (sb_history_peek (history) && !ferror (stdout))
+        while (sb_output_is_good () && sb_history_peek (history))
             sb_history_print (history, json);
-    } while (outcome == SB_HISTORY_READ && !sb_history_facts (history).is_whole && !is_one && !ferror (stdout));
+    } while (outcome == SB_HISTORY_READ && !sb_history_facts (history).is_whole && !is_one && sb_output_is_good ());
+    if (!sb_output_is_good ())
+        return SB_EXIT_DONE;
     sb_history_facts_t facts = sb_history_facts (history);
     if (outcome == SB_HISTORY_READ)
         sb_history_print_end (history, facts.is_whole ? "end" : "more", json);

@@ -9,6 +9,7 @@
 #include "sb_display.h"
 #include "sb_json_reader.h"
 #include "sb_literal.h"
+#include "sb_moment.h"
 #include "sb_names.h"
 #include "sb_reasons.h"
 #include "sb_reply.h"
@@ -30,7 +31,8 @@ typedef struct {
     uint64_t line;    /* number of the line read last; 0: the command line */
     uint64_t accepted;
     uint64_t refused;
-    sb_reason_t standing; /* the pause or stop that was complained of last; NONE after a delta was accepted */
+    uint32_t time_to_live_ms; /* --ttl: of what names none of its own; 0: not given */
+    sb_reason_t standing;     /* the pause or stop that was complained of last; NONE after a delta was accepted */
 } publisher_t;
 
 /* One refusal, or one line that makes no sense. On standard error, unless `is_silent`; as JSON in any case. */
@@ -70,7 +72,8 @@ static void s_decided (void *context, uint64_t label, sb_reason_t reason, sb_tex
     /* A pause refuses every line that follows: saying it once is enough. */
     bool is_repeat = reason == self->standing;
     self->standing = sb_reason_info (reason)->kind == SB_REASON_KIND_ADMISSION ? reason : SB_REASON_NONE;
-    s_report (self, label, sb_reason_info (reason)->name, sb_reply_refusal (reason, text, sentence), field, is_repeat);
+    s_report (self, label, sb_reason_info (reason)->name, sb_reply_refusal (NULL, reason, text, sentence), field,
+              is_repeat);
 }
 
 /* CATEGORY [SUBJECT] NAME=VALUE... Returns false after complaining. */
@@ -78,7 +81,7 @@ static bool s_read_operands (publisher_t *self, sb_delta_t *delta)
 {
     const sb_arguments_t *arguments = &self->run->arguments;
     uint32_t place = 0;
-    *delta = (sb_delta_t){.fault = SB_REASON_NONE};
+    *delta = (sb_delta_t){.fault = SB_REASON_NONE, .time_to_live_ms = self->time_to_live_ms};
     if (arguments->operand_count > place && !strchr (arguments->operands[place], '='))
         delta->category = sb_text (arguments->operands[place++]);
     if (arguments->operand_count > place && !strchr (arguments->operands[place], '='))
@@ -113,6 +116,8 @@ static void s_push_line (publisher_t *self, const char *line)
     sb_arena_reset (self->arena);
     const char *problem = sb_json_read_delta (line, self->arena, &delta, &place);
     if (!problem) {
+        if (delta.time_to_live_ms == 0)
+            delta.time_to_live_ms = self->time_to_live_ms;
         sb_session_push (self->session, &delta, self->line);
         return;
     }
@@ -244,6 +249,10 @@ int sb_run_pub (sb_run_t *run)
     sb_delta_t delta;
     if (!agent_id || !sb_name_is_agent_id (sb_text (agent_id)))
         return sb_run_complain (SB_EXIT_USAGE, "pub needs --agent ID: 1 to 64 of A-Z a-z 0-9 _ : / -, no leading _");
+    const char *ttl = sb_arguments_option (arguments, "ttl");
+    const char *problem = ttl ? sb_moment_read_span_ms (ttl, &self.time_to_live_ms) : NULL;
+    if (problem)
+        return sb_run_complain (SB_EXIT_USAGE, "--ttl: \"%s\" %s", ttl, problem);
     if (!is_lines && !s_read_operands (&self, &delta))
         return SB_EXIT_USAGE;
     self.session = sb_session_new (endpoint, agent_id, s_decided, &self);

@@ -10,6 +10,7 @@
 
 #include "sb_display.h"
 #include "sb_history.h"
+#include "sb_output.h"
 
 enum { SLICE_MS = 200 /* the longest that a signal goes unnoticed */, PROGRESS_MS = 1000, PROGRESS_SIZE = 160 };
 
@@ -67,7 +68,7 @@ static bool s_wait (replay_t *self, const sb_publication_t *publication)
     int64_t due_ns = s_due_ns (self, publication);
     int64_t now_ns = s_monotonic_ns ();
     if (now_ns < due_ns)
-        fflush (stdout);
+        sb_output_flush ();
     sb_history_read_ahead (self->history, 0);
     for (; now_ns < due_ns && !zsys_interrupted; now_ns = s_monotonic_ns ()) {
         int64_t left_ms = (due_ns - now_ns) / NS_PER_MS;
@@ -88,7 +89,7 @@ static bool s_wait (replay_t *self, const sb_publication_t *publication)
 /* Prints all of it, each when it is due. */
 static sb_history_outcome_t s_play (replay_t *self)
 {
-    while (!ferror (stdout)) {
+    while (sb_output_is_good ()) {
         const sb_publication_t *publication = sb_history_peek (self->history);
         if (publication) {
             if (!s_wait (self, publication))
@@ -115,6 +116,8 @@ static int s_run (replay_t *self)
     sb_history_facts_t facts = sb_history_facts (self->history);
     if (self->has_progress)
         fputs ("\r\033[K", stderr);
+    if (!sb_output_is_good ())
+        return SB_EXIT_DONE;
     if (outcome == SB_HISTORY_READ || facts.count || outcome == SB_HISTORY_INTERRUPTED)
         sb_history_print_end (self->history, outcome == SB_HISTORY_READ ? "end" : "stopped", self->json);
     if (outcome != SB_HISTORY_READ && facts.count)

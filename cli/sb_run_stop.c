@@ -193,7 +193,8 @@ int sb_run_stop (sb_run_t *run)
     if (outcome != SB_CLIENT_ANSWERED)
         code = sb_run_no_answer (self.client, outcome);
     else if (reply->code != SB_REASON_NONE)
-        code = sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (reply->code, reply->message, text));
+        code = sb_run_complain (SB_EXIT_REFUSED, "%s",
+                                sb_reply_refusal (run->arguments.command->name, reply->code, reply->message, text));
     else
         code = s_report (&self);
     sb_pages_clear (&self.stop);
@@ -238,7 +239,8 @@ int sb_run_clear (sb_run_t *run)
     if (outcome != SB_CLIENT_ANSWERED)
         code = sb_run_no_answer (client, outcome);
     else if (reply->code != SB_REASON_NONE)
-        code = sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (reply->code, reply->message, text));
+        code = sb_run_complain (SB_EXIT_REFUSED, "%s",
+                                sb_reply_refusal (run->arguments.command->name, reply->code, reply->message, text));
     else if (record)
         s_print_clear (record);
     sb_pages_clear (&pages);

@@ -8,16 +8,17 @@
 
 #include "sb_json.h"
 #include "sb_names.h"
+#include "sb_output.h"
 #include "sb_probe.h"
 #include "sb_run.h"
 #include "sb_stream.h"
 
-enum { STREAM_ARENA_BYTES = 64 << 20 };
+enum { STREAM_ARENA_BYTES = 64 << 20, CONFLATED_SIZE = 32 /* octets for ~conflated.60000. */ };
 
 /* What is known of one topic. */
 typedef struct {
     uint64_t stream_id;
-    uint64_t topic_sequence; /* of its last publication */
+    uint64_t topic_sequence; /* of its last publication; of the last one merged into it */
 } topic_t;
 
 typedef struct {
@@ -34,10 +35,13 @@ typedef struct {
     bool was_connected;
 } subscriber_t;
 
-/* Compares with the last publication of the same topic. The levels are not numbered. */
+/* Compares with the last publication of the same topic. The levels are not numbered; a conflated one stands for all
+ * from the first merged into it on. */
 static void s_watch (subscriber_t *self, const sb_publication_t *publication)
 {
-    char name[SB_TOPIC_MAX + 1];
+    char name[SB_TOPIC_MAX + 1 + CONFLATED_SIZE];
+    uint64_t first =
+        publication->first_topic_sequence ? publication->first_topic_sequence : publication->topic_sequence;
     if (publication->topic_sequence == 0)
         return;
     snprintf (name, sizeof (name), "%.*s", (int)publication->topic.size, publication->topic.data);
@@ -47,8 +51,8 @@ static void s_watch (subscriber_t *self, const sb_publication_t *publication)
         assert (topic);
         zhash_insert (self->topics, name, topic);
         zhash_freefn (self->topics, name, free);
-    } else if (topic->stream_id == publication->stream_id && publication->topic_sequence > topic->topic_sequence + 1) {
-        uint64_t missing = publication->topic_sequence - topic->topic_sequence - 1;
+    } else if (topic->stream_id == publication->stream_id && first > topic->topic_sequence + 1) {
+        uint64_t missing = first - topic->topic_sequence - 1;
         self->lost += missing;
         sb_run_complain (0, "%" PRIu64 " publications of %s were lost: this reader is too slow or was disconnected",
                          missing, name);
@@ -89,7 +93,8 @@ static int s_read (subscriber_t *self)
         sb_arena_reset (self->arena);
         sb_stream_outcome_t outcome = sb_stream_next (self->stream, 0, self->arena, &publication);
         if (outcome == SB_STREAM_QUIET) {
-            fflush (stdout);
+            if (!sb_output_flush ())
+                return SB_EXIT_DONE;
             outcome = sb_stream_next (self->stream, s_wait_ms (self, connect_end_ms), self->arena, &publication);
         }
         switch (outcome) {
@@ -115,7 +120,7 @@ static int s_read (subscriber_t *self)
         case SB_STREAM_INTERRUPTED:
             return SB_EXIT_DONE;
         }
-        if (ferror (stdout))
+        if (!sb_output_is_good ())
             return SB_EXIT_DONE;
     }
     return SB_EXIT_DONE;
@@ -127,23 +132,25 @@ static bool s_prepare (subscriber_t *self)
     sb_arguments_t *arguments = &self->run->arguments;
     double count;
     double seconds;
+    double conflate_ms;
     if (!sb_arguments_number (arguments, "count", 1, 1e15, 0, &count) ||
-        !sb_arguments_number (arguments, "seconds", 0.001, 1e9, 0, &seconds)) {
+        !sb_arguments_number (arguments, "seconds", 0.001, 1e9, 0, &seconds) ||
+        !sb_arguments_number (arguments, "conflate", SB_CONFLATION_MIN_MS, SB_CONFLATION_MAX_MS, 0, &conflate_ms)) {
         sb_run_usage (self->run);
         return false;
     }
     self->count_most = (uint64_t)count;
     self->end_ms = seconds > 0 ? zclock_mono () + (int64_t)(seconds * 1000) : 0;
     for (uint32_t i = 0; i < arguments->operand_count; i++)
-        if (!sb_stream_subscribe (self->stream, arguments->operands[i])) {
+        if (!sb_stream_subscribe (self->stream, arguments->operands[i], (uint32_t)conflate_ms)) {
             sb_run_complain (0,
                              "\"%s\" is no topic: write a category, a prefix as category.agent, an exact topic as "
-                             "category.agent.subject, or all",
+                             "category.agent.subject, or all; ~conflated.MS. may stand before it, MS from 10 to 60000",
                              arguments->operands[i]);
             return false;
         }
     if (arguments->operand_count == 0)
-        sb_stream_subscribe (self->stream, "all");
+        sb_stream_subscribe (self->stream, "all", (uint32_t)conflate_ms);
     const char *endpoint = sb_arguments_option (arguments, "publish-endpoint");
     if (sb_stream_connect (self->stream, endpoint))
         return true;
@@ -160,7 +167,7 @@ int sb_run_sub (sb_run_t *run)
                          .topics = zhash_new ()};
     assert (self.arena && self.topics);
     int code = s_prepare (&self) ? s_read (&self) : SB_EXIT_USAGE;
-    fflush (stdout);
+    sb_output_flush ();
     if (self.lost)
         sb_run_complain (0, "%" PRIu64 " publications were lost in all", self.lost);
     sb_stream_destroy (&self.stream);

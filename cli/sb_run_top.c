@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "sb_names.h"
+#include "sb_output.h"
 #include "sb_poller.h"
 #include "sb_reply.h"
 #include "sb_terminal.h"
@@ -34,7 +35,7 @@ static void s_print (const sb_grid_t *grid, bool has_header)
     sb_grid_render (grid, &view, canvas);
     bool is_utf8 = !isatty (STDOUT_FILENO) || strcmp (nl_langinfo (CODESET), "UTF-8") == 0;
     sb_canvas_print (canvas, stdout, is_utf8, sb_display_has_colour (stdout));
-    fflush (stdout);
+    sb_output_flush ();
     sb_canvas_destroy (&canvas);
 }
 
@@ -95,7 +96,8 @@ int sb_run_agents (sb_run_t *run)
     if (outcome != SB_CLIENT_ANSWERED)
         code = sb_run_no_answer (client, outcome);
     else if (last->code != SB_REASON_NONE)
-        code = sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal (last->code, last->message, text));
+        code =
+            sb_run_complain (SB_EXIT_REFUSED, "%s", sb_reply_refusal ("list_agents", last->code, last->message, text));
     else
         s_print_agents (run, client, &pages);
     sb_pages_clear (&pages);
@@ -122,7 +124,7 @@ static int s_run_plain (sb_run_t *run, uint32_t interval_ms, uint64_t count)
     uint64_t printed = 0;
     if (!poller)
         return SB_EXIT_USAGE;
-    while (!zsys_interrupted && (count == 0 || printed < count)) {
+    while (!zsys_interrupted && sb_output_is_good () && (count == 0 || printed < count)) {
         int64_t next_ms = zclock_mono () + interval_ms;
         if (sb_poller_read (poller, &grid) == SB_POLLER_DONE) {
             if (was_lost)
@@ -173,7 +175,8 @@ static int s_run_json (sb_run_t *run, uint32_t interval_ms, uint64_t count)
         sb_json_close_object (json);
         if (code == SB_EXIT_DONE)
             puts (sb_json_text (json));
-        fflush (stdout);
+        if (!sb_output_flush ())
+            break;
         if (count == 0 || i + 1 < count)
             s_wait (next_ms);
     }

@@ -12,7 +12,10 @@
 
 static const char s_all[] = "abcdefghijklmnopqrstuvwxyz0123456789";
 
-enum { SLICE_MS = 200 /* the longest that a signal goes unnoticed */ };
+enum {
+    SLICE_MS = 200,     /* the longest that a signal goes unnoticed */
+    CONFLATED_SIZE = 32 /* octets for ~conflated.60000. */
+};
 
 struct sb_stream {
     zsock_t *subscriber;
@@ -53,14 +56,24 @@ void sb_stream_destroy (sb_stream_t **self_p)
     *self_p = NULL;
 }
 
-static void s_set_subscription (sb_stream_t *self, const void *prefix, size_t size)
+/* Subscribes to `prefix`, or to it behind the conflated interval's own. */
+static void s_set_subscription (sb_stream_t *self, uint32_t conflate_ms, const void *topic, size_t topic_size)
 {
+    char prefix[SB_TOPIC_MAX + 1 + CONFLATED_SIZE] = "";
+    if (conflate_ms)
+        snprintf (prefix, CONFLATED_SIZE, "~conflated.%" PRIu32 ".", conflate_ms);
+    size_t size = strlen (prefix);
+    memcpy (prefix + size, topic, topic_size);
+    size += topic_size;
     int result = zmq_setsockopt (zsock_resolve (self->subscriber), ZMQ_SUBSCRIBE, prefix, size);
     assert (result == 0);
 }
 
-bool sb_stream_subscribe (sb_stream_t *self, const char *topic)
+bool sb_stream_subscribe (sb_stream_t *self, const char *topic, uint32_t conflate_ms)
 {
+    sb_text_t rest;
+    if (!conflate_ms && sb_conflated_split (sb_text (topic), &conflate_ms, &rest))
+        topic = *rest.data ? rest.data : "all";
     sb_text_t category;
     sb_text_t agent_id;
     sb_text_t subject;
@@ -70,16 +83,18 @@ bool sb_stream_subscribe (sb_stream_t *self, const char *topic)
         return false;
     if (sb_topic_split (interest, &category, &agent_id, &subject) && subject.size) {
         /* With its NUL: spot:BTC is not spot:BTCUSDT. */
-        s_set_subscription (self, topic, strlen (topic) + 1);
+        s_set_subscription (self, conflate_ms, topic, strlen (topic) + 1);
         return true;
     }
     uint32_t size = sb_interest_prefix (interest, prefix);
     if (size) {
-        s_set_subscription (self, prefix, size);
+        s_set_subscription (self, conflate_ms, prefix, size);
         return true;
     }
-    for (const char *first = s_all; *first; first++)
-        s_set_subscription (self, first, 1);
+    if (conflate_ms)
+        s_set_subscription (self, conflate_ms, "", 0);
+    for (const char *first = s_all; *first && !conflate_ms; first++)
+        s_set_subscription (self, 0, first, 1);
     return true;
 }
 

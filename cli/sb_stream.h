@@ -28,9 +28,10 @@ sb_stream_t *sb_stream_new (void);
 /* Harmless on NULL and on *self_p == NULL. */
 void sb_stream_destroy (sb_stream_t **self_p);
 
-/* Subscribes, before sb_stream_connect, to a category, a longer prefix, an exact topic (three parts given), or "all".
- * Returns false when `topic` is none of these. */
-bool sb_stream_subscribe (sb_stream_t *self, const char *topic);
+/* Subscribes, before sb_stream_connect, to a category, a longer prefix, an exact topic (three parts given), or "all";
+ * with conflate_ms above 0 to what is published of it conflated at that interval, as with ~conflated.<ms>. written
+ * before the topic. Returns false when `topic` is none of these. */
+bool sb_stream_subscribe (sb_stream_t *self, const char *topic, uint32_t conflate_ms);
 
 /* Starts connecting. Returns false when the endpoint makes no sense. */
 bool sb_stream_connect (sb_stream_t *self, const char *endpoint);

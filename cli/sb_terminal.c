@@ -157,7 +157,7 @@ static void s_await_order (terminal_t *self)
     if (is_done)
         snprintf (text, sizeof (text), "done");
     else if (outcome == SB_CLIENT_ANSWERED)
-        sb_reply_refusal (reply.code, reply.message, text);
+        sb_reply_refusal (NULL, reply.code, reply.message, text);
     else
         snprintf (text, sizeof (text), "%s", sb_client_problem (self->orders, outcome));
     snprintf (line, sizeof (line), "%s: %s", self->order, text);

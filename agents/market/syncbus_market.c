@@ -238,6 +238,19 @@ static int s_run (market_t *self)
     return sb_accounting_refused (accounting) + accounting->pending > 0 ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
+/* `code`; but when standard output did not take what was printed, says why and returns EXIT_INCOMPLETE. The reader of a
+ * pipe that has enough ends this quietly. */
+static int s_end_output (int code)
+{
+    bool is_written = fflush (stdout) == 0;
+    int cause = errno;
+    if ((is_written && !ferror (stdout)) || (!is_written && cause == EPIPE))
+        return code;
+    fprintf (stderr, "syncbus-market: the output is not whole, it could not be written%s%s\n", is_written ? "" : ": ",
+             is_written ? "" : strerror (cause));
+    return code == EXIT_DONE ? EXIT_INCOMPLETE : code;
+}
+
 int main (int argc, char **argv)
 {
     static char help[8192];
@@ -248,7 +261,7 @@ int main (int argc, char **argv)
     if (options.help || options.version) {
         sb_options_help (help, sizeof help);
         printf ("%s", options.help ? help : "syncbus-market " SB_VERSION "\n");
-        return EXIT_DONE;
+        return s_end_output (EXIT_DONE);
     }
     s_catch_signals ();
     market.set = sb_layout_set_new (options.layouts, market.error, sizeof market.error);
@@ -262,5 +275,5 @@ int main (int argc, char **argv)
     else
         code = s_run (&market);
     s_release (&market);
-    return code;
+    return s_end_output (code);
 }

@@ -9,6 +9,7 @@
 #include "sb_reactor.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,16 +94,29 @@ static int s_run (sb_options_t *options, sb_config_t *config)
     return exit_code;
 }
 
+/* EXIT_SUCCESS; but when standard output did not take what was printed, says why and returns EXIT_CANNOT_SERVE. The
+ * reader of a pipe that has enough ends this quietly. */
+static int s_end_output (void)
+{
+    bool is_written = fflush (stdout) == 0;
+    int cause = errno;
+    if ((is_written && !ferror (stdout)) || (!is_written && cause == EPIPE))
+        return EXIT_SUCCESS;
+    fprintf (stderr, "syncbusd: the output is not whole, it could not be written%s%s\n", is_written ? "" : ": ",
+             is_written ? "" : strerror (cause));
+    return EXIT_CANNOT_SERVE;
+}
+
 /* Does what the options ask; problems of the configuration go to `problems`. */
 static int s_act (sb_options_t *options, FILE *problems)
 {
     if (options->action == SB_ACTION_HELP) {
         sb_options_print_help (stdout);
-        return EXIT_SUCCESS;
+        return s_end_output ();
     }
     if (options->action == SB_ACTION_VERSION) {
         printf ("syncbusd %s\n", SB_VERSION);
-        return EXIT_SUCCESS;
+        return s_end_output ();
     }
     if (options->action == SB_ACTION_CHECK_CONFIG)
         return s_check_config (options, problems);
@@ -113,7 +127,7 @@ static int s_act (sb_options_t *options, FILE *problems)
         return s_run (options, config);
     sb_config_print (config, stdout);
     sb_config_destroy (&config);
-    return EXIT_SUCCESS;
+    return s_end_output ();
 }
 
 int main (int argument_count, char **arguments)

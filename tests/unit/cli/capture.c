@@ -22,13 +22,13 @@ static void s_read_file (FILE *file, char *text)
     fclose (file);
 }
 
-int capture_run (const char *endpoint, const char *const *words)
+static int s_run (const char *endpoint, const char *const *words, FILE *output)
 {
     char *argv[WORDS_MAX + 4] = {(char *)"syncbus", (char *)"--endpoint", (char *)endpoint};
     int argc = 3;
     for (; words[argc - 3]; argc++)
         argv[argc] = (char *)words[argc - 3];
-    FILE *files[2] = {tmpfile (), tmpfile ()};
+    FILE *files[2] = {output, tmpfile ()};
     int kept[2] = {dup (1), dup (2)};
     fflush (stdout);
     for (int i = 0; i < 2; i++)
@@ -43,4 +43,14 @@ int capture_run (const char *endpoint, const char *const *words)
     s_read_file (files[0], capture_output);
     s_read_file (files[1], capture_complaints);
     return code;
+}
+
+int capture_run (const char *endpoint, const char *const *words)
+{
+    return s_run (endpoint, words, tmpfile ());
+}
+
+int capture_run_on_full_disk (const char *endpoint, const char *const *words)
+{
+    return s_run (endpoint, words, fopen ("/dev/full", "r+"));
 }

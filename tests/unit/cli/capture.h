@@ -13,6 +13,9 @@ extern char capture_complaints[CAPTURE_SIZE]; /* its standard error */
 /* Runs `syncbus --endpoint ENDPOINT WORD...` (at most 16 words, then NULL) and returns its exit code. */
 int capture_run (const char *endpoint, const char *const *words);
 
+/* The same with standard output onto a disk that is full: capture_output stays empty. */
+int capture_run_on_full_disk (const char *endpoint, const char *const *words);
+
 #define CAPTURE(endpoint, ...) capture_run (endpoint, (const char *[]){__VA_ARGS__, NULL})
 
 #endif

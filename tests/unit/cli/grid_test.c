@@ -89,7 +89,7 @@ Test (grid, a_status_is_worth_more_than_the_queue_and_drops_that_there_are_not)
     sb_grid_view_t view = {.has_header = true, .has_footer = true};
     snprintf (s_rows[1].status, sizeof (s_rows[1].status), "rebalancing");
     sb_canvas_t *canvas = s_render (&grid, &view, 80, 24);
-    s_expect_line (canvas, 3, "AGENT      STATUS      CONF SIGNAL     PNL H BREAKR LIVE  RATE   RESP BACKL DROP");
+    s_expect_line (canvas, 3, "AGENT      STATUS      CONF SIGNAL     PNL H BRKR   LIVE  RATE   RESP BKLOG DROP");
     s_expect_line (canvas, 5, "agent-01   rebalancing 0.87 BUY      -1234 + CLOSED LIVE 1,234 12.3us   345    0");
     sb_canvas_destroy (&canvas);
     snprintf (s_rows[1].status, sizeof (s_rows[1].status), "waiting for trades");
@@ -101,7 +101,7 @@ Test (grid, a_status_is_worth_more_than_the_queue_and_drops_that_there_are_not)
     canvas = s_render (&grid, &view, 80, 24);
     cr_expect (s_shows (canvas, "waiting for trades"));
     cr_expect (s_shows (canvas, "DROP"));
-    cr_expect_not (s_shows (canvas, "BACK"));
+    cr_expect_not (s_shows (canvas, "BKLOG") || s_shows (canvas, "BACKLOG"));
     sb_canvas_destroy (&canvas);
 }
 
@@ -115,7 +115,7 @@ Test (grid, a_reader_that_is_behind_stands_out)
     cr_expect (sb_grid_is_behind (&s_rows[2]));
     snprintf (s_rows[0].status, sizeof (s_rows[0].status), "waiting for more trades");
     sb_canvas_t *canvas = s_render (&grid, &view, 80, 24);
-    cr_expect (s_shows (canvas, "BACK"), "it is not given up for a status");
+    cr_expect (s_shows (canvas, "BKLOG") || s_shows (canvas, "BACKLOG"), "it is not given up for a status");
     cr_expect (s_shows (canvas, " B CLOSED"));
     cr_expect (s_shows (canvas, " + CLOSED"));
     sb_canvas_destroy (&canvas);
@@ -170,7 +170,7 @@ Test (grid, at_80x24_all_thirteen_columns_stand)
     s_expect_line (canvas, 0, "SyncBus tcp://127.0.0.1:5572  up 3m04s  health 0.92 green  healthy 11/12");
     s_expect_line (canvas, 1, "running");
     s_expect_line (canvas, 2, "deltas 1234/s  publications 1200/s  p99 merge 34us end to end 1.20ms");
-    s_expect_line (canvas, 3, "AGENT      STATUS  CONF SIGNL     PNL H BREAKR LIVE  RATE   RESP QUEU BACKL DROP");
+    s_expect_line (canvas, 3, "AGENT      STATUS  CONF SIG       PNL H BRKR   LIVE  RATE   RESP QLEN BKLOG DROP");
     s_expect_line (canvas, 4, "agent-00   trading 0.87 BUY     -1234 + CLOSED LIVE 1,234 12.3us    0   345    0");
     s_expect_line (canvas, 5, "slow       trading 0.87 BUY     -1234 x HALF   SUSP 1,234 12.3us    0   345    0");
     s_expect_line (canvas, 23, "q quit  s sort (by agent)  p pause  r resume  E emergency stop  h help");
@@ -251,6 +251,8 @@ Test (grid, marks_say_what_is_wrong)
     sb_canvas_t *canvas = s_render (&grid, &view, 80, 7);
     cr_expect_eq (sb_canvas_mark_at (canvas, 4, 40), SB_MARK_BAD, "breaker");
     cr_expect_eq (sb_canvas_mark_at (canvas, 4, 47), SB_MARK_BAD, "liveness");
+    cr_expect_eq (sb_canvas_mark_at (canvas, 4, 11), SB_MARK_DIM, "what a dead one said of itself is old");
+    cr_expect_neq (sb_canvas_mark_at (canvas, 6, 11), SB_MARK_DIM);
     cr_expect_eq (sb_canvas_mark_at (canvas, 5, 0), SB_MARK_DIM);
     cr_expect_eq (sb_canvas_mark_at (canvas, 6, 47), SB_MARK_GOOD);
     cr_expect (s_shows (canvas, " P CLOSED"));

@@ -92,7 +92,8 @@ static void s_answer (void *context, const sb_command_request_t *request, uint32
     stage->begin_ms = stage->begin_ms ? stage->begin_ms : zclock_mono ();
     if (stage->evict_ms)
         stage->oldest = 1 + PAGE * (uint64_t)((zclock_mono () - stage->begin_ms) / stage->evict_ms);
-    int64_t last = s_integer (request, "last", 0);
+    bool is_begun = s_integer (request, "after", -1) >= 0 || s_integer (request, "since_unix_ns", -1) >= 0;
+    int64_t last = s_integer (request, "last", is_begun ? 0 : 100);
     uint64_t asked = (uint64_t)s_integer (request, "after", 0);
     uint64_t after = (uint64_t)s_integer (request, "cursor", (int64_t)asked);
     bool is_evicted = !last && after + 1 < stage->oldest;
@@ -154,7 +155,7 @@ Test (history, is_paged_through_and_ends_with_a_line_that_says_so)
     cr_expect_str_eq (s_printed (), "42 43 44 45 46 47 ");
     cr_expect_str_eq (s_last_line (),
                       "{\"record\":\"end\",\"publications\":6,\"first\":42,\"last\":47,\"evicted\":false,"
-                      "\"oldest\":41,\"head\":47,\"next_cursor\":\"\"}");
+                      "\"gone_through\":0,\"oldest\":41,\"head\":47,\"next_cursor\":\"\"}");
     cr_expect_str_eq (capture_complaints, "");
     cr_expect_str_eq (stage.asked, "category=trades after=41 | category=trades after=41 cursor=44 | ");
     cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "history", "trades", "--after", "45"), 0);
@@ -176,6 +177,60 @@ Test (history, that_lost_its_oldest_says_so_loudly)
                         "%s", capture_complaints);
     cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "history", "trades", "--after", "40"), 0);
     cr_expect_str_eq (capture_complaints, "", "the oldest kept is the next one asked for");
+    fake_broker_destroy (&broker);
+}
+
+Test (history, that_nothing_begins_says_which_are_gone_before_it)
+{
+    stage_t stage = {.oldest = 41, .head = 47};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    const char *endpoint = fake_broker_endpoint (broker);
+    static const char whole[] = "end: 7 publications, 41 .. 47, evicted yes: 1 .. 40 are no longer kept";
+    cr_expect_eq (CAPTURE (endpoint, "history", "trades"), 0);
+    cr_expect_str_eq (s_last_line (), whole);
+    cr_expect_str_eq (capture_complaints, "", "nobody asked for them by name");
+    cr_expect_eq (CAPTURE (endpoint, "replay", "trades", "--speed", "flat"), 0);
+    cr_expect_str_eq (s_last_line (), whole);
+    cr_expect_eq (CAPTURE (endpoint, "history", "trades", "--last", "8", "--json"), 0);
+    cr_expect_not_null (strstr (s_last_line (), "\"evicted\":true,\"gone_through\":40,\"oldest\":41,"));
+    cr_expect_eq (CAPTURE (endpoint, "history", "trades", "--last", "7"), 0);
+    cr_expect_str_eq (s_last_line (), "end: 7 publications, 41 .. 47, evicted no", "all that was asked for");
+    stage.oldest = 1;
+    cr_expect_eq (CAPTURE (endpoint, "history", "trades"), 0);
+    cr_expect_str_eq (s_last_line (), "end: 47 publications, 1 .. 47, evicted no");
+    fake_broker_destroy (&broker);
+}
+
+Test (history, of_what_is_no_category_is_shown_the_way)
+{
+    stage_t stage = {.oldest = 1, .head = 1};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    const char *endpoint = fake_broker_endpoint (broker);
+    cr_expect_eq (CAPTURE (endpoint, "history", "market_data.market.sim:DELTA"), 2);
+    cr_expect_not_null (
+        strstr (capture_complaints, "Write syncbus history market_data --prefix market_data.market.sim:DELTA"), "%s",
+        capture_complaints);
+    cr_expect_eq (CAPTURE (endpoint, "replay", "trades", "--prefix", "nope"), 2);
+    cr_expect_not_null (strstr (capture_complaints, "\"nope\" matches nothing of trades"), "%s", capture_complaints);
+    cr_expect_eq (CAPTURE (endpoint, "history", "trades", "--prefix", "trades2.x"), 2);
+    cr_expect_str_eq (stage.asked, "");
+    cr_expect_eq (CAPTURE (endpoint, "history", "trades", "--prefix", "tra"), 0, "it can match");
+    cr_expect_eq (CAPTURE (endpoint, "history", "trades", "--prefix", "trades.trader.spot"), 0);
+    fake_broker_destroy (&broker);
+}
+
+Test (history, on_a_full_disk_is_1_and_says_why)
+{
+    stage_t stage = {.oldest = 1, .head = 7};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    const char *endpoint = fake_broker_endpoint (broker);
+    static const char *const words[][4] = {{"history", "trades"}, {"replay", "trades", "--json"}};
+    for (size_t i = 0; i < 2; i++) {
+        cr_expect_eq (capture_run_on_full_disk (endpoint, words[i]), 1);
+        cr_expect_str_eq (capture_complaints,
+                          "syncbus: the output is not whole, it could not be written: No space left on device\n");
+    }
+    cr_expect_eq (CAPTURE (endpoint, "history", "trades"), 0, "a run of its own");
     fake_broker_destroy (&broker);
 }
 
@@ -218,6 +273,11 @@ Test (history, takes_times_and_refuses_what_is_none)
     cr_expect_not_null (strstr (capture_complaints, "is given twice"), "%s", capture_complaints);
     cr_expect_eq (CAPTURE (endpoint, "replay", "trades", "--speed", "fast"), 2);
     cr_expect_not_null (strstr (capture_complaints, "nor flat"), "%s", capture_complaints);
+    cr_expect_eq (CAPTURE (endpoint, "replay", "trades", "--limit", "5"), 2);
+    cr_expect_not_null (strstr (capture_complaints, "replay has no option --limit"), "%s", capture_complaints);
+    cr_expect_eq (CAPTURE (endpoint, "history", "trades", "--last", "99999999999999999999"), 2);
+    cr_expect_not_null (strstr (capture_complaints, "is too large: at most 9223372036854775807"), "%s",
+                        capture_complaints);
     cr_expect_eq (CAPTURE (endpoint, "replay"), 2);
     cr_expect_not_null (strstr (capture_complaints, "replay needs category"), "%s", capture_complaints);
     fake_broker_destroy (&broker);
@@ -239,7 +299,7 @@ Test (replay, keeps_the_recorded_pace_times_the_speed, .timeout = 20)
     int64_t once_ms = s_replay_ms (endpoint, "1");
     cr_expect_str_eq (s_printed (), "41 42 43 44 45 46 47 48 49 50 51 ");
     cr_expect_not_null (strstr (s_last_line (), "{\"record\":\"end\",\"publications\":11,\"first\":41,\"last\":51,"
-                                                "\"evicted\":false,"));
+                                                "\"evicted\":true,\"gone_through\":40,"));
     cr_expect_geq (once_ms, 600);
     int64_t fast_ms = s_replay_ms (endpoint, "10");
     cr_expect_geq (fast_ms, 60);

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sb_json.h"
@@ -109,6 +110,29 @@ Test (json, a_publication_has_all_its_members)
     cr_expect_null (json);
 }
 
+Test (json, a_conflated_publication_names_its_plain_topic_and_what_was_merged)
+{
+    sb_update_t update = {.sequence = 7, .publication_sequence = 3};
+    sb_publication_t publication = {.topic = sb_text ("~conflated.1000.market_data.feed.spot:BTC"),
+                                    .category_sequence = 4,
+                                    .topic_sequence = 9,
+                                    .first_topic_sequence = 5,
+                                    .conflated_sequence = 2,
+                                    .quality = SB_QUALITY_OK,
+                                    .updates = &update,
+                                    .update_count = 1};
+    sb_json_t *json = sb_json_new ();
+    sb_json_publication (json, &publication);
+    const char *text = sb_json_text (json);
+    cr_expect (strstr (text, "{\"topic\":\"market_data.feed.spot:BTC\",\"category\":\"market_data\",") == text, "%s",
+               text);
+    cr_expect_not_null (strstr (text, "\"topic_sequence\":9,\"first_topic_sequence\":5,\"conflated_sequence\":2,"
+                                      "\"conflated_ms\":1000,"),
+                        "%s", text);
+    cr_expect_not_null (strstr (text, "{\"sequence\":7,\"publication_sequence\":3,"), "%s", text);
+    sb_json_destroy (&json);
+}
+
 static const char *s_read (const char *line, sb_delta_t *delta)
 {
     static sb_arena_t *arena;
@@ -141,6 +165,21 @@ Test (json_reader, reads_every_kind)
     cr_expect (delta.update.changes[5].is_delete);
     cr_expect (sb_text_equal (delta.update.changes[6].value.text, sb_text ("x\xe2\x82\xac\n")));
     cr_expect_eq (delta.update.changes[8].value.bytes.size, 3);
+}
+
+Test (json_reader, a_time_to_live_is_whole_milliseconds)
+{
+    sb_delta_t delta;
+    cr_expect_null (s_read ("{\"time_to_live_ms\":4294967295,\"changes\":{\"a\":1}}", &delta));
+    cr_expect_eq (delta.time_to_live_ms, UINT32_MAX);
+    cr_expect_null (s_read ("{\"changes\":{\"a\":1}}", &delta));
+    cr_expect_eq (delta.time_to_live_ms, 0, "the category's");
+    static const char *const bad[] = {"0", "-1", "4294967296", "1.5", "\"5\"", "null"};
+    for (size_t i = 0; i < sizeof (bad) / sizeof (bad[0]); i++) {
+        char line[128];
+        snprintf (line, sizeof (line), "{\"time_to_live_ms\":%s,\"changes\":{\"a\":1}}", bad[i]);
+        cr_expect_not_null (s_read (line, &delta), "%s", line);
+    }
 }
 
 Test (json_reader, surrogate_pairs_make_one_character)

@@ -79,3 +79,28 @@ Test (moment, that_makes_no_sense_is_refused)
         cr_expect_not_null (sb_moment_read (texts[i], NOW, &unix_ns), "\"%s\"", texts[i]);
     }
 }
+
+Test (moment, without_a_time_zone_is_told_of_the_Z)
+{
+    int64_t unix_ns;
+    cr_expect_not_null (strstr (sb_moment_read ("2024-08-09T12:00:01", NOW, &unix_ns), "write Z after it"));
+    cr_expect_not_null (strstr (sb_moment_read ("2024-08-09 12:00:01.5", NOW, &unix_ns), "write Z after it"));
+    cr_expect_null (strstr (sb_moment_read ("2024-08-09 12:00:01.5ZZ", NOW, &unix_ns), "write Z after it"));
+}
+
+Test (moment, a_duration_is_1_ms_to_32_bits_of_them)
+{
+    static const struct {
+        const char *text;
+        uint32_t span_ms; /* 0: refused */
+    } rows[] = {{"500ms", 500},      {"1.5h", 5400000}, {"30s", 30000},
+                {"1ms", 1},          {"999us", 0},      {"0s", 0},
+                {"-5s", 0},          {"30", 0},         {"4294967295ms", UINT32_MAX},
+                {"4294967296ms", 0}, {"soon", 0},       {"", 0}};
+    for (size_t i = 0; i < sizeof (rows) / sizeof (rows[0]); i++) {
+        uint32_t span_ms = 0;
+        const char *problem = sb_moment_read_span_ms (rows[i].text, &span_ms);
+        cr_expect_eq (!problem, rows[i].span_ms > 0, "%s", rows[i].text);
+        cr_expect_eq (span_ms, rows[i].span_ms, "%s: %u", rows[i].text, span_ms);
+    }
+}

@@ -84,6 +84,45 @@ Test (run, refused_is_1_with_name_and_text)
     fake_broker_destroy (&broker);
 }
 
+/* What is said of a command that the broker refuses so. */
+static const char *s_refused (sb_reason_t code, const char *message, const char *const *words)
+{
+    stage_t stage = {.reply = {.code = code, .message = sb_text (message)}};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    cr_expect_eq (capture_run (fake_broker_endpoint (broker), words), 1);
+    fake_broker_destroy (&broker);
+    return capture_complaints;
+}
+
+#define REFUSED(code, message, ...) s_refused (code, message, (const char *[]){__VA_ARGS__, NULL})
+
+Test (run, a_refused_parameter_is_told_what_may_stand_there)
+{
+    static const char generic[] = "last: a parameter has the wrong type or is out of range: see syncbus help COMMAND";
+    cr_expect_str_eq (REFUSED (SB_REASON_BAD_PARAMETER, generic, "timeline", "trader", "--last", "0"),
+                      "syncbus: BAD_PARAMETER: last is how many at most in all, 1 or more, default 100: see syncbus "
+                      "help timeline\n");
+    cr_expect_str_eq (REFUSED (SB_REASON_BAD_PARAMETER, "agent a has no field x", "explain", "a", "x"),
+                      "syncbus: BAD_PARAMETER: agent a has no field x\n", "the precise thing, and no more");
+    cr_expect_str_eq (REFUSED (SB_REASON_MISSING_PARAMETER, "", "status"),
+                      "syncbus: MISSING_PARAMETER: a parameter that the command needs is missing: see syncbus help "
+                      "status\n");
+}
+
+Test (run, nothing_printed_is_lost_in_silence)
+{
+    stage_t stage = {.reply = {.code = SB_REASON_NONE, .message = sb_text ("paused")}};
+    fake_broker_t *broker = fake_broker_new (s_answer, &stage);
+    const char *const words[] = {"status", NULL};
+    cr_expect_eq (capture_run_on_full_disk (fake_broker_endpoint (broker), words), 1);
+    cr_expect_not_null (strstr (capture_complaints, "could not be written: No space left on device"), "%s",
+                        capture_complaints);
+    stage.reply.code = SB_REASON_UNKNOWN_AGENT;
+    cr_expect_eq (capture_run_on_full_disk (fake_broker_endpoint (broker), words), 1);
+    cr_expect_null (strstr (capture_complaints, "could not be written"), "nothing was printed");
+    fake_broker_destroy (&broker);
+}
+
 Test (run, nonsense_is_2)
 {
     cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "pause_agent"), 2);
@@ -96,6 +135,11 @@ Test (run, nonsense_is_2)
     cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "pub", "notes", "x=1"), 2, "no --agent");
     cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "pub", "--agent", "me", "notes", "x"), 2);
     cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "complete", "9", "syncbus"), 2);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "sub", "all", "--conflate", "9"), 2);
+    cr_expect_not_null (strstr (capture_complaints, "from 10 to 60000"), "%s", capture_complaints);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "sub", "~conflated.9.market_data."), 2);
+    cr_expect_eq (CAPTURE ("tcp://127.0.0.1:1", "pub", "--agent", "me", "--ttl", "soon", "notes", "x=1"), 2);
+    cr_expect_not_null (strstr (capture_complaints, "--ttl: \"soon\" is no duration"), "%s", capture_complaints);
 }
 
 Test (run, no_broker_is_3_and_names_the_endpoint)
@@ -313,13 +357,60 @@ Test (run, events_that_are_gone_are_said_and_how_far_the_rest_reaches)
     bool is_evicted = false;
     fake_broker_t *broker = fake_broker_new (s_answer_events, &is_evicted);
     cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "timeline", "trader"), 0);
-    cr_expect_str_eq (capture_output, "-  MUTE         it happened\n");
+    cr_expect_str_eq (capture_output, "         7  -  MUTE         it happened\n");
     cr_expect_str_eq (capture_complaints, "");
     is_evicted = true;
     cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "events"), 0);
     cr_expect_null (strstr (capture_output, "oldest"), "%s", capture_output);
     cr_expect_not_null (strstr (capture_complaints, "are kept from 2023-11-14 22:13:20.000Z on"), "%s",
                         capture_complaints);
+    fake_broker_destroy (&broker);
+}
+
+/* A publication whose texts could be taken for more fields, and two records of explain. */
+static void s_answer_confusing (void *context, const sb_command_request_t *request, uint32_t number,
+                                sb_command_reply_t *reply)
+{
+    static sb_change_t changes[4];
+    static sb_update_t update = {.changes = changes, .change_count = 4};
+    static sb_publication_t publication = {.category_sequence = 7, .updates = &update, .update_count = 1};
+    static const sb_publication_t *const publications[] = {&publication};
+    static sb_parameter_t columns[2];
+    static sb_record_t records[2];
+    (void)context;
+    (void)number;
+    static const char *const texts[] = {"calm b=2", "say \"x\"", "null", "plain:text"};
+    for (int i = 0; i < 4; i++)
+        changes[i] = (sb_change_t){.name = sb_text ("a"), .value = s_word ("", texts[i]).value};
+    columns[0] = s_word ("topic", "notes.me.x");
+    columns[1] = s_word ("value", "calm");
+    records[0] = records[1] = (sb_record_t){.columns = columns, .column_count = 2};
+    publication.topic = sb_text ("notes.me.x");
+    reply->message = sb_text ("done");
+    if (sb_text_equal (request->command, sb_text ("explain"))) {
+        reply->records = records;
+        reply->record_count = 2;
+        return;
+    }
+    reply->publications = publications;
+    reply->publication_count = 1;
+}
+
+Test (run, texts_are_quoted_where_fields_could_be_confused)
+{
+    fake_broker_t *broker = fake_broker_new (s_answer_confusing, NULL);
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "events"), 0);
+    cr_expect_not_null (
+        strstr (capture_output, "notes.me.x [UNKNOWN] a=\"calm b=2\" a=\"say \\\"x\\\"\" a=\"null\" a=plain:text\n"),
+        "%s", capture_output);
+    fake_broker_destroy (&broker);
+}
+
+Test (run, explain_puts_records_one_under_the_other)
+{
+    fake_broker_t *broker = fake_broker_new (s_answer_confusing, NULL);
+    cr_expect_eq (CAPTURE (fake_broker_endpoint (broker), "explain", "me", "value"), 0);
+    cr_expect_str_eq (capture_output, "topic  notes.me.x\nvalue  calm\n\ntopic  notes.me.x\nvalue  calm\n");
     fake_broker_destroy (&broker);
 }
 
