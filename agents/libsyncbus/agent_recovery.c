@@ -476,6 +476,7 @@ void sb_recovery_welcome (sb_agent_step_t *self)
     sb_reception_t *reception = self->reception;
     reception->retry_ms = 0;
     reception->retry_at_ns = 0;
+    reception->unheard_beats = self->has_agent_parts ? 2 : 0; /* the first may be older than the registration */
     bool is_other = reception->stream_id != self->stream_id || reception->epoch != self->epoch;
     if (is_other && reception->is_answered)
         sb_joiner_ask (self);

@@ -147,6 +147,7 @@ struct sb_reception {
     uint64_t sub_sequence;     /* the highest that is known to have gone past the SUB */
     uint64_t told_sequence;    /* of the last beat or answer, which tell of what is conflated too */
     bool wants_heads;          /* the heads in HeartbeatAck shall be asked for: something may have been missed */
+    uint32_t unheard_beats;    /* until what was published before the registration has surely gone past the SUB */
     uint32_t awaited_heads;    /* HeartbeatAcks until they are there; 0: none is waited for */
     /* what is under way */
     sb_recovery_phase_t phase;
@@ -208,6 +209,8 @@ void sb_scope_arrived (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *sco
 void sb_scope_base (sb_agent_step_t *self, sb_watch_t *watch);
 /* Judges agents' parts by the heads in HeartbeatAck, once a beat of their time has come. */
 void sb_scope_judge_parts (sb_agent_step_t *self, uint64_t beat_sequence);
+/* The broker has heads of prefixes cut inside a name only from the registration on: reads what came before that. */
+void sb_scope_read_unheard (sb_agent_step_t *self);
 /* Those heads came after a join: where they are ahead of what came something may have been missed. */
 void sb_scope_missed (sb_agent_step_t *self);
 /* A category's head, in a beat or an answer; is_base: it is where the numbers begin. */

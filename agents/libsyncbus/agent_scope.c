@@ -296,6 +296,29 @@ void sb_scope_judge_parts (sb_agent_step_t *self, uint64_t beat_sequence)
     }
 }
 
+/* Whether the part itself is an interest, so that its head is the broker's own. */
+static bool s_has_own_head (const sb_reception_t *self, const sb_scope_t *scope)
+{
+    for (uint32_t i = 0; i < self->position_count; i++) {
+        if (sb_text_equal ((sb_text_t){self->positions[i].prefix, self->positions[i].prefix_size}, scope->prefix))
+            return true;
+    }
+    return false;
+}
+
+void sb_scope_read_unheard (sb_agent_step_t *self)
+{
+    sb_reception_t *reception = self->reception;
+    for (uint32_t i = 0; i < reception->watch_count; i++) {
+        sb_watch_t *watch = reception->watches[i];
+        for (uint32_t j = 0; j < watch->scope_count; j++) {
+            sb_scope_t *scope = &watch->scopes[j];
+            if (scope->kind == SB_SCOPE_AGENT && scope->is_based && !s_has_own_head (reception, scope))
+                s_hole (self, watch, scope);
+        }
+    }
+}
+
 void sb_scope_missed (sb_agent_step_t *self)
 {
     sb_reception_t *reception = self->reception;
