@@ -501,6 +501,17 @@ Test (conflation, a_number_that_is_missing_is_made_good_by_a_snapshot)
     sb_fixture_end (&f);
 }
 
+Test (conflation, a_topic_that_begins_anew_does_not_hide_the_loss_of_its_last_one)
+{
+    sb_fixture_t f = s_conflated ();
+    s_merged (&f, "~conflated.250.m.b.", 5, 1, 5);
+    f.conflated_head++; /* the deletes with which the broker gave the agent's record up */
+    s_merged (&f, "~conflated.250.m.b.", 9, 1, 1);
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0));
+    cr_assert (s_snapshot (&f));
+    sb_fixture_end (&f);
+}
+
 Test (conflation, the_loss_of_the_last_one_is_seen_by_the_next_beat)
 {
     sb_fixture_t f = s_conflated ();

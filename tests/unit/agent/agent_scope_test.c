@@ -152,6 +152,29 @@ Test (scope, a_hole_behind_another_topics_publication_is_looked_for_in_history)
     sb_fixture_end (&f);
 }
 
+Test (scope, of_what_found_no_room_nothing_is_asked_for_that_was_given_before)
+{
+    static const sb_text_t interest = {"m.b.", 4};
+    sb_fixture_t f = s_make (&interest);
+    f.config.queue_publications = 4;
+    sb_fixture_open (&f);
+    sb_fixture_publish (&f, 1, "m.b.x", 1, 1);
+    for (uint64_t i = 1; i <= 3; i++)
+        sb_fixture_publish (&f, 1, "m.b.y", 1 + i, i); /* if it was given up since, nothing is known of it any more */
+    sb_fixture_publish (&f, 1, "m.b.x", 5, 2);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0));
+    for (int i = 0; i < 2; i++) {
+        sb_agent_event_t event = {.kind = SB_AGENT_EVENT_HANDLED, .monotonic_ns = f.now_ns, .handled.delivery_ns = -1};
+        sb_agent_effects_t answer;
+        sb_agent_step (f.step, &event, &answer);
+    }
+    sb_fixture_event (&f, SB_AGENT_EVENT_WAKE);
+    cr_assert (s_history (&f));
+    cr_assert_eq (s_parameter (s_history (&f), "after")->integer, 4);
+    cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 5);
+    sb_fixture_end (&f);
+}
+
 Test (scope, numbers_begin_behind_the_head_that_came_before_the_snapshot)
 {
     static const sb_text_t interest = {"m.b.", 4};
