@@ -21,6 +21,8 @@ struct sb_stream {
     zsock_t *subscriber;
     zsock_t *monitor;  /* PAIR */
     bool is_connected; /* handshake done, not lost since */
+    bool has_all;      /* conflated: the broker sends its own topics too, as the empty prefix has no other form */
+    bool has_own;      /* the broker's own topics were asked for by name */
 };
 
 sb_stream_t *sb_stream_new (void)
@@ -73,7 +75,7 @@ bool sb_stream_subscribe (sb_stream_t *self, const char *topic, uint32_t conflat
 {
     sb_text_t rest;
     if (!conflate_ms && sb_conflated_split (sb_text (topic), &conflate_ms, &rest))
-        topic = *rest.data ? rest.data : "all";
+        topic = rest.size ? rest.data : "all";
     sb_text_t category;
     sb_text_t agent_id;
     sb_text_t subject;
@@ -81,6 +83,7 @@ bool sb_stream_subscribe (sb_stream_t *self, const char *topic, uint32_t conflat
     char prefix[SB_TOPIC_MAX + 1];
     if (!sb_name_is_interest (interest))
         return false;
+    self->has_own = self->has_own || *topic == '_';
     if (sb_topic_split (interest, &category, &agent_id, &subject) && subject.size) {
         /* With its NUL: spot:BTC is not spot:BTCUSDT. */
         s_set_subscription (self, conflate_ms, topic, strlen (topic) + 1);
@@ -91,8 +94,10 @@ bool sb_stream_subscribe (sb_stream_t *self, const char *topic, uint32_t conflat
         s_set_subscription (self, conflate_ms, prefix, size);
         return true;
     }
-    if (conflate_ms)
+    if (conflate_ms) {
+        self->has_all = true;
         s_set_subscription (self, conflate_ms, "", 0);
+    }
     for (const char *first = s_all; *first && !conflate_ms; first++)
         s_set_subscription (self, 0, first, 1);
     return true;
@@ -117,6 +122,15 @@ static bool s_read_monitor (sb_stream_t *self, sb_stream_outcome_t *outcome)
     bool has_changed = is_connected != self->is_connected;
     self->is_connected = is_connected;
     return has_changed;
+}
+
+/* True for a topic of the broker's own that only the empty prefix brought. */
+static bool s_is_unasked (const sb_stream_t *self, sb_text_t topic)
+{
+    uint32_t interval_ms;
+    sb_text_t rest;
+    return self->has_all && !self->has_own && sb_conflated_split (topic, &interval_ms, &rest) && rest.size &&
+           *rest.data == '_';
 }
 
 static sb_stream_outcome_t s_read_publication (sb_stream_t *self, sb_arena_t *arena, sb_publication_t *publication)
@@ -149,8 +163,12 @@ sb_stream_outcome_t sb_stream_next (sb_stream_t *self, int wait_ms, sb_arena_t *
             return SB_STREAM_INTERRUPTED;
         if ((items[0].revents & ZMQ_POLLIN) && s_read_monitor (self, &outcome))
             return outcome;
-        if (items[1].revents & ZMQ_POLLIN)
-            return s_read_publication (self, arena, publication);
+        if (items[1].revents & ZMQ_POLLIN) {
+            outcome = s_read_publication (self, arena, publication);
+            if (outcome != SB_STREAM_PUBLICATION || !s_is_unasked (self, publication->topic))
+                return outcome;
+            continue;
+        }
         if (ready == 0 && wait_ms >= 0 && zclock_mono () >= deadline_ms)
             return SB_STREAM_QUIET;
     }

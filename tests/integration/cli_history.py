@@ -98,6 +98,73 @@ def check_explain_and_timeline(scene):
     assert len(text.splitlines()) == len(kinds) and " REGISTERED " in text, text
 
 
+def said(scene, *words):
+    """What a command complains of."""
+    return subprocess.run([SYNCBUS, "--endpoint", scene.command, *words], capture_output=True, text=True,
+                          check=False).stderr
+
+
+def check_gone(scene):
+    """Without a beginning the last line says what the kept history no longer has."""
+    end = scene.done("replay", "notes", "--speed", "flat")["records"][0]
+    assert end["evicted"] and end["gone_through"] == WRITTEN - KEPT, end
+    assert said(scene, "replay", "notes", "--speed", "flat") == "", "nobody asked for them by number or time"
+    end = scene.done("history", "notes", "--last", "5")["records"][0]
+    assert not end["evicted"] and end["gone_through"] == 0, end
+
+
+def check_output(scene):
+    """Each command that prints says that it could not, and why."""
+    for words in (["history", "notes"], ["replay", "notes", "--speed", "flat"], ["status"], ["get_state", "notes"],
+                  ["events"], ["explain", "writer", "number"], ["timeline", "writer"], ["list-agents"],
+                  ["top", "--plain"], ["events", "--follow", "--publish-endpoint", scene.publish],
+                  ["sub", "_beat", "--publish-endpoint", scene.publish]):
+        for json_too in ([], ["--json"]):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                ended = subprocess.run([SYNCBUS, "--endpoint", scene.command, *json_too, *words], stdout=full,
+                                       stderr=subprocess.PIPE, text=True, check=False, timeout=20)
+            assert ended.returncode == 1, (words, ended)
+            assert "could not be written: No space left on device" in ended.stderr, (words, ended)
+
+
+def check_conflated(scene):
+    """One of each topic a second, with what was merged into it; as an option or as the raw prefix, of all too."""
+    option = ["sub", "--publish-endpoint", scene.publish, "--seconds", "30"]
+    readers = [subprocess.Popen([SYNCBUS, *option, *words, "--count", "2"], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+               for words in (["quick", "--conflate", "300"], ["~conflated.300.quick."], ["all", "--conflate", "300"],
+                             ["quick.swift.x", "--conflate", "300"])]
+    scene.processes += readers
+    publisher = subprocess.Popen([SYNCBUS, "pub", "--ingress-endpoint", scene.ingress, "--agent", "swift", "-"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    scene.processes.append(publisher)
+    number = 0
+    while any(reader.poll() is None for reader in readers):
+        publisher.stdin.write(json.dumps({"category": "quick", "subject": "x", "changes": {"number": number}}) + "\n")
+        publisher.stdin.flush()
+        number += 1
+        time.sleep(GAP_S)
+    for reader in readers:
+        output, complaints = reader.communicate()
+        first, second = (json.loads(line) for line in output.splitlines())
+        assert reader.returncode == 0 and complaints == "", complaints
+        assert first["topic"] == second["topic"] == "quick.swift.x" and second["conflated_ms"] == 300, second
+        assert second["first_topic_sequence"] == first["topic_sequence"] + 1, (first, second)
+        assert second["topic_sequence"] > second["first_topic_sequence"], (first, second)
+
+
+def check_time_to_live(scene):
+    subprocess.run([SYNCBUS, "pub", "--ingress-endpoint", scene.ingress, "--agent", "brief", "--ttl", "200ms", "fading",
+                    "mood=calm"], check=True, stdout=subprocess.DEVNULL)
+    lines = [{"category": "fading", "changes": {"own": 1}, "time_to_live_ms": 3600000},
+             {"category": "fading", "changes": {"given": 1}}]
+    subprocess.run([SYNCBUS, "pub", "--ingress-endpoint", scene.ingress, "--agent", "lines", "--ttl", "200ms", "-"],
+                   input="".join(json.dumps(line) + "\n" for line in lines), text=True, check=True,
+                   stdout=subprocess.DEVNULL)
+    wait_for("all but what has an hour is gone",
+             lambda: [field["name"] for field in scene.state("fading").values()] == ["own"])
+
+
 def check_state_hash(scene):
     notes = scene.done("state-hash", "notes")
     both = scene.done("state_hash", "notes", "agent")["records"][0]
@@ -105,6 +172,8 @@ def check_state_hash(scene):
     assert both["fields"] >= 2 and notes["sequence"] > WRITTEN, both
     assert scene.done("state-hash", "notes")["records"] == notes["records"], "nothing was written meanwhile"
     parts = [int(scene.done("state-hash", f"notes.writer.s{i}")["records"][0]["state_hash"], 16) for i in range(2)]
+    assert "no category nope is known" in said(scene, "state-hash", "notes", "nope")
+    assert said(scene, "state-hash", "notes.writer.s0", "all") == ""
     assert f"{sum(parts) % 2**64:016x}" == notes["records"][0]["state_hash"], "the sum of its parts"
 
 
@@ -113,7 +182,11 @@ def main():
         half_unix_ns = publish(scene)
         check_history(scene, half_unix_ns)
         check_replay(scene)
+        check_gone(scene)
+        check_output(scene)
         check_interrupted(scene)
+        check_conflated(scene)
+        check_time_to_live(scene)
         check_state_hash(scene)
         check_explain_and_timeline(scene)
     print("history, replay, explain, timeline and state-hash say what was published")
