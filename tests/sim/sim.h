@@ -314,6 +314,7 @@ void sim_check_agreement (sim_t *self);                /* sim_agreement.c */
 bool sim_check_is_at_rest (sim_t *self, bool is_told); /* is_told: what is not is a failure */
 
 /* ---- sim_reader.c: what a subscriber is given */
+void sim_readers_check (sim_t *self); /* now and then: nobody lacks anything for long and does not know */
 sim_reader_t *sim_reader_new (sim_t *self, sim_process_t *process);
 void sim_reader_destroy (sim_reader_t **self_p);
 void sim_reader_message (sim_t *self, sim_process_t *process, const sb_broker_message_t *message); /* before its step */

@@ -95,6 +95,7 @@ typedef struct {
     uint64_t topic_sequence;
     uint64_t agent_sequence;
     uint64_t digest;
+    uint64_t at_ns;
 } sim_offer_t;
 
 /* An agent's part of a category, also of the broker's own. */
@@ -128,6 +129,7 @@ struct sim_checker {
     sim_life_t lives[SIM_LIVES]; /* by start of the broker */
     sim_conflation_t *conflation;
     uint64_t merge_next_ns, expiry_next_ns; /* nothing of theirs is due before */
+    uint64_t silence_next_ns;               /* when losses in silence are looked for again */
     uint32_t category_count;
     uint64_t sequence;
     sim_ledger_t *ledgers;
@@ -197,6 +199,9 @@ void sim_conflation_before (sim_t *self, const sb_event_t *event);
 void sim_conflation_offered (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic);
 bool sim_conflation_published (sim_t *self, const sb_publication_t *publication); /* false: it is not conflated */
 void sim_conflation_after (sim_t *self, const sb_event_t *event);
+bool sim_conflation_has (const sim_checker_t *checker, uint32_t interval_ms,
+                         sb_text_t prefix); /* somebody asks for it */
+uint32_t sim_conflation_prefix_count (const sim_checker_t *checker, uint32_t interval_ms);
 /* The last conflated_sequence of that interval and category; 0: there is none. */
 uint64_t sim_conflation_number (const sim_checker_t *checker, uint32_t interval_ms, sb_text_t category);
 uint32_t sim_conflation_number_count (const sim_checker_t *checker); /* not 0, and somebody reads the category */

@@ -136,6 +136,23 @@ static void s_check_number (sim_t *self, uint32_t interval_ms, const sim_topic_t
     numbers->sequence = sequence;
 }
 
+bool sim_conflation_has (const sim_checker_t *checker, uint32_t interval_ms, sb_text_t prefix)
+{
+    const sim_conflation_t *model = checker->conflation;
+    for (uint32_t i = 0; i < model->asked_count; i++)
+        if (model->asked[i].interval_ms == interval_ms && sb_text_equal (s_prefix (&model->asked[i]), prefix))
+            return true;
+    return false;
+}
+
+uint32_t sim_conflation_prefix_count (const sim_checker_t *checker, uint32_t interval_ms)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < checker->conflation->asked_count; i++)
+        count += checker->conflation->asked[i].interval_ms == interval_ms;
+    return count;
+}
+
 uint64_t sim_conflation_number (const sim_checker_t *checker, uint32_t interval_ms, sb_text_t category)
 {
     const sim_conflation_t *model = checker->conflation;

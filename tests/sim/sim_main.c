@@ -168,6 +168,7 @@ static sim_t *s_run_seed (const s_arguments_t *arguments, uint64_t seed, bool is
     while (self->events < SIM_EVENTS_MIN || self->now_ns - started_ns < trouble_ns) {
         sim_act (self);
         sim_run_for (self, 1 + sim_below (self, 2 * self->options.pace_ms));
+        sim_readers_check (self);
     }
     s_heal (self);
     sim_check_agreement (self);

@@ -45,7 +45,8 @@ void sim_offers_add (sim_t *self, const sb_publication_t *publication, sim_topic
                                                 .before = topic->last_offer,
                                                 .topic_sequence = publication->topic_sequence,
                                                 .agent_sequence = publication->agent_sequence,
-                                                .digest = sim_offer_digest (publication)};
+                                                .digest = sim_offer_digest (publication),
+                                                .at_ns = self->now_ns};
     topic->last_offer = life->count;
 }
 
@@ -87,6 +88,15 @@ static bool s_begins (sb_text_t text, const char *beginning, sb_text_t *rest)
     return true;
 }
 
+/* The number at that place, which moves behind it. */
+static uint32_t s_interval (sb_text_t text, uint32_t *at)
+{
+    uint32_t interval_ms = 0;
+    for (; *at < text.size && text.data[*at] >= '0' && text.data[*at] <= '9'; ++*at)
+        interval_ms = interval_ms * 10 + (uint32_t)(text.data[*at] - '0');
+    return interval_ms;
+}
+
 /* What a head of that name must be. */
 static uint64_t s_expected (const sim_checker_t *checker, sb_text_t name)
 {
@@ -94,9 +104,7 @@ static uint64_t s_expected (const sim_checker_t *checker, sb_text_t name)
     if (sim_text_is (name, "sequence"))
         return checker->sequence;
     if (s_begins (name, "conflated.", &rest)) {
-        uint32_t interval_ms = 0, at = 0;
-        while (at < rest.size && rest.data[at] >= '0' && rest.data[at] <= '9')
-            interval_ms = interval_ms * 10 + (uint32_t)(rest.data[at++] - '0');
+        uint32_t at = 0, interval_ms = s_interval (rest, &at);
         sb_text_t category = {rest.data + at + 1, at < rest.size ? rest.size - at - 1 : 0};
         return sim_conflation_number (checker, interval_ms, category);
     }
@@ -104,6 +112,24 @@ static uint64_t s_expected (const sim_checker_t *checker, sb_text_t name)
         if (sim_text_is (rest, checker->categories[i]))
             return checker->category_sequences[i];
     return 0;
+}
+
+/* The prefixes that are conflated at an interval: those that somebody asks for, each with a `*` and a blank behind it.
+ */
+static void s_check_prefixes (sim_t *self, sb_text_t interval, sb_text_t told)
+{
+    uint32_t at = 0, interval_ms = s_interval (interval, &at), count = 0;
+    self->checks++;
+    for (uint32_t start = 0; start < told.size; count++) {
+        const char *blank = memchr (told.data + start, ' ', told.size - start);
+        uint32_t end = blank ? (uint32_t)(blank - told.data) : told.size;
+        sb_text_t prefix = {told.data + start, end - start - 1};
+        if (told.data[end - 1] != '*' || !sim_conflation_has (self->checker, interval_ms, prefix))
+            sim_fail (self, "a join says that %.*s is conflated at %u ms", (int)prefix.size, prefix.data, interval_ms);
+        start = end + 1;
+    }
+    if (count != sim_conflation_prefix_count (self->checker, interval_ms))
+        sim_fail (self, "a join says that %u prefixes are conflated at %u ms", count, interval_ms);
 }
 
 void sim_offers_level (sim_t *self, const sb_publication_t *publication)
@@ -118,6 +144,10 @@ void sim_offers_level (sim_t *self, const sb_publication_t *publication)
     for (uint32_t i = 0; i < publication->update_count; i++)
         for (uint32_t j = 0; j < publication->updates[i].change_count; j++) {
             const sb_change_t *change = &publication->updates[i].changes[j];
+            if (s_begins (change->name, "conflation.", &rest)) {
+                s_check_prefixes (self, rest, change->value.text);
+                continue;
+            }
             uint64_t is = (uint64_t)change->value.integer + (sim_canary (self, SIM_CANARY_head) ? 1 : 0);
             uint64_t expected = s_expected (checker, change->name);
             self->checks++;

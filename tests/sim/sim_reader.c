@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Twice the longest heartbeat interval, some beats lost, the longest conflation. */
+enum { SILENCE_MS = 20000, LOOK_MS = 10000 };
+
 /* What one subscriber has of one topic. */
 typedef struct {
     uint64_t last;     /* sequence of the last publication given; 0: none */
@@ -363,6 +366,44 @@ void sim_reader_effect (sim_t *self, sim_process_t *process, const sb_agent_effe
         break;
     default:
         break;
+    }
+}
+
+/* ------------------------------------------------------------------ losses in silence */
+
+/* What was published SILENCE_MS ago and before, and not given to a client that takes itself to be current. */
+static void s_check_silence (sim_t *self, sim_process_t *process, uint64_t before_ns)
+{
+    sim_reader_t *reader = process->reader;
+    for (uint32_t i = 1; i <= self->checker->topic_count; i++) {
+        const sim_topic_t *topic = &self->checker->topics[i];
+        s_heard_t *heard = s_heard (self, reader, i);
+        if (heard->wanted < 0 || !topic->last_offer || reader->is_stale[topic->category - 1])
+            continue;
+        uint64_t sequence = topic->last_offer;
+        const sim_offer_t *offer = sim_offer (self, reader->life, sequence);
+        while (offer && sequence > heard->last && offer->at_ns > before_ns) {
+            sequence = offer->before;
+            offer = sim_offer (self, reader->life, sequence);
+        }
+        self->checks++;
+        if (offer && sequence > heard->last)
+            s_skip (self, process, heard, topic, sequence, false);
+    }
+}
+
+void sim_readers_check (sim_t *self)
+{
+    uint64_t now_ns = self->now_ns, before_ns = now_ns - SILENCE_MS * SIM_MS;
+    if (now_ns < self->checker->silence_next_ns || !self->core || before_ns < self->broker_held_until_ns)
+        return;
+    self->checker->silence_next_ns = now_ns + LOOK_MS * SIM_MS;
+    for (uint32_t i = 0; i < self->process_count; i++) {
+        sim_process_t *process = &self->processes[i];
+        bool is_reading = process->is_running && process->step && !process->is_final &&
+                          before_ns >= process->held_until_ns && sim_line_next_ns (&process->sub.down) > now_ns;
+        if (is_reading && process->reader->life == self->broker_starts && sb_agent_step_is_current (process->step))
+            s_check_silence (self, process, before_ns);
     }
 }
 
