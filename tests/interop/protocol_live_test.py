@@ -45,7 +45,7 @@ def welcome_says_what_a_client_needs(schema, broker):
     assert sorted(welcome.interests) == ["_event", "market_data"], welcome.interests
     assert welcome.limits.max_message_bytes == 256 * 1024 and welcome.limits.max_changes == 1024
     assert sorted(welcome.event_categories) == ["execution_result", "trades"]
-    assert not welcome.times_to_live
+    assert [(time.category, time.time_to_live_ms) for time in welcome.times_to_live] == [("passing", 90000)]
     assert max(welcome.session_id, welcome.stream_id, welcome.epoch) < 2**53
 
 
@@ -207,7 +207,7 @@ def main():
     failures = 0
     with tempfile.TemporaryDirectory(prefix="sb-protocol-") as folder:
         schema = load_schema(folder)
-        with Broker(folder) as broker:
+        with Broker(folder, "--expiry-category", "passing 90 s") as broker:
             for claim in CLAIMS:
                 try:
                     claim(schema, broker)
