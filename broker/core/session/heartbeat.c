@@ -46,7 +46,8 @@ static uint64_t s_unseen (const sb_core_t *self, const sb_agent_record_t *agent)
 
 uint64_t sb_heartbeat_backlog (const sb_core_t *self, const sb_agent_record_t *agent)
 {
-    return agent->liveness.state == SB_LIVENESS_SUSPECT ? s_unseen (self, agent) : agent->backlog;
+    bool is_silent = agent->liveness.state == SB_LIVENESS_SUSPECT || agent->liveness.state == SB_LIVENESS_DEAD;
+    return is_silent ? s_unseen (self, agent) : agent->backlog;
 }
 
 /* Says when a reader falls far behind, and when it caught up. */

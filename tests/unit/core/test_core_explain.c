@@ -476,6 +476,17 @@ Test (core_readers, of_one_who_is_silent_what_it_misses_now_is_told)
     cr_assert_eq (s_backlog (), 0);
 }
 
+Test (core_readers, of_one_who_is_dead_what_it_misses_now_is_told)
+{
+    s_register_reader ();
+    s_reader_saw (2000);
+    for (uint64_t i = 2001; i <= 2050; i++)
+        harness_delta (&h, 1, i, "market_data", "BTC", "price", (double)i);
+    harness_advance (&h, 60000);
+    harness_expect (&h, "it was SUSPECT");
+    cr_assert_geq (s_backlog (), 50);
+}
+
 Test (core_readers, one_who_registers_anew_starts_without_a_backlog)
 {
     s_register_reader ();
