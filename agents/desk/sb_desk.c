@@ -297,7 +297,7 @@ static void s_on_recovered (sb_agent_t *agent, const sb_agent_recovery_t *recove
                      recovery->category.data ? recovery->category.data : "",
                      recovery->category.size ? " is" : "all inputs are", (unsigned long long)recovery->lost,
                      (unsigned long long)recovery->recovered,
-                     gone ? ", for the others the state was taken; events among them are gone" : "");
+                     gone ? ", for the others the state as it is now was taken (events, if any, are gone)" : "");
     s_tell_current (self, was_current);
 }
 

@@ -5,7 +5,8 @@
 // Usage: follower.js [CATEGORY [PUBLISH_ENDPOINT [COMMAND_ENDPOINT]]], by default market_data on 127.0.0.1.
 // Joins without a gap, fetches what was lost from history, or the state anew when history has dropped some of it, and
 // starts over with a broker that began anew. Prints a state hash after changes: that of `syncbus state-hash CATEGORY`.
-// Needs the npm packages zeromq and protobufjs (with its long: 64-bit numbers do not fit a double).
+// Needs the npm packages zeromq and protobufjs (with its long: 64-bit numbers do not fit a double). Ends with 1 when there
+// can be no such category.
 "use strict";
 const crypto = require("crypto");
 const path = require("path");
@@ -14,6 +15,7 @@ const zmq = require("zeromq");
 
 const SCHEMAS = process.env.SYNCBUS_SCHEMAS || path.join(__dirname, "../../schemas");
 const ANSWER_MS = 2000;
+const SILENCE_MS = 3000;
 const REPLY_MS = 5000;
 const KINDS = ["", "number", "integer", "decimal", "boolean", "text", "bytes"];
 const wide = (number) => BigInt(number.toString());
@@ -47,7 +49,7 @@ function term(topic, name, value, quality, sequence) {
 
 class Follower {
   constructor(schema, category, publish, command) {
-    Object.assign(this, { schema, category, command });
+    Object.assign(this, { schema, category, publish, command, isJoined: false });
     this.subscriber = new zmq.Subscriber({ receiveHighWaterMark: 100000 });
     this.subscriber.connect(publish);
     this.subscriber.subscribe("_beat.", `${category}.`);
@@ -85,6 +87,9 @@ class Follower {
       } finally {
         asker.close();
       }
+      const { REASON_BAD_PARAMETER, REASON_UNKNOWN_CATEGORY } = this.schema.Reason.values;
+      if (!this.isJoined && [REASON_BAD_PARAMETER, REASON_UNKNOWN_CATEGORY].includes(reply.code))
+        throw new Error(`follower.js: category ${this.category}: ${reply.message}`);
       if (reply.code) throw new StartOver(reply.message);
       if (`${reply.streamId} ${reply.epoch}` !== this.stream) throw new StartOver("the broker began anew");
       yield reply;
@@ -95,6 +100,9 @@ class Follower {
   // Learns that the subscriptions are live, and where the category then stands; then fetches the state.
   async join() {
     let answer = null;
+    const silence = setTimeout(() => {
+      say("waiting:", { why: `no answer from ${this.publish}: is syncbusd running there?` });
+    }, SILENCE_MS);
     while (!answer) {
       const join = `~join.${crypto.randomUUID()}.`;
       this.subscriber.subscribe(join);
@@ -105,9 +113,11 @@ class Follower {
       }
       this.subscriber.unsubscribe(join);
     }
+    clearTimeout(silence);
     this.stream = `${answer.streamId} ${answer.epoch}`;
     this.position = this.head(answer);
     await this.fetchState();
+    this.isJoined = true;
     say("joined", { category: this.category, position: this.position, fields: this.fields.size });
   }
 
@@ -204,9 +214,17 @@ async function main(category = "market_data", publish = "tcp://127.0.0.1:5571", 
   const root = await new protobuf.Root().load(path.join(SCHEMAS, "syncbus.proto"));
   const names = ["Publication", "CommandRequest", "CommandReply"];
   const schema = Object.fromEntries(names.map((name) => [name, root.lookupType(`syncbus.v1.${name}`)]));
+  schema.Reason = root.lookupEnum("syncbus.v1.Reason");
   await new Follower(schema, category, publish, command).follow();
 }
 
+const HELP = `Usage: follower.js [CATEGORY [PUBLISH_ENDPOINT [COMMAND_ENDPOINT]]]
+Keeps an exact copy of a category (market_data) with SUB (tcp://127.0.0.1:5571) and REQ (tcp://127.0.0.1:5572) alone.`;
+
+if (process.argv.slice(2).some((word) => word === "-h" || word === "--help")) {
+  console.log(HELP);
+  process.exit(0);
+}
 main(...process.argv.slice(2, 5)).catch((error) => {
   console.error(error.message);
   process.exit(1);

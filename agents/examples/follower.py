@@ -5,7 +5,7 @@
 Usage: follower.py [CATEGORY [PUBLISH_ENDPOINT [COMMAND_ENDPOINT]]], by default market_data on 127.0.0.1.
 Joins without a gap, fetches what was lost from history, or the state anew when history has dropped some of it, and
 starts over with a broker that began anew. Prints a state hash after changes: the same as `syncbus state-hash CATEGORY`.
-Needs python3-zmq, python3-protobuf, and protoc to compile the schema.
+Needs python3-zmq, python3-protobuf, and protoc to compile the schema. Ends with 1 when there can be no such category.
 """
 import secrets
 import struct
@@ -17,6 +17,7 @@ import zmq
 from subscriber import load_schema
 
 ANSWER_S = 2
+SILENCE_S = 3
 REPLY_MS = 5000
 WORD = 2**64 - 1
 
@@ -55,7 +56,7 @@ class Follower:
         self.subscriber.connect(publish)
         self.subscriber.subscribe("_beat.")
         self.subscriber.subscribe(category + ".")
-        self.told = None
+        self.told, self.publish, self.is_joined = None, publish, False
 
     def receive(self):
         topic, _, body = self.subscriber.recv().partition(b"\0")
@@ -78,6 +79,9 @@ class Follower:
                 if not asker.poll(REPLY_MS):
                     raise StartOver("no answer from %s" % self.command)
                 reply = self.schema.CommandReply.FromString(asker.recv())
+            if not self.is_joined and reply.code in (self.schema.REASON_BAD_PARAMETER,
+                                                     self.schema.REASON_UNKNOWN_CATEGORY):
+                raise SystemExit("follower.py: category %s: %s" % (self.category, reply.message))
             if reply.code or (reply.stream_id, reply.epoch) != self.stream:
                 raise StartOver(reply.message if reply.code else "the broker began anew")
             yield reply
@@ -85,19 +89,24 @@ class Follower:
 
     def join(self):
         """Learns that the subscriptions are live, and where the category then stands; then fetches the state."""
-        answer = None
+        answer, silent_at = None, time.monotonic() + SILENCE_S
         while not answer:
             join = "~join.%s." % secrets.token_hex(16)
             self.subscriber.subscribe(join)
             end = time.monotonic() + ANSWER_S
             # What came before the answer is in the state that is fetched after it.
-            while not answer and self.subscriber.poll(max(0, end - time.monotonic()) * 1000):
-                topic, publication = self.receive()
-                answer = publication if topic == join else None
+            while not answer and time.monotonic() < end:
+                if self.subscriber.poll(100):
+                    topic, publication = self.receive()
+                    answer = publication if topic == join else None
+                if not answer and time.monotonic() >= silent_at:
+                    say("waiting:", why="no answer from %s: is syncbusd running there?" % self.publish)
+                    silent_at = float("inf")
             self.subscriber.unsubscribe(join)
         self.stream = (answer.stream_id, answer.epoch)
         self.position = self.head(answer)
         self.fetch_state()
+        self.is_joined = True
         say("joined", category=self.category, position=self.position, fields=len(self.fields))
 
     def head(self, publication):
@@ -172,6 +181,8 @@ class Follower:
 
 
 if __name__ == "__main__":
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        sys.exit(print(__doc__))
     arguments = sys.argv[1:] + ["market_data", "tcp://127.0.0.1:5571", "tcp://127.0.0.1:5572"][len(sys.argv) - 1:]
     try:
         Follower(*arguments[:3]).follow()

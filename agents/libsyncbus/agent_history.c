@@ -128,6 +128,6 @@ sb_reason_t sb_agent_history (sb_agent_t *self, const sb_agent_history_t *query,
     if (count)
         *count = visited;
     if (is_whole)
-        *is_whole = !is_evicted;
+        *is_whole = reason == SB_REASON_NONE && !is_evicted;
     return reason;
 }

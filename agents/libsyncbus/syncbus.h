@@ -152,7 +152,7 @@ typedef struct {
                             move it, so with conflate_ms the copy may change while it stays */
     uint64_t stream_id;  /* of the broker's state; 0 before the first join */
     uint64_t state_hash; /* of what is in it. While is_current the same as the command state_hash replies for the same
-                            interests with the same sequence; with conflate_ms only once they are all in it, see above */
+                            interests with the same sequence; with conflate_ms only once all of it is there */
     uint64_t topics;
     uint64_t fields;
     uint64_t bytes; /* octets that it takes */
@@ -312,10 +312,10 @@ typedef struct {
 } sb_agent_history_t;
 
 /* Fetches publications from the broker's history, oldest first, in pages, and calls `visit` for each, which borrows it,
- * until it returns false or the end is reached; *count (may be NULL) gets how many. *is_whole (may be NULL) tells
- * whether everything asked for was still kept. Not from a handler that runs on the caller's thread. SB_REASON_NONE, or
- * why it ended before: TIMEOUT (timeout_ms in all, also without a session), UNKNOWN_CATEGORY, BAD_PARAMETER, STORE_FULL
- * (no memory for a page), or another reason of the broker's. */
+ * until it returns false or the end is reached; *count (may be NULL) gets how many. *is_whole (may be NULL): true when
+ * this returns SB_REASON_NONE and everything asked for, up to where it ended, was still kept. Not from a handler that
+ * runs on the caller's thread. SB_REASON_NONE, or why it ended before: TIMEOUT (timeout_ms in all, also without a
+ * session), UNKNOWN_CATEGORY, BAD_PARAMETER, STORE_FULL (no memory for a page), or another reason of the broker's. */
 sb_reason_t sb_agent_history (sb_agent_t *self, const sb_agent_history_t *query,
                               bool (*visit) (const sb_publication_t *publication, void *context), void *context,
                               uint32_t timeout_ms, uint64_t *count, bool *is_whole);

@@ -294,7 +294,8 @@ Test (agent_recovery, history_is_read_in_pages_over_the_session)
     cr_assert_eq (sb_agent_history (stage->reader, &query, s_read, &read, 5000, &count, NULL), SB_REASON_NONE);
     cr_assert_eq (count, 100);
     query.category = "nothing";
-    cr_assert_eq (sb_agent_history (stage->reader, &query, s_read, &read, 5000, &count, NULL),
+    cr_assert_eq (sb_agent_history (stage->reader, &query, s_read, &read, 5000, &count, &is_whole),
                   SB_REASON_UNKNOWN_CATEGORY);
+    cr_assert_not (is_whole, "nothing was read");
     s_end (stage);
 }

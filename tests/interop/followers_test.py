@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MPL-2.0
 """The example followers, which have nothing but SUB and REQ, end with the broker's state whatever they lose.
 
-Usage: followers_test.py python|node repair|resync|join|restart. Starts syncbusd on free ports and a publisher.
+Usage: followers_test.py python|node repair|resync|join|restart|words. Starts syncbusd on free ports and a publisher.
 repair: the follower is held while a flood passes that its socket cannot take; history still has what it lost.
 resync: the same with a short history, so that it needs the state anew.
 join:   it joins a running stream at 20 random moments.
 restart: the broker is killed, and another one with another state takes its place.
+words:  without a broker, of a category that cannot be, and when asked for help it says so; nothing else of below.
 After each the state hash that it prints is the broker's. A run in which nothing was lost fails.
 """
 import os
@@ -31,17 +32,21 @@ JOINS = 20
 FLOOD = 30000
 BATCH = 200
 WINDOW = 2000
-HISTORY = {"repair": "1000000", "resync": "300", "join": "500", "restart": "500"}
+HISTORY = {"repair": "1000000", "resync": "300", "join": "500", "restart": "500", "words": "500"}
+
+
+def example(language):
+    """(command, environment)"""
+    if language == "node":
+        return ["node", os.path.join(EXAMPLES, "follower.js")], node_environment()
+    return [sys.executable, os.path.join(EXAMPLES, "follower.py")], dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
 
 
 class Follower:
     """The example as a process; its lines as [word, {name: value}]."""
 
     def __init__(self, language, broker):
-        environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
-        command = [sys.executable, os.path.join(EXAMPLES, "follower.py")]
-        if language == "node":
-            command, environment = ["node", os.path.join(EXAMPLES, "follower.js")], node_environment()
+        command, environment = example(language)
         self.lines = []
         self.process = subprocess.Popen(command + [CATEGORY, broker.publish, broker.command], env=environment,
                                         stdout=subprocess.PIPE, text=True)
@@ -214,6 +219,27 @@ def take_over(schema, broker, publisher, language, folder):
     print("joined the second broker, and has its state")
 
 
+def say_what_is_wrong(broker, language):
+    command, environment = example(language)
+
+    def run(*arguments):
+        return subprocess.run(command + list(arguments), env=environment, capture_output=True, text=True,
+                              timeout=DEADLINE_S)
+
+    done = run("--help")
+    assert done.returncode == 0 and "COMMAND_ENDPOINT" in done.stdout, done
+    done = run("No.Category", broker.publish, broker.command)
+    assert done.returncode == 1 and "No.Category" in done.stderr and "category" in done.stderr, done
+    assert "starting over" not in done.stdout, done
+    broker.process.kill()
+    broker.process.wait()
+    with Follower(language, broker) as follower:
+        wait_for("a word on the silence", lambda: follower.all("waiting:"))
+        time.sleep(4)  # longer than until the first
+        assert len(follower.lines) == 1, follower.lines
+    print("help, a bad category and a broker that is not there: said")
+
+
 def main():
     language, way = sys.argv[1:3]
     options = ["--history-category=%s %s" % (CATEGORY, HISTORY[way]), "--history-bytes", "256 MiB"]
@@ -222,6 +248,8 @@ def main():
         publisher = Publisher(schema, broker)
         if way == "join":
             join_at_random(schema, broker, publisher, language)
+        elif way == "words":
+            say_what_is_wrong(broker, language)
         elif way == "restart":
             with tempfile.TemporaryDirectory(prefix="sb-followers-") as second:
                 take_over(schema, broker, publisher, language, second)

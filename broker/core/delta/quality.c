@@ -60,6 +60,15 @@ bool sb_quality_written (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *
     return true;
 }
 
+/* True when it has a topic of its own, besides those that the broker has about it. O(the latter). */
+static bool s_has_state (const sb_core_t *self, const sb_agent_record_t *agent)
+{
+    uint32_t slot = agent->first_topic;
+    while (slot && sb_category_at (self, sb_topic_at (self, slot)->category)->is_broker)
+        slot = sb_topic_at (self, slot)->next_of_agent;
+    return slot != 0;
+}
+
 void sb_core_request_quality (sb_core_t *self, sb_agent_record_t *agent)
 {
     sb_cause_t cause;
@@ -77,8 +86,8 @@ void sb_core_request_quality (sb_core_t *self, sb_agent_record_t *agent)
     agent->walk++;
     agent->walk_quality = (uint8_t)quality;
     agent->walk_cause = (uint8_t)cause;
-    agent->walk_topic = agent->first_topic;
-    if (agent->topic_count) {
+    agent->walk_topic = s_has_state (self, agent) ? agent->first_topic : 0;
+    if (agent->walk_topic) {
         sb_events_quality (self, agent, quality, cause);
         sb_timer_add_work (self, agent);
     }

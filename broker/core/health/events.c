@@ -81,7 +81,9 @@ void sb_events_liveness (sb_core_t *core, sb_agent_record_t *agent, sb_liveness_
     s_add (&facts, sb_fact_text ("from", sb_text (from_name)));
     s_add (&facts, sb_fact_text ("to", sb_text (to_name)));
     s_add (&facts, sb_fact_integer ("silence_ms", silence_ns / SB_MS));
-    sb_text_t text = sb_core_format (core, "%s is %s, it was %s", agent->id, to_name, from_name);
+    sb_text_t text = from == SB_LIVENESS_OFFLINE
+                         ? sb_core_format (core, "%s is %s", agent->id, to_name) /* as one is that was never there */
+                         : sb_core_format (core, "%s is %s, it was %s", agent->id, to_name, from_name);
     s_emit (core, agent, SB_HAPPENING_LIVENESS, &facts, text);
 }
 

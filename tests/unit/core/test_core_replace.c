@@ -210,6 +210,27 @@ Test (replace, new_instance_in_the_middle_starts_anew)
     harness_stop (&h);
 }
 
+Test (quality, agent_without_state_has_none_that_could_be_stale)
+{
+    harness_t h;
+    harness_start (&h);
+    harness_register (&h, 1, "mine", 10);
+    harness_settle (&h);
+    harness_expect (&h, "text='mine is REGISTERED'");
+    harness_goodbye (&h, 1);
+    harness_settle (&h);
+    harness_expect (&h, "_event.mine.LIVENESS");
+    harness_expect_not (&h, "QUALITY");
+    harness_forget (&h);
+    harness_register (&h, 2, "mine", 10);
+    harness_delta (&h, 2, 1, "x", "s", "p", 1);
+    harness_goodbye (&h, 2);
+    harness_settle (&h);
+    harness_expect (&h, "text='state of mine is STALE: OFFLINE'");
+    harness_expect_times (&h, "STALE OFFLINE\n", 1);
+    harness_stop (&h);
+}
+
 Test (quality, lost_agent_is_stale_and_ok_again_by_its_first_write)
 {
     harness_t h;

@@ -495,7 +495,7 @@ Test (snapshot, outlives_the_agents_whose_topics_it_walks)
     harness_expect (&harness, "_event._broker.FORGOTTEN");
     harness_register (&harness, 6, "other", 1); /* takes the slots */
     for (unsigned i = 0; i < 5; i++)
-        harness_delta (&harness, 6, i + 1, "trades", "x", "abcde" + i, 1);
+        harness_delta (&harness, 6, i + 1, "trades", "x", &"abcde"[i], 1);
     harness_forget (&harness);
     reader_credit (&harness, READER, 1, 64);
     harness_settle (&harness);
