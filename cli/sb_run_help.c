@@ -174,8 +174,11 @@ static void s_print_command (const sb_catalog_command_t *command)
     puts ("  and those of every command: see syncbus help");
     if (sb_catalog_example_at (command->name, 0))
         s_print_heading ("Examples");
-    for (uint32_t i = 0; (example = sb_catalog_example_at (command->name, i)) != NULL; i++)
-        printf (*example->text ? "  %s\n      %s\n" : "  %s\n", example->line, example->text);
+    for (uint32_t i = 0; (example = sb_catalog_example_at (command->name, i)) != NULL; i++) {
+        printf ("  %s\n", example->line);
+        if (*example->text)
+            s_print_wrapped (example->text, 6, 0);
+    }
 }
 
 int sb_run_help (sb_run_t *self)

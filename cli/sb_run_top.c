@@ -60,7 +60,7 @@ static void s_print_legend (void)
     bool has_colour = sb_display_has_colour (stdout);
     if (isatty (STDOUT_FILENO))
         printf ("%s%s%s\n", has_colour ? sb_display_colour (SB_MARK_DIM) : "",
-                "H: + healthy  P paused  S paused by itself  M mute  x unhealthy  - offline",
+                "H: + healthy  P paused  S paused by itself  B behind as a reader  M mute  x unhealthy  - offline",
                 has_colour ? SB_DISPLAY_RESET : "");
 }
 

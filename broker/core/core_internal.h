@@ -536,7 +536,7 @@ int64_t sb_core_history_oldest_unix_ns (const sb_category_t *category);
 sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *interest);
 
 /* Publications of the agent's interests that it has not seen: at its last beat, since what is on its way between two
- * beats is none; of one that is SUSPECT, now. O(interests). */
+ * beats is none; of one that is SUSPECT or DEAD, now. O(interests). */
 uint64_t sb_heartbeat_backlog (const sb_core_t *self, const sb_agent_record_t *agent);
 
 /* ------------------------------------------------------------------ counters */

@@ -98,7 +98,7 @@ Test (top, draws_resizes_obeys_and_survives_the_broker, .timeout = 90)
     sb_peer_t *peer = sb_peer_join (sb_scene_ingress (scene), "walter", 1);
     s_start_top (&stage, scene, 80, 24);
     cr_expect (s_sees (&stage, "SyncBus tcp://"));
-    cr_expect (s_sees (&stage, "BREAKR"));
+    cr_expect (s_sees (&stage, "BRKR"));
     cr_expect (s_sees (&stage, "walter"));
     cr_expect (s_sees (&stage, "\033[32m"), "colours on a terminal");
 
