@@ -409,6 +409,8 @@ void sb_scope_history_read (sb_watch_t *watch, uint64_t through)
     sb_scope_t *scope = watch->repaired;
     if (scope && scope->hole_through <= through)
         scope->hole_after = scope->hole_through = 0;
+    else if (scope && scope->hole_after < through)
+        scope->hole_after = through; /* topics that were given up since are not known any more: never read twice */
     watch->repaired = NULL;
 }
 

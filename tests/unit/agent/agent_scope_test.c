@@ -203,6 +203,73 @@ Test (scope, an_agent_that_is_counted_anew_may_have_gone_on_before)
     sb_fixture_end (&f);
 }
 
+Test (scope, what_was_lost_of_a_cut_prefix_before_a_registration_is_looked_for)
+{
+    static const sb_text_t interest = {"m.b.x", 5};
+    sb_fixture_t f = s_based (&interest);
+    sb_fixture_publish (&f, 1, "m.b.x", 91, 1);
+    f.head = 92; /* lost, and the last one */
+    f.heads['m']++;
+    sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN);
+    sb_fixture_join (&f);
+    s_level (&f, 0, 0, 0); /* from now on the broker would know */
+    sb_fixture_beat (&f);
+    cr_assert_null (s_history (&f), "that beat may be older than the registration");
+    sb_fixture_beat (&f);
+    cr_assert (s_history (&f));
+    cr_assert_eq (s_parameter (s_history (&f), "after")->integer, 41);
+    cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 42);
+    sb_fixture_end (&f);
+}
+
+/* The id of the request for history that the effects have, in `octets`. */
+static sb_text_t s_id (const sb_fixture_t *f, char octets[64])
+{
+    cr_assert (s_history (f));
+    sb_text_t id = s_history (f)->command_id;
+    memcpy (octets, id.data, id.size);
+    return (sb_text_t){octets, id.size};
+}
+
+static void s_answer_history (sb_fixture_t *f, sb_text_t id, const sb_publication_t *publication)
+{
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_COMMAND_REPLY};
+    message.command_reply =
+        (sb_command_reply_t){.command_id = id, .publications = &publication, .publication_count = 1};
+    sb_fixture_message (f, &message);
+}
+
+Test (scope, what_a_repair_has_read_the_next_one_does_not_read_again)
+{
+    static const sb_text_t interest = {"m.b.", 4};
+    sb_fixture_t f = s_open (&interest);
+    sb_fixture_publish (&f, 1, "m.b.x", 1, 1);
+    f.agent_heads['b']++;
+    f.heads['m']++;
+    sb_fixture_publish (&f, 1, "m.b.x", 3, 3); /* 2 is missing */
+    cr_assert_eq (s_parameter (s_history (&f), "after")->integer, 1);
+    cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 3);
+    char octets[64];
+    sb_text_t id = s_id (&f, octets);
+    f.agent_heads['b']++;
+    f.heads['m']++;
+    sb_fixture_publish (&f, 1, "m.b.x", 5, 5); /* and 4 */
+    sb_publication_t lost = {.topic = sb_text ("m.b.x"),
+                             .stream_id = 5,
+                             .epoch = 1,
+                             .sequence = 2,
+                             .category_sequence = 2,
+                             .agent_sequence = 2,
+                             .topic_sequence = 2};
+    s_answer_history (&f, id, &lost);
+    for (int i = 0; i < 10 && !s_history (&f); i++)
+        sb_fixture_event (&f, SB_AGENT_EVENT_WAKE);
+    cr_assert (s_history (&f));
+    cr_assert_eq (s_parameter (s_history (&f), "after")->integer, 3);
+    cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 5);
+    sb_fixture_end (&f);
+}
+
 Test (scope, after_a_join_the_heads_tell_whether_something_was_missed)
 {
     static const sb_text_t interest = {"m.b.", 4};
