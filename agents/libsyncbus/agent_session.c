@@ -198,6 +198,7 @@ static void s_mark_counts (sb_agent_step_t *self)
     self->progress_at_welcome = self->progress;
     self->processing_count_at_welcome = self->processing_count;
     self->processing_sum_at_welcome = self->processing_sum_ns;
+    self->dropped_told = 0;
 }
 
 /* Any message of the broker: its answer to a beat may stand in line behind what was sent before. */
@@ -335,7 +336,7 @@ void sb_session_ask_heads (sb_agent_step_t *self)
     beat->received = self->counts.received - base->received;
     beat->processed = self->counts.processed - base->processed;
     beat->failed = self->counts.failed - base->failed;
-    beat->dropped = self->counts.dropped - base->dropped;
+    beat->dropped = self->dropped_told;
     beat->seen = sb_reception_seen (self, &beat->seen_count);
     beat->queue_depth = self->publications_waiting + self->commands_waiting;
     beat->processing_count = self->processing_count - self->processing_count_at_welcome;
@@ -363,6 +364,9 @@ static void s_beat (sb_agent_step_t *self)
     self->beat_at_ns += self->interval_ns;
     if (self->beat_at_ns <= self->now_ns)
         self->beat_at_ns = self->now_ns + self->interval_ns;
+    /* Only here: the broker publishes an event for it. An agent that reads that event, and has no room for it while it
+     * repairs, would otherwise lose it, begin again, ask for the heads, and so be the cause of the next. */
+    self->dropped_told = self->counts.dropped - self->counts_at_welcome.dropped;
     sb_session_ask_heads (self);
 }
 

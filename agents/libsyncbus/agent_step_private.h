@@ -168,6 +168,7 @@ struct sb_agent_step {
     uint64_t progress_at_welcome;
     uint64_t processing_count_at_welcome;
     uint64_t processing_sum_at_welcome;
+    uint64_t dropped_told; /* in this session, by the last heartbeat in time */
 
     /* effects of the event of the I/O side being handled */
     sb_arena_t *arena;
@@ -205,7 +206,8 @@ void sb_session_lost (sb_agent_step_t *self, const char *why, sb_text_t detail);
 void sb_session_hear (sb_agent_step_t *self, const sb_broker_message_t *message);
 void sb_session_tick (sb_agent_step_t *self);
 void sb_session_say_goodbye (sb_agent_step_t *self);
-/* Sends a heartbeat now, besides those in time: its answer has the heads of the interests. */
+/* Sends a heartbeat now, besides those in time: its answer has the heads of the interests. Of losses it says what the
+ * last one in time said. */
 void sb_session_ask_heads (sb_agent_step_t *self);
 
 /* ---- agent_levels.c */

@@ -291,3 +291,28 @@ Test (scope, after_a_join_the_heads_tell_whether_something_was_missed)
         sb_fixture_end (&f);
     }
 }
+
+/* The broker publishes an event for each loss that it hears of, and who reads events may have no room for that one. */
+Test (scope, losses_are_told_by_the_heartbeats_in_time_not_by_those_that_ask_for_heads)
+{
+    static const sb_text_t interest = {"m.b.", 4};
+    sb_fixture_t f = s_make (&interest);
+    f.config.queue_publications = 4;
+    sb_fixture_open (&f);
+    for (uint64_t i = 1; i <= 5; i++)
+        sb_fixture_publish (&f, 1, "m.b.x", i, i);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0));
+    sb_fixture_event (&f, SB_AGENT_EVENT_UNSUBSCRIBED);
+    sb_fixture_event (&f, SB_AGENT_EVENT_SUBSCRIBED);
+    sb_fixture_answer_join (&f);
+    const sb_agent_message_t *beat = sb_fixture_sent (&f, SB_AGENT_MESSAGE_HEARTBEAT, 0);
+    cr_assert (beat);
+    cr_assert_eq (beat->heartbeat.dropped, 0);
+    s_level (&f, 5, 5, 5);
+    do {
+        sb_fixture_tick_at (&f, sb_agent_step_deadline (f.step));
+        beat = sb_fixture_sent (&f, SB_AGENT_MESSAGE_HEARTBEAT, 0);
+    } while (!beat);
+    cr_assert_eq (beat->heartbeat.dropped, 1);
+    sb_fixture_end (&f);
+}
