@@ -34,6 +34,7 @@ void sb_joiner_new_stream (sb_agent_step_t *self, uint64_t stream_id, uint64_t e
         sb_position_t *position = &reception->positions[i];
         position->sequence = position->category_sequence = position->covered = 0;
         position->head_sequence = position->head_category_sequence = position->head_agent_sequence = 0;
+        position->gone_sequence = 0;
     }
     for (uint32_t i = 0; i < reception->watch_count; i++) {
         sb_watch_t *watch = reception->watches[i];
@@ -157,6 +158,7 @@ void sb_joiner_heads (sb_agent_step_t *self, const sb_heartbeat_ack_t *ack)
             position->head_sequence = ack->heads[i].sequence;
             position->head_category_sequence = ack->heads[i].category_sequence;
             position->head_agent_sequence = ack->heads[i].agent_sequence;
+            position->gone_sequence = ack->heads[i].sequence ? 0 : ack->sequence;
         }
     }
     if (reception->awaited_heads && --reception->awaited_heads == 0)

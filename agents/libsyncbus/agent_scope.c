@@ -277,6 +277,30 @@ void sb_scope_base (sb_agent_step_t *self, sb_watch_t *watch)
     }
 }
 
+/* The broker does not know the part any more: the agent's record was given up, and with it the head that would tell
+ * that its last publications were lost. Up to where it was so, 0: it is known, or nothing of it ever was. */
+static uint64_t s_gone (const sb_reception_t *self, const sb_scope_t *scope, uint64_t most)
+{
+    for (uint32_t i = 0; scope->seen && i < self->position_count; i++) {
+        const sb_position_t *position = &self->positions[i];
+        if (sb_text_equal ((sb_text_t){position->prefix, position->prefix_size}, scope->prefix))
+            return position->gone_sequence >= scope->seen_sequence && position->gone_sequence <= most
+                       ? position->gone_sequence
+                       : 0;
+    }
+    return 0;
+}
+
+/* Whether anything of it was lost is not known: what the repair finds, it tells. Its next life begins at 1. */
+static void s_judge_gone (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *scope, uint64_t beat_sequence)
+{
+    uint64_t gone = s_gone (self->reception, scope, beat_sequence);
+    if (!gone)
+        return;
+    s_hole (self, watch, scope);
+    s_see (scope, 0, gone, 0);
+}
+
 void sb_scope_judge_parts (sb_agent_step_t *self, uint64_t beat_sequence)
 {
     sb_reception_t *reception = self->reception;
@@ -284,6 +308,8 @@ void sb_scope_judge_parts (sb_agent_step_t *self, uint64_t beat_sequence)
         sb_watch_t *watch = reception->watches[i];
         for (uint32_t j = 0; j < watch->scope_count; j++) {
             sb_scope_t *scope = &watch->scopes[j];
+            if (scope->kind == SB_SCOPE_AGENT && scope->is_based)
+                s_judge_gone (self, watch, scope, beat_sequence);
             const sb_position_t *head =
                 scope->kind == SB_SCOPE_AGENT && scope->is_based ? s_head (reception, scope, beat_sequence) : NULL;
             if (!head || head->head_sequence <= scope->seen_sequence)
@@ -327,7 +353,8 @@ void sb_scope_missed (sb_agent_step_t *self)
         for (uint32_t j = 0; j < watch->scope_count; j++) {
             sb_scope_t *scope = &watch->scopes[j];
             const sb_position_t *head = scope->kind == SB_SCOPE_AGENT ? s_head (reception, scope, UINT64_MAX) : NULL;
-            if (head && head->head_sequence > scope->seen_sequence)
+            bool is_gone = scope->kind == SB_SCOPE_AGENT && s_gone (reception, scope, UINT64_MAX);
+            if (is_gone || (head && head->head_sequence > scope->seen_sequence))
                 s_hole (self, watch, scope); /* what came of it by now is not known: `seen` stays */
         }
     }

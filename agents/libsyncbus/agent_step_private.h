@@ -81,6 +81,7 @@ typedef struct {
     uint64_t head_sequence; /* that HeartbeatAck gave; 0: none yet */
     uint64_t head_category_sequence;
     uint64_t head_agent_sequence;
+    uint64_t gone_sequence; /* as of that one the broker knew nothing of it; 0: it did, or has not told yet */
 } sb_position_t;
 
 /* What an interest asks for. */

@@ -203,6 +203,93 @@ Test (scope, an_agent_that_is_counted_anew_may_have_gone_on_before)
     sb_fixture_end (&f);
 }
 
+/* The id of the request for history that the effects have, in `octets`. */
+static sb_text_t s_id (const sb_fixture_t *f, char octets[64])
+{
+    cr_assert (s_history (f));
+    sb_text_t id = s_history (f)->command_id;
+    memcpy (octets, id.data, id.size);
+    return (sb_text_t){octets, id.size};
+}
+
+static void s_answer_history (sb_fixture_t *f, sb_text_t id, const sb_publication_t *publication)
+{
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_COMMAND_REPLY};
+    message.command_reply =
+        (sb_command_reply_t){.command_id = id, .publications = &publication, .publication_count = 1};
+    sb_fixture_message (f, &message);
+}
+
+/* What a HeartbeatAck says when the agent's record was given up, as of `sequence`. */
+static void s_level_gone (sb_fixture_t *f, uint64_t sequence)
+{
+    sb_interest_position_t head = {f->config.interests[0], 0, 0, 0};
+    sb_heartbeat_ack_t ack = sb_fixture_level (f);
+    ack.heads = &head;
+    ack.head_count = 1;
+    ack.sequence = sequence;
+    sb_fixture_heartbeat_ack (f, &ack);
+}
+
+Test (scope, the_last_ones_of_an_agent_that_was_given_up_are_looked_for_once)
+{
+    static const sb_text_t interest = {"m.b.", 4};
+    sb_fixture_t f = s_based (&interest);
+    sb_fixture_publish (&f, 1, "m.b.x", 91, 1);
+    f.head = 93; /* 92 is lost; with the record went the head that would tell */
+    f.heads['m']++;
+    s_level_gone (&f, 93);
+    cr_assert_null (s_history (&f), "it may be under way");
+    sb_fixture_beat (&f);
+    cr_assert (s_history (&f));
+    cr_assert_null (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0), "it may be of others");
+    cr_assert_eq (s_parameter (s_history (&f), "after")->integer, 41);
+    cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 42);
+    char octets[64];
+    sb_text_t id = s_id (&f, octets);
+    sb_publication_t lost = {.topic = sb_text ("m.b.x"),
+                             .stream_id = 5,
+                             .epoch = 1,
+                             .sequence = 92,
+                             .category_sequence = 42,
+                             .agent_sequence = 9,
+                             .topic_sequence = 2};
+    s_answer_history (&f, id, &lost);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0));
+    for (int i = 0; i < 10 && !sb_agent_step_is_current (f.step); i++)
+        sb_fixture_event (&f, SB_AGENT_EVENT_WAKE);
+    cr_assert (sb_agent_step_is_current (f.step));
+    f.head++;
+    f.heads['m']++;
+    s_level_gone (&f, 94);
+    sb_fixture_beat (&f);
+    cr_assert_null (s_history (&f));
+    cr_assert (sb_agent_step_is_current (f.step));
+    f.agent_heads['b'] = 0;
+    sb_fixture_publish (&f, 1, "m.b.x", 95, 1);
+    cr_assert_null (s_history (&f), "its next life begins at 1");
+    s_level_gone (&f, 94);
+    sb_fixture_beat (&f);
+    cr_assert_null (s_history (&f), "the past");
+    sb_fixture_end (&f);
+}
+
+Test (scope, an_agent_given_up_while_nothing_was_subscribed_is_looked_for_after_the_join)
+{
+    static const sb_text_t interest = {"m.b.", 4};
+    sb_fixture_t f = s_based (&interest);
+    sb_fixture_publish (&f, 1, "m.b.x", 91, 1);
+    sb_fixture_event (&f, SB_AGENT_EVENT_UNSUBSCRIBED);
+    f.head += 10;
+    f.heads['m'] += 10;
+    sb_fixture_event (&f, SB_AGENT_EVENT_SUBSCRIBED);
+    sb_fixture_answer_join (&f);
+    s_level_gone (&f, f.head);
+    cr_assert_not (sb_agent_step_is_current (f.step));
+    cr_assert (s_history (&f));
+    sb_fixture_end (&f);
+}
+
 Test (scope, what_was_lost_of_a_cut_prefix_before_a_registration_is_looked_for)
 {
     static const sb_text_t interest = {"m.b.x", 5};
@@ -220,23 +307,6 @@ Test (scope, what_was_lost_of_a_cut_prefix_before_a_registration_is_looked_for)
     cr_assert_eq (s_parameter (s_history (&f), "after")->integer, 41);
     cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 42);
     sb_fixture_end (&f);
-}
-
-/* The id of the request for history that the effects have, in `octets`. */
-static sb_text_t s_id (const sb_fixture_t *f, char octets[64])
-{
-    cr_assert (s_history (f));
-    sb_text_t id = s_history (f)->command_id;
-    memcpy (octets, id.data, id.size);
-    return (sb_text_t){octets, id.size};
-}
-
-static void s_answer_history (sb_fixture_t *f, sb_text_t id, const sb_publication_t *publication)
-{
-    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_COMMAND_REPLY};
-    message.command_reply =
-        (sb_command_reply_t){.command_id = id, .publications = &publication, .publication_count = 1};
-    sb_fixture_message (f, &message);
 }
 
 Test (scope, what_a_repair_has_read_the_next_one_does_not_read_again)
