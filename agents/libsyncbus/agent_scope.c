@@ -388,15 +388,18 @@ void sb_scope_conflated_head (sb_agent_step_t *self, sb_watch_t *watch, uint32_t
     scope->seen = head;
 }
 
-/* The broker counts anew when nobody asked for an interval in between, so equal counts alone prove nothing. */
+/* The broker counts anew when nobody asked for an interval in between, so equal counts alone prove nothing. What it
+ * was holding back when nobody asked for the category any more it dropped, and that was never counted: where topics are
+ * merged only a snapshot tells. */
 static void s_join_conflated (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *scope)
 {
-    if (self->reception->has_base && scope->told != scope->seen) {
+    bool is_held_back = watch->is_conflated && watch->passed;
+    if (self->reception->has_base && (scope->told != scope->seen || is_held_back)) {
         s_hole (self, watch, scope);
     } else if (self->reception->has_base && watch->passed > scope->seen_category) {
         watch->after = scope->seen_category;
         watch->repaired = NULL;
-        sb_watch_needs (watch, watch->is_conflated ? SB_NEED_SNAPSHOT : SB_NEED_HISTORY);
+        sb_watch_needs (watch, SB_NEED_HISTORY);
     }
     s_see (scope, scope->told, 0, watch->passed);
     scope->told = 0;

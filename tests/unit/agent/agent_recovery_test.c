@@ -512,6 +512,27 @@ Test (conflation, a_topic_that_begins_anew_does_not_hide_the_loss_of_its_last_on
     sb_fixture_end (&f);
 }
 
+Test (conflation, what_was_held_back_when_nobody_asked_any_more_a_snapshot_tells)
+{
+    sb_fixture_t f = s_conflated ();
+    s_merged (&f, "~conflated.250.m.b.", 5, 1, 5);
+    s_merged (&f, "~conflated.250.m.c.", 7, 1, 1); /* 6, of m.b., waits for its time */
+    f.heads['m'] = f.head = 7;
+    sb_fixture_event (&f, SB_AGENT_EVENT_UNSUBSCRIBED);
+    sb_fixture_event (&f, SB_AGENT_EVENT_SUBSCRIBED);
+    sb_fixture_answer_join (&f); /* nothing was published since, nor counted */
+    cr_assert_not (sb_agent_step_is_current (f.step));
+    for (int i = 0; i < 10 && !s_snapshot (&f); i++) {
+        sb_interest_position_t head = {sb_text ("n.x."), 0, 0, 0};
+        sb_heartbeat_ack_t ack = sb_fixture_level (&f);
+        ack.heads = &head;
+        ack.head_count = 1;
+        sb_fixture_heartbeat_ack (&f, &ack);
+    }
+    cr_assert (s_snapshot (&f));
+    sb_fixture_end (&f);
+}
+
 Test (conflation, the_loss_of_the_last_one_is_seen_by_the_next_beat)
 {
     sb_fixture_t f = s_conflated ();
