@@ -394,13 +394,9 @@ void sb_scope_conflated_head (sb_agent_step_t *self, sb_watch_t *watch, uint32_t
 static void s_join_conflated (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *scope)
 {
     bool is_held_back = watch->is_conflated && watch->passed;
-    if (self->reception->has_base && (scope->told != scope->seen || is_held_back)) {
+    bool is_behind = scope->told != scope->seen || watch->passed > scope->seen_category;
+    if (self->reception->has_base && (is_behind || is_held_back)) /* what is to be repaired already stays so */
         s_hole (self, watch, scope);
-    } else if (self->reception->has_base && watch->passed > scope->seen_category) {
-        watch->after = scope->seen_category;
-        watch->repaired = NULL;
-        sb_watch_needs (watch, SB_NEED_HISTORY);
-    }
     s_see (scope, scope->told, 0, watch->passed);
     scope->told = 0;
 }

@@ -533,6 +533,42 @@ Test (conflation, what_was_held_back_when_nobody_asked_any_more_a_snapshot_tells
     sb_fixture_end (&f);
 }
 
+Test (conflation, a_join_does_not_forget_the_event_that_had_found_no_room_before)
+{
+    static const uint32_t conflate_ms[] = {250, 0};
+    static const sb_text_t events[] = {{"m", 1}};
+    sb_fixture_t f = s_make ();
+    f.config.conflate_ms = conflate_ms;
+    f.config.queue_publications = 2;
+    f.welcome.event_categories = events;
+    f.welcome.event_category_count = 1;
+    sb_fixture_open (&f);
+    for (uint64_t i = 1; i <= 3; i++)
+        s_merged (&f, "~conflated.250.m.b.", i, i, i);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_GAP, 0), "3");
+    sb_fixture_event (&f, SB_AGENT_EVENT_UNSUBSCRIBED);
+    f.heads['m'] = f.head = 5; /* nobody asked for it at that interval: not counted */
+    sb_fixture_event (&f, SB_AGENT_EVENT_SUBSCRIBED);
+    sb_fixture_answer_join (&f);
+    sb_interest_position_t head = {sb_text ("n.x."), 0, 0, 0};
+    sb_heartbeat_ack_t ack = sb_fixture_level (&f);
+    ack.heads = &head;
+    ack.head_count = 1;
+    for (int i = 0; i < 3; i++)
+        sb_fixture_heartbeat_ack (&f, &ack);
+    for (int i = 0; i < 2; i++) {
+        sb_agent_event_t event = {.kind = SB_AGENT_EVENT_HANDLED, .monotonic_ns = f.now_ns, .handled.delivery_ns = -1};
+        sb_agent_effects_t answer;
+        sb_agent_step (f.step, &event, &answer);
+    }
+    sb_fixture_event (&f, SB_AGENT_EVENT_WAKE);
+    cr_assert_null (s_snapshot (&f));
+    cr_assert (s_history (&f));
+    cr_assert_eq (s_parameter (s_history (&f), "after"), 2);
+    cr_assert_eq (s_parameter (s_history (&f), "through"), 5);
+    sb_fixture_end (&f);
+}
+
 Test (conflation, the_loss_of_the_last_one_is_seen_by_the_next_beat)
 {
     sb_fixture_t f = s_conflated ();
