@@ -2,6 +2,7 @@
  *
  * `syncbus history` and `syncbus replay` against a history that grows and loses its oldest while it is read.
  */
+#include <assert.h>
 #include <criterion/criterion.h>
 #include <czmq.h>
 #include <pthread.h>
@@ -12,7 +13,7 @@
 #include "sb_names.h"
 #include "sb_run.h"
 
-enum { PAGE = 3, KEPT_MAX = 64 };
+enum { PAGE = 3, KEPT_MAX = 64, NOTE_MAX = 512 }; /* NOTE_MAX: octets of one question */
 
 #define BEGIN_UNIX_NS INT64_C (1700000000000000000)
 
@@ -28,7 +29,7 @@ typedef struct {
     int interrupt_at; /* before this answer the asker gets SIGINT; 0: never */
     int answers;
     pthread_t asker;
-    char asked[512]; /* name=value of the parameters of every question */
+    char asked[4096]; /* name=value of the parameters of every question */
     char cursor[32];
     sb_publication_t publications[KEPT_MAX];
     const sb_publication_t *pointers[PAGE];
@@ -49,6 +50,7 @@ static int64_t s_integer (const sb_command_request_t *request, const char *name,
 static void s_note (stage_t *stage, const sb_command_request_t *request)
 {
     size_t size = strlen (stage->asked);
+    assert (size + NOTE_MAX < sizeof (stage->asked));
     for (uint32_t i = 0; i < request->parameter_count; i++) {
         const sb_parameter_t *parameter = &request->parameters[i];
         bool is_text = parameter->value.kind == SB_VALUE_TEXT;
