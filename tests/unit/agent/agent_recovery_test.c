@@ -380,7 +380,8 @@ Test (repair, of_a_longer_prefix_by_its_own_head_once_a_beat_of_its_time_has_com
 {
     sb_fixture_t f = s_open ();
     sb_fixture_publish (&f, 1, "n.x.", 1, 1);
-    sb_interest_position_t head = {.interest = sb_text ("n.x."), .sequence = 5, .category_sequence = 3, .agent_sequence = 2};
+    sb_interest_position_t head = {
+        .interest = sb_text ("n.x."), .sequence = 5, .category_sequence = 3, .agent_sequence = 2};
     sb_heartbeat_ack_t ack = sb_fixture_level (&f);
     ack.heads = &head;
     ack.head_count = 1;

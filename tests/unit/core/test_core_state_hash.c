@@ -264,10 +264,8 @@ Test (state_hash, agents_leave_room_for_operators)
         char id[8];
         snprintf (id, sizeof id, "a%u", i);
         sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_COMMAND};
-        message.command = (sb_command_request_t){.command_id = sb_text (id),
-                                                 .command = sb_text ("state_hash"),
-                                                 .timeout_ms = 1000,
-                                                 .protocol = SB_PROTOCOL};
+        message.command = (sb_command_request_t){
+            .command_id = sb_text (id), .command = sb_text ("state_hash"), .timeout_ms = 1000, .protocol = SB_PROTOCOL};
         harness_message (&harness, WRITER, &message);
     }
     harness_expect_times (&harness, "AUDIT state_hash TOO_MANY_PENDING", 1);
