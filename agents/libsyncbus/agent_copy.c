@@ -81,11 +81,6 @@ static sb_text_t s_name (const sb_copy_field_t *field)
     return (sb_text_t){field->name, field->name_size};
 }
 
-static bool s_begins_with (sb_text_t text, sb_text_t prefix)
-{
-    return text.size >= prefix.size && (prefix.size == 0 || memcmp (text.data, prefix.data, prefix.size) == 0);
-}
-
 /* ------------------------------------------------------------------ topics */
 
 /* Topics that the broker gave up hold their place only until it is needed. */
@@ -482,7 +477,7 @@ uint64_t sb_copy_hash (const sb_copy_t *self, sb_text_t prefix)
 {
     uint64_t hash = 0;
     for (sb_copy_topic_t *topic = self->table.first; topic; topic = topic->next) {
-        if (s_begins_with (s_text (topic), prefix))
+        if (sb_text_begins_with (s_text (topic), prefix))
             hash += s_topic_hash (topic);
     }
     return hash;
@@ -523,7 +518,7 @@ uint32_t sb_copy_visit (const sb_copy_t *self, sb_text_t prefix,
 {
     uint32_t count = 0;
     for (const sb_copy_topic_t *topic = self->table.first; topic; topic = topic->next) {
-        if (!s_begins_with (s_text (topic), prefix))
+        if (!sb_text_begins_with (s_text (topic), prefix))
             continue;
         for (const sb_copy_field_t *field = topic->first; field; field = field->next) {
             if (field->value.kind == SB_VALUE_NONE)

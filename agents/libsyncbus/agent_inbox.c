@@ -39,29 +39,6 @@ struct sb_inbox {
 
 /* ------------------------------------------------------------------ copies */
 
-static sb_text_t s_copy (char **at, sb_text_t text)
-{
-    sb_text_t copy = {*at, text.size};
-    if (text.size)
-        memcpy (*at, text.data, text.size);
-    (*at)[text.size] = 0;
-    *at += text.size + 1;
-    return copy;
-}
-
-static uint32_t s_text_size (const sb_value_t *value)
-{
-    return value->kind == SB_VALUE_TEXT ? value->text.size : value->kind == SB_VALUE_BYTES ? value->bytes.size : 0;
-}
-
-static void s_copy_value (char **at, sb_value_t *value)
-{
-    if (value->kind == SB_VALUE_TEXT)
-        value->text = s_copy (at, value->text);
-    else if (value->kind == SB_VALUE_BYTES)
-        value->bytes = s_copy (at, value->bytes);
-}
-
 static sb_kept_publication_t *s_keep (const sb_publication_t *publication)
 {
     size_t size = sizeof (sb_kept_publication_t) + sb_keep_size (publication);
@@ -97,7 +74,7 @@ static sb_inbox_item_t *s_command_item (const sb_agent_effect_t *effect)
     size_t size = command->parameter_count * sizeof (sb_parameter_t) + command->command.size +
                   command->command_id.size + command->issuer.size + command->reason.size + 4;
     for (uint32_t i = 0; i < command->parameter_count; i++)
-        size += command->parameters[i].name.size + s_text_size (&command->parameters[i].value) + 2;
+        size += command->parameters[i].name.size + sb_keep_text_size (&command->parameters[i].value) + 2;
     char *at;
     sb_inbox_item_t *item = s_item_new (SB_INBOX_COMMAND, size, &at);
     if (!item)
@@ -106,17 +83,17 @@ static sb_inbox_item_t *s_command_item (const sb_agent_effect_t *effect)
     at = (char *)(parameters + command->parameter_count);
     for (uint32_t i = 0; i < command->parameter_count; i++) {
         parameters[i] = command->parameters[i];
-        parameters[i].name = s_copy (&at, parameters[i].name);
-        s_copy_value (&at, &parameters[i].value);
+        parameters[i].name = sb_keep_text (&at, parameters[i].name);
+        sb_keep_value (&at, &parameters[i].value);
     }
     item->command.view = (sb_agent_command_view_t){
-        .name = s_copy (&at, command->command).data,
+        .name = sb_keep_text (&at, command->command).data,
         .parameters = parameters,
         .parameter_count = command->parameter_count,
-        .issuer = s_copy (&at, command->issuer).data,
-        .reason = s_copy (&at, command->reason).data,
+        .issuer = sb_keep_text (&at, command->issuer).data,
+        .reason = sb_keep_text (&at, command->reason).data,
     };
-    item->command.command_id = s_copy (&at, command->command_id).data;
+    item->command.command_id = sb_keep_text (&at, command->command_id).data;
     item->command.is_open = effect->command.is_open;
     return item;
 }
@@ -136,8 +113,8 @@ static sb_inbox_item_t *s_notice_item (const sb_agent_effect_t *effect)
         if (item)
             item->refused = (sb_agent_refusal_t){.sequence = effect->refused.sequence,
                                                  .reason = effect->refused.reason,
-                                                 .text = s_copy (&at, effect->refused.text).data,
-                                                 .field = s_copy (&at, effect->refused.field).data,
+                                                 .text = sb_keep_text (&at, effect->refused.text).data,
+                                                 .field = sb_keep_text (&at, effect->refused.field).data,
                                                  .retry_after_ms = effect->refused.retry_after_ms,
                                                  .kept = effect->refused.kept};
     } else if (effect->kind == SB_AGENT_EFFECT_DECIDED) {
@@ -147,12 +124,12 @@ static sb_inbox_item_t *s_notice_item (const sb_agent_effect_t *effect)
     } else if (effect->kind == SB_AGENT_EFFECT_GAP) {
         item = s_item_new (SB_INBOX_GAP, effect->gap.topic.size + 1, &at);
         if (item)
-            item->gap = (sb_agent_gap_t){s_copy (&at, effect->gap.topic), effect->gap.first, effect->gap.last};
+            item->gap = (sb_agent_gap_t){sb_keep_text (&at, effect->gap.topic), effect->gap.first, effect->gap.last};
     } else if (effect->kind == SB_AGENT_EFFECT_RECOVERED) {
         item = s_item_new (SB_INBOX_RECOVERED, effect->recovered.category.size + 1, &at);
         if (item) {
             item->recovered = effect->recovered;
-            item->recovered.category = s_copy (&at, effect->recovered.category);
+            item->recovered.category = sb_keep_text (&at, effect->recovered.category);
         }
     } else {
         size_t text_size = strlen (effect->log.text);
@@ -165,7 +142,7 @@ static sb_inbox_item_t *s_notice_item (const sb_agent_effect_t *effect)
             if (detail_size) {
                 memcpy (at + text_size, ": ", 2);
                 at += text_size + 2;
-                s_copy (&at, effect->log.detail);
+                sb_keep_text (&at, effect->log.detail);
             }
         }
     }

@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-static uint32_t s_text_size (const sb_value_t *value)
+uint32_t sb_keep_text_size (const sb_value_t *value)
 {
     return value->kind == SB_VALUE_TEXT ? value->text.size : value->kind == SB_VALUE_BYTES ? value->bytes.size : 0;
 }
 
-static sb_text_t s_copy (char **at, sb_text_t text)
+sb_text_t sb_keep_text (char **at, sb_text_t text)
 {
     sb_text_t copy = {*at, text.size};
     if (text.size)
@@ -20,6 +20,14 @@ static sb_text_t s_copy (char **at, sb_text_t text)
     (*at)[text.size] = 0;
     *at += (size_t)text.size + 1;
     return copy;
+}
+
+void sb_keep_value (char **at, sb_value_t *value)
+{
+    if (value->kind == SB_VALUE_TEXT)
+        value->text = sb_keep_text (at, value->text);
+    else if (value->kind == SB_VALUE_BYTES)
+        value->bytes = sb_keep_text (at, value->bytes);
 }
 
 size_t sb_keep_size (const sb_publication_t *publication)
@@ -30,7 +38,7 @@ size_t sb_keep_size (const sb_publication_t *publication)
         const sb_update_t *update = &publication->updates[i];
         size += update->change_count * sizeof (sb_change_t);
         for (uint32_t j = 0; j < update->change_count; j++)
-            size += (size_t)update->changes[j].name.size + s_text_size (&update->changes[j].value) + 2;
+            size += (size_t)update->changes[j].name.size + sb_keep_text_size (&update->changes[j].value) + 2;
     }
     return size;
 }
@@ -46,19 +54,15 @@ void sb_keep_copy (sb_publication_t *kept, void *memory, const sb_publication_t 
     for (uint32_t i = 0; i < publication->update_count; i++) {
         updates[i] = publication->updates[i];
         for (uint32_t j = 0; j < updates[i].change_count; j++) {
-            sb_value_t *value = &changes[j].value;
             changes[j] = publication->updates[i].changes[j];
-            changes[j].name = s_copy (&at, changes[j].name);
-            if (value->kind == SB_VALUE_TEXT)
-                value->text = s_copy (&at, value->text);
-            else if (value->kind == SB_VALUE_BYTES)
-                value->bytes = s_copy (&at, value->bytes);
+            changes[j].name = sb_keep_text (&at, changes[j].name);
+            sb_keep_value (&at, &changes[j].value);
         }
         updates[i].changes = changes;
         changes += updates[i].change_count;
     }
     *kept = *publication;
     kept->updates = updates;
-    kept->topic = s_copy (&at, publication->topic);
-    kept->agent_id = s_copy (&at, publication->agent_id);
+    kept->topic = sb_keep_text (&at, publication->topic);
+    kept->agent_id = sb_keep_text (&at, publication->agent_id);
 }

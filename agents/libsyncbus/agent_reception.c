@@ -312,12 +312,6 @@ static void s_numbered (sb_agent_step_t *self, const sb_publication_t *publicati
     sb_scan_look (self);
 }
 
-static bool s_begins_with (sb_text_t text, const char *prefix)
-{
-    size_t size = strlen (prefix);
-    return text.size >= size && memcmp (text.data, prefix, size) == 0;
-}
-
 void sb_reception_publication (sb_agent_step_t *self, const sb_publication_t *publication)
 {
     if (self->link == SB_LINK_FINISHED)
@@ -331,9 +325,9 @@ void sb_reception_publication (sb_agent_step_t *self, const sb_publication_t *pu
         publication = stripped;
     }
     sb_text_t topic = publication->topic;
-    if (s_begins_with (topic, "_control."))
+    if (sb_text_begins_with (topic, sb_text ("_control.")))
         sb_levels_control (self, publication);
-    if (s_begins_with (topic, "_beat.") || s_begins_with (topic, "~join.")) {
+    if (sb_text_begins_with (topic, sb_text ("_beat.")) || sb_text_begins_with (topic, sb_text ("~join."))) {
         sb_joiner_level (self, publication, topic.data[0] == '_');
         sb_scan_look (self);
     }

@@ -22,11 +22,6 @@
 
 /* ------------------------------------------------------------------ what is subscribed to */
 
-static bool s_begins_with (sb_text_t text, sb_text_t prefix)
-{
-    return text.size >= prefix.size && (prefix.size == 0 || memcmp (text.data, prefix.data, prefix.size) == 0);
-}
-
 /* Octets up to and with the n-th dot; 0 when there are fewer. */
 static uint32_t s_to_dot (sb_text_t prefix, uint32_t n)
 {
@@ -42,7 +37,7 @@ static bool s_is_within_another (const sb_agent_step_t *self, sb_text_t part)
 {
     for (uint32_t i = 0; i < self->config.interest_count; i++) {
         sb_text_t prefix = self->wants[i].prefix;
-        if (prefix.size < part.size && s_begins_with (part, prefix))
+        if (prefix.size < part.size && sb_text_begins_with (part, prefix))
             return true;
     }
     return false;
@@ -112,7 +107,7 @@ bool sb_scope_make (sb_agent_step_t *self, sb_watch_t *watch)
     for (uint32_t i = 0; watch->scopes && i < self->config.interest_count; i++) {
         const sb_want_t *want = &self->wants[i];
         bool concerns =
-            sb_prefix_matches (want->prefix, name) || (want->prefix.size && s_begins_with (want->prefix, name));
+            sb_prefix_matches (want->prefix, name) || (want->prefix.size && sb_text_begins_with (want->prefix, name));
         sb_scope_t scope = {.kind = SB_SCOPE_CATEGORY, .is_based = self->reception->is_answered};
         if (!concerns || watch->is_whole)
             continue;
@@ -138,7 +133,7 @@ sb_scope_t *sb_scope_of (const sb_watch_t *watch, sb_text_t topic, uint32_t inte
     for (uint32_t i = 0; i < watch->scope_count; i++) {
         sb_scope_t *scope = &watch->scopes[i];
         if (scope->interval_ms == interval_ms &&
-            (scope->kind != SB_SCOPE_AGENT || s_begins_with (topic, scope->prefix)))
+            (scope->kind != SB_SCOPE_AGENT || sb_text_begins_with (topic, scope->prefix)))
             return scope;
     }
     return NULL;
@@ -252,7 +247,7 @@ static const sb_position_t *s_head (const sb_reception_t *self, const sb_scope_t
     for (uint32_t i = 0; i < self->position_count; i++) {
         const sb_position_t *position = &self->positions[i];
         if (position->head_sequence && position->head_sequence <= most &&
-            s_begins_with ((sb_text_t){position->prefix, position->prefix_size}, scope->prefix) &&
+            sb_text_begins_with ((sb_text_t){position->prefix, position->prefix_size}, scope->prefix) &&
             (!found || position->head_sequence > found->head_sequence))
             found = position;
     }
@@ -426,7 +421,7 @@ void sb_scope_read (const sb_watch_t *watch, const sb_publication_t *publication
 {
     sb_scope_t *scope = watch->repaired;
     if (scope && scope->kind == SB_SCOPE_AGENT && publication->sequence > scope->seen_sequence &&
-        publication->agent_sequence && s_begins_with (publication->topic, scope->prefix))
+        publication->agent_sequence && sb_text_begins_with (publication->topic, scope->prefix))
         s_see (scope, publication->agent_sequence, publication->sequence, publication->category_sequence);
 }
 

@@ -18,11 +18,6 @@
 
 /* ------------------------------------------------------------------ categories */
 
-static bool s_begins_with (sb_text_t text, sb_text_t prefix)
-{
-    return text.size >= prefix.size && (prefix.size == 0 || memcmp (text.data, prefix.data, prefix.size) == 0);
-}
-
 static bool s_is_event (const sb_agent_step_t *self, const sb_watch_t *watch)
 {
     if (watch->name[0] == '_')
@@ -45,7 +40,7 @@ static bool s_classify (const sb_agent_step_t *self, sb_watch_t *watch)
     for (uint32_t i = 0; i < self->config.interest_count; i++) {
         const sb_want_t *want = &self->wants[i];
         bool covers = sb_prefix_matches (want->prefix, name);
-        if (!covers && !(want->prefix.size && s_begins_with (want->prefix, name)))
+        if (!covers && !(want->prefix.size && sb_text_begins_with (want->prefix, name)))
             continue;
         is_wanted = true;
         watch->is_covered |= covers;

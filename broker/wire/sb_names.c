@@ -54,6 +54,11 @@ bool sb_text_equal (sb_text_t left, sb_text_t right)
     return left.size == right.size && (left.size == 0 || memcmp (left.data, right.data, left.size) == 0);
 }
 
+bool sb_text_begins_with (sb_text_t text, sb_text_t prefix)
+{
+    return text.size >= prefix.size && (prefix.size == 0 || memcmp (text.data, prefix.data, prefix.size) == 0);
+}
+
 int sb_text_compare (sb_text_t left, sb_text_t right)
 {
     uint32_t common = left.size < right.size ? left.size : right.size;
@@ -231,7 +236,7 @@ bool sb_prefix_matches (sb_text_t prefix, sb_text_t topic)
 {
     if (prefix.size == 0)
         return topic.size > 0 && (s_class[(uint8_t)topic.data[0]] & LOWER);
-    return topic.size >= prefix.size && memcmp (topic.data, prefix.data, prefix.size) == 0;
+    return sb_text_begins_with (topic, prefix);
 }
 
 bool sb_topic_split (sb_text_t topic, sb_text_t *category, sb_text_t *agent_id, sb_text_t *subject)

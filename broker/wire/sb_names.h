@@ -13,6 +13,9 @@ sb_text_t sb_text (const char *string);
 /* True when both have the same octets. */
 bool sb_text_equal (sb_text_t left, sb_text_t right);
 
+/* True when the first octets of `text` are those of `prefix`; the empty prefix begins everything. */
+bool sb_text_begins_with (sb_text_t text, sb_text_t prefix);
+
 /* Orders as memcmp does, a prefix before what it begins. Returns <0, 0, >0. */
 int sb_text_compare (sb_text_t left, sb_text_t right);
 

@@ -5,8 +5,6 @@
  * Order of the checks of a call: right, target, parameters, reason, expiry; the first that fails is the answer. The
  * table is searched from its start: a dozen rows, and a comparison of sizes settles nearly all of them.
  */
-#include <string.h>
-
 #include "commands_internal.h"
 
 static const int64_t ns_per_ms = 1000000;
@@ -48,12 +46,6 @@ sb_command_t sb_command_find (sb_text_t name)
     return SB_COMMAND_COUNT;
 }
 
-static bool s_begins_with (sb_text_t text, const char *prefix)
-{
-    size_t size = strlen (prefix);
-    return text.size >= size && memcmp (text.data, prefix, size) == 0;
-}
-
 sb_reason_t sb_command_check_form (const sb_command_request_t *request, sb_text_t *detail)
 {
     *detail = sb_text ("");
@@ -61,7 +53,7 @@ sb_reason_t sb_command_check_form (const sb_command_request_t *request, sb_text_
         return SB_REASON_PROTOCOL_VERSION;
     if (!sb_name_is_command_id (request->command_id))
         *detail = sb_text ("command_id");
-    else if (s_begins_with (request->command_id, BROKER_ID_PREFIX))
+    else if (sb_text_begins_with (request->command_id, sb_text (BROKER_ID_PREFIX)))
         *detail = sb_text ("command_id begins with " BROKER_ID_PREFIX);
     else if (request->timeout_ms < 1 || request->timeout_ms > TIMEOUT_MAX_MS)
         *detail = sb_text ("timeout_ms");
