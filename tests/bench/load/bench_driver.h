@@ -9,7 +9,7 @@
  * the calling thread. What goes wrong ends the process by bench_fail: a figure out of half a run is worth nothing.
  *
  * A driver is one file driver_NAME.c that defines `const bench_driver_t bench_driver_NAME`, and a row in
- * bench_drivers.def. One that needs a package of its own is built only where that is installed: see CMakeLists.txt.
+ * CMakeLists.txt. One that needs a package of its own is built only where that is installed.
  */
 #ifndef BENCH_DRIVER_H
 #define BENCH_DRIVER_H
@@ -37,8 +37,8 @@ typedef struct {
     uint32_t categories;          /* publisher i writes category i modulo this */
     uint32_t reads;               /* subscriber j reads this many categories, from j modulo `categories` on, round */
     uint32_t ingress_queue;       /* high-water mark between publisher and system, messages */
-    uint32_t publish_queue;       /* high-water mark between system and subscriber, messages: all that a run publishes */
-    uint32_t window;              /* updates that a publisher may have undecided, for systems that ack */
+    uint32_t publish_queue; /* high-water mark between system and subscriber, messages: all that a run publishes */
+    uint32_t window;        /* updates that a publisher may have undecided, for systems that ack */
 } bench_options_t;
 
 /* What a publisher process sent, as its driver knows. What its system does not have stays 0. */

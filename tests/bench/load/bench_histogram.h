@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Times by size: 64 buckets to each power of two, so that a quantile is at most 1.6 % above the true one. Adding costs a
- * few nanoseconds and no memory; every value is kept, none is sampled.
+ * Times by size: 64 buckets to each power of two, so that a quantile is at most 1.6 % above the true one. Adding costs
+ * a few nanoseconds and no memory; every value is kept, none is sampled.
  */
 #ifndef BENCH_HISTOGRAM_H
 #define BENCH_HISTOGRAM_H
@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-    BENCH_HISTOGRAM_BITS = 6,                        /* of a value below its highest that tell buckets apart */
+    BENCH_HISTOGRAM_BITS = 6, /* of a value below its highest that tell buckets apart */
     BENCH_HISTOGRAM_BUCKETS = (42 - BENCH_HISTOGRAM_BITS) << BENCH_HISTOGRAM_BITS /* up to 2^41 ns, 36 minutes */
 };
 

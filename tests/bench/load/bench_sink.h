@@ -12,14 +12,14 @@
 
 /* What a subscriber process saw, over all its subscribers. */
 typedef struct {
-    uint64_t received;      /* updates, each counted for each subscriber; without probes */
-    uint64_t expected;      /* so many should have come */
-    uint64_t lost;          /* expected and never seen */
-    uint64_t repeated;      /* came again, or behind a later one */
-    uint64_t damaged;       /* of no payload's form, of an unknown publisher, or one that was not asked for */
-    double rate;            /* updates a second and subscriber from its first to its last: the median subscriber's */
-    double rate_low;        /* the slowest subscriber's */
-    double seconds;         /* from the first arrival at any to the last at any */
+    uint64_t received;       /* updates, each counted for each subscriber; without probes */
+    uint64_t expected;       /* so many should have come */
+    uint64_t lost;           /* expected and never seen */
+    uint64_t repeated;       /* came again, or behind a later one */
+    uint64_t damaged;        /* of no payload's form, of an unknown publisher, or one that was not asked for */
+    double rate;             /* updates a second and subscriber from its first to its last: the median subscriber's */
+    double rate_low;         /* the slowest subscriber's */
+    double seconds;          /* from the first arrival at any to the last at any */
     bench_histogram_t times; /* of all arrivals, from when they were sent or should have been, ns */
 } bench_sink_summary_t;
 
