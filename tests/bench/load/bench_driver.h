@@ -39,6 +39,8 @@ typedef struct {
     uint32_t ingress_queue;       /* high-water mark between publisher and system, messages */
     uint32_t publish_queue; /* high-water mark between system and subscriber, messages: all that a run publishes */
     uint32_t window;        /* updates that a publisher may have undecided, for systems that ack */
+    uint32_t is_pipelined;  /* 1: a batch is so many messages handed over together, for drivers that say so */
+    bool is_paced;          /* updates go out at a rate: a library that holds messages back is told not to */
 } bench_options_t;
 
 /* What a publisher process sent, as its driver knows. What its system does not have stays 0. */

@@ -54,6 +54,8 @@ static const s_row_t s_rows[] = {
     NUMBER ("ingress-queue", "", options.ingress_queue, 1, 100000000, 1000, "high-water mark up, messages"),
     NUMBER ("publish-queue", "", options.publish_queue, 1, 100000000, 1000000, "high-water mark down, messages"),
     NUMBER ("window", "publish", options.window, 1, 65536, 4096, "undecided updates of a publisher"),
+    NUMBER ("pipelined", "publish", options.is_pipelined, 0, 1, 0,
+            "1: a batch is so many messages handed over together, where the driver says so; 0: one message"),
     NUMBER ("expect", "subscribe", expect, 0, UINT64_C (1) << 40, 0,
             "updates of each publisher; 0: the line `published N...` on standard input says"),
     NUMBER ("probe-ms", "publish", probe_ms, 0, 60000, 0, "probes for so long; 0: until `go` on standard input"),
@@ -137,6 +139,7 @@ static const bench_driver_t *s_read_options (bench_load_t *load, int count, char
         options->publish_endpoint = options->endpoint;
     if (strcmp (role, "publish") == 0)
         options->count = options->publishers;
+    options->is_paced = load->rate > 0;
     if (options->reads > options->categories)
         bench_fail ("--reads is at most --categories");
     return driver;
