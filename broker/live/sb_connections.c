@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -28,6 +29,7 @@ struct sb_connections {
     int *duplicates;           /* by descriptor of libzmq */
     uint32_t capacity;
     uint32_t duplicate_count;
+    uint32_t max_duplicates;
     uint32_t open;
     uint64_t cut;
     uint64_t failed_handshakes;
@@ -44,7 +46,10 @@ sb_connections_t *sb_connections_new (void *context, void *socket, const char *n
     sb_connections_t *self = calloc (1, sizeof *self);
     if (!self)
         return NULL;
+    struct rlimit limit = {0};
+    getrlimit (RLIMIT_NOFILE, &limit);
     self->counts_cuts = counts_cuts;
+    self->max_duplicates = limit.rlim_cur / 4 < UINT32_MAX ? (uint32_t)(limit.rlim_cur / 4) : UINT32_MAX;
     self->socket = zmq_socket (context, ZMQ_PAIR);
     /* Without a bound: a full monitor would block libzmq's I/O thread. It is read every turn. */
     if (!self->socket || zmq_setsockopt (self->socket, ZMQ_RCVHWM, &(int){0}, sizeof (int)) != 0 ||
@@ -118,6 +123,8 @@ static void s_accepted (sb_connections_t *self, uint32_t descriptor)
     if (!self->counts_cuts || !s_reserve (self, descriptor))
         return;
     s_give_up (self, descriptor);
+    if (self->duplicate_count >= self->max_duplicates)
+        return;
     int duplicate = fcntl ((int)descriptor, F_DUPFD_CLOEXEC, 0);
     if (duplicate < 0)
         return;

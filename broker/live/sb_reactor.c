@@ -27,7 +27,7 @@ enum {
     DRAIN_QUIET_MS = 20,           /* input is empty when nothing came for so long: libzmq's thread was held up, too */
     DRAIN_NS = 1000 * 1000 * 1000, /* at most, and no longer than the process was held up */
     HOUSEKEEPING_NS = 1000 * 1000 * 1000,
-    DESCRIPTORS_PER_AGENT = 3, /* DEALER, its duplicate (sb_connections.h), SUB */
+    DESCRIPTORS_PER_AGENT = 1, /* DEALER; who has a SUB takes another, which is judged when it is there: s_keep_house */
     DESCRIPTORS_OF_OURS = 128,
     ARENA_FACTOR = 64, /* a decoded message takes at most so many times its octets */
     ENCODE_ARENA_BYTES = 256 << 20,

@@ -480,7 +480,7 @@ Test (broker_process, short_of_file_descriptors_it_alarms_and_turns_new_agents_a
     cr_assert_eq (setrlimit (RLIMIT_NOFILE, &limit), 0);
     sb_stage_t stage = sb_stage_begin (NULL);
     sb_process_t *broker = sb_scene_broker (stage.scene);
-    cr_assert (sb_process_says (broker, "file descriptors bears 10 agents", SB_PATIENCE_MS));
+    cr_assert (sb_process_says (broker, "file descriptors bears 32 agents", SB_PATIENCE_MS));
     void *context = zmq_ctx_new ();
     void *crowd = zmq_socket (context, ZMQ_ROUTER); /* a DEALER connects to an endpoint once */
     zmq_setsockopt (crowd, ZMQ_LINGER, &(int){0}, sizeof (int));
