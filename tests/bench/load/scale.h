@@ -12,6 +12,7 @@
 #include "sb_codec.h"
 #include "sb_message.h"
 #include "sb_names.h"
+#include "sb_value.h"
 
 #include <stdio.h>
 #include <sys/types.h>

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Thousands of agents: what they cost a server in memory, per beat and per delta.
+ *
+ * The parent starts load processes, leads them through the phases of fleet.h, and reads the server's figures from
+ * /proc at their borders. With --system bare the same peers say the same to bench_echo, which sends everything back:
+ * what is left is the transport. Beats are measured while nothing else goes on; deltas flat out by the writers, within
+ * a window, while all agents beat: what the beats cost meanwhile is in a delta's cost, as taking it out at the rate of
+ * the quiet time, when each beat wakes two threads, would flatter. Subscribers are awaited, so that none is ever
+ * dropped to.
+ *
+ * Prints one line of JSON; fails when an answer, a publication or an agent is missing.
+ */
+#define _GNU_SOURCE
+#include "fleet.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PATIENCE_S = 120, LOOK_NS = 20 * 1000 * 1000 };
+
+typedef struct {
+    fleet_options_t options;
+    fleet_shared_t *shared;
+    pid_t children[FLEET_PROCESSES_MAX + 1];
+    uint32_t child_count;
+    void *context;
+    void *request; /* REQ; NULL at a bare server */
+    scale_wire_t wire;
+} s_bench_t;
+
+/* What is reported besides the counts. */
+typedef struct {
+    scale_process_t before_beats, after_beats, before_deltas, after_deltas;
+    uint64_t beats, beats_ns;      /* answered in the first window */
+    uint64_t deltas_ns, meanwhile; /* the second window, and the beats answered in it */
+    uint64_t memory_bytes, fields, agents, live, suspect, dead, mistaken, refused;
+} s_figures_t;
+
+bool fleet_is_bare (const fleet_options_t *options)
+{
+    return strcmp (options->system, "bare") == 0;
+}
+
+sb_text_t fleet_category (const fleet_options_t *options, uint64_t number, char *text)
+{
+    snprintf (text, SCALE_TEXT, "c%lu", (unsigned long)(number % options->categories));
+    return sb_text (text);
+}
+
+/* ---------------------------------------------------------------- subscribers */
+
+static uint64_t s_least (const uint64_t *counts, uint64_t count)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint64_t i = 0; i < count; i++)
+        least = counts[i] < least ? counts[i] : least;
+    return least;
+}
+
+void fleet_run_subscribers (const fleet_options_t *options, fleet_shared_t *shared)
+{
+    enum { SUBSCRIBERS_MAX = 1024, NAP_MS = 20 };
+    static zmq_pollitem_t items[SUBSCRIBERS_MAX];
+    static uint64_t counts[SUBSCRIBERS_MAX];
+    scale_wire_t wire;
+    void *context = scale_context ((uint32_t)options->subscribers);
+    scale_wire_open (&wire);
+    for (uint64_t i = 0; i < options->subscribers; i++) {
+        char join[SCALE_TEXT];
+        snprintf (join, sizeof join, "~join.subscriber-%lu.", (unsigned long)i);
+        items[i] = (zmq_pollitem_t){.socket = scale_socket (context, ZMQ_SUB, options->publish), .events = ZMQ_POLLIN};
+        zmq_setsockopt (items[i].socket, ZMQ_SUBSCRIBE, "c", 1);
+        zmq_setsockopt (items[i].socket, ZMQ_SUBSCRIBE, join, strlen (join));
+    }
+    while (shared->phase != FLEET_END) {
+        zmq_poll (items, (int)options->subscribers, NAP_MS);
+        for (uint64_t i = 0; i < options->subscribers; i++)
+            while (scale_receive_frame (&wire, items[i].socket)) {
+                const char first = *(const char *)zmq_msg_data (&wire.frame);
+                shared->subscribed += first == '~';
+                counts[i] += first == 'c';
+            }
+        shared->drained = s_least (counts, options->subscribers);
+    }
+    for (uint64_t i = 0; i < options->subscribers; i++)
+        zmq_close (items[i].socket);
+    zmq_ctx_term (context);
+    scale_wire_close (&wire);
+}
+
+/* ---------------------------------------------------------------- phases */
+
+/* Sums one count over the load processes; `offset` is its place in fleet_counts_t. */
+static uint64_t s_sum (const s_bench_t *self, size_t offset)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < self->options.processes; i++)
+        sum += *(const _Atomic uint64_t *)((const char *)&self->shared->counts[i] + offset);
+    return sum;
+}
+#define SUM(self, member) s_sum (self, offsetof (fleet_counts_t, member))
+
+static bool s_is_connected (const s_bench_t *self)
+{
+    const uint64_t joined = fleet_is_bare (&self->options) ? 0 : self->options.readers;
+    return SUM (self, registered) == self->options.agents && SUM (self, joined) == joined &&
+           self->shared->subscribed == self->options.subscribers;
+}
+
+static bool s_is_published (const s_bench_t *self)
+{
+    return SUM (self, published) == self->options.agents;
+}
+
+static bool s_has_written (const s_bench_t *self)
+{
+    return self->shared->counts[0].done_phase >= self->shared->phase;
+}
+
+static bool s_is_quiet (const s_bench_t *self)
+{
+    for (uint64_t i = 0; i < self->options.processes; i++)
+        if (self->shared->counts[i].done_phase < FLEET_QUIET)
+            return false;
+    return true;
+}
+
+/* Goes to a phase, and waits until `is_over`. */
+static void s_phase (const s_bench_t *self, fleet_phase_t phase, bool (*is_over) (const s_bench_t *), const char *what)
+{
+    const uint64_t end_ns = scale_now_ns () + PATIENCE_S * UINT64_C (1000000000);
+    self->shared->phase = (int)phase;
+    while (!is_over (self)) {
+        if (scale_now_ns () > end_ns)
+            scale_fail ("not within %d s: %s (registered %lu, joined %lu, published %lu, beats %lu, answered %lu, "
+                        "deltas %lu, accepted %lu)",
+                        PATIENCE_S, what, (unsigned long)SUM (self, registered), (unsigned long)SUM (self, joined),
+                        (unsigned long)SUM (self, published), (unsigned long)SUM (self, beats),
+                        (unsigned long)SUM (self, beats_answered), (unsigned long)SUM (self, deltas),
+                        (unsigned long)SUM (self, deltas_accepted));
+        scale_sleep_until (scale_now_ns () + LOOK_NS);
+    }
+}
+
+static void s_measure_beats (s_bench_t *self, s_figures_t *figures)
+{
+    self->shared->phase = FLEET_BEAT;
+    scale_sleep_until (scale_now_ns () + UINT64_C (1000000) * self->options.interval_ms);
+    figures->before_beats = scale_process (self->options.pid);
+    figures->beats = SUM (self, beats_answered);
+    figures->beats_ns = scale_now_ns ();
+    scale_sleep_until (figures->beats_ns + UINT64_C (1000000000) * self->options.beat_s);
+    figures->after_beats = scale_process (self->options.pid);
+    figures->beats = SUM (self, beats_answered) - figures->beats;
+    figures->beats_ns = scale_now_ns () - figures->beats_ns;
+}
+
+static void s_measure_deltas (s_bench_t *self, s_figures_t *figures)
+{
+    s_phase (self, FLEET_WARM, s_has_written, "the writers' first deltas");
+    figures->before_deltas = scale_process (self->options.pid);
+    figures->meanwhile = SUM (self, beats_answered);
+    figures->deltas_ns = scale_now_ns ();
+    s_phase (self, FLEET_WRITE, s_has_written, "the writers' deltas");
+    figures->after_deltas = scale_process (self->options.pid);
+    figures->meanwhile = SUM (self, beats_answered) - figures->meanwhile;
+    figures->deltas_ns = scale_now_ns () - figures->deltas_ns;
+}
+
+/* What the broker says of the agents while they still beat. */
+static void s_ask (s_bench_t *self, s_figures_t *figures)
+{
+    static const char *const names[] = {"memory_bytes",   "fields",      "agents",           "agents_live",
+                                        "agents_suspect", "agents_dead", "mistaken_suspects"};
+    uint64_t *const targets[] = {&figures->memory_bytes, &figures->fields, &figures->agents,  &figures->live,
+                                 &figures->suspect,      &figures->dead,   &figures->mistaken};
+    const sb_command_reply_t *reply = scale_ask (&self->wire, self->request, "status", NULL, 0, NULL);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        *targets[i] = scale_column (&reply->records[0], names[i]);
+}
+
+/* ---------------------------------------------------------------- result */
+
+static void s_check (const s_bench_t *self, const s_figures_t *figures)
+{
+    const fleet_options_t *options = &self->options;
+    if (SUM (self, beats) != SUM (self, beats_answered) || SUM (self, deltas) != SUM (self, deltas_accepted))
+        scale_fail ("answers are missing: beats %lu, answered %lu, deltas %lu, accepted %lu",
+                    (unsigned long)SUM (self, beats), (unsigned long)SUM (self, beats_answered),
+                    (unsigned long)SUM (self, deltas), (unsigned long)SUM (self, deltas_accepted));
+    if (fleet_is_bare (options))
+        return;
+    if (figures->live != options->agents || figures->suspect || figures->dead)
+        scale_fail ("of %lu agents %lu are live, %lu suspect, %lu dead", (unsigned long)options->agents,
+                    (unsigned long)figures->live, (unsigned long)figures->suspect, (unsigned long)figures->dead);
+    /* Each reader's neighbour published its state once; nobody reads a writer. */
+    uint64_t expected = 0;
+    for (uint64_t i = 0; i < options->readers; i++)
+        expected += (i + 1) % options->agents >= options->writers;
+    expected *= (options->fields + 499) / 500;
+    if (SUM (self, publications) != expected)
+        scale_fail ("readers got %lu of %lu publications", (unsigned long)SUM (self, publications),
+                    (unsigned long)expected);
+}
+
+static double s_each (uint64_t sum, uint64_t count)
+{
+    return count ? (double)sum / (double)count : 0;
+}
+
+static void s_print (const s_bench_t *self, const s_figures_t *figures)
+{
+    const fleet_options_t *options = &self->options;
+    const uint64_t beats_cpu_ns = figures->after_beats.cpu_ns - figures->before_beats.cpu_ns;
+    const uint64_t deltas_cpu_ns = figures->after_deltas.cpu_ns - figures->before_deltas.cpu_ns;
+    const double beat_ns = s_each (beats_cpu_ns, figures->beats);
+    printf ("{\"system\": \"%s\", \"agents\": %lu, \"readers\": %lu, \"fields_each\": %lu, \"writers\": %lu, "
+            "\"categories\": %lu, \"subscribers\": %lu, ",
+            options->system, (unsigned long)options->agents, (unsigned long)options->readers,
+            (unsigned long)options->fields, (unsigned long)options->writers, (unsigned long)options->categories,
+            (unsigned long)options->subscribers);
+    printf ("\"beats\": %lu, \"beats_answered\": %lu, \"beats_measured\": %lu, \"beats_window_ns\": %lu, "
+            "\"cpu_ns_per_beat\": %.0f, ",
+            (unsigned long)SUM (self, beats), (unsigned long)SUM (self, beats_answered), (unsigned long)figures->beats,
+            (unsigned long)figures->beats_ns, beat_ns);
+    printf ("\"resident_bytes\": %lu, \"peak_bytes\": %lu, \"core_bytes\": %lu, \"fields\": %lu, ",
+            (unsigned long)figures->after_beats.resident_bytes, (unsigned long)figures->after_beats.peak_bytes,
+            (unsigned long)figures->memory_bytes, (unsigned long)figures->fields);
+    printf ("\"deltas\": %lu, \"deltas_accepted\": %lu, \"deltas_measured\": %lu, \"deltas_window_ns\": %lu, "
+            "\"cpu_ns_per_delta\": %.0f, \"beats_meanwhile\": %lu, ",
+            (unsigned long)SUM (self, deltas), (unsigned long)SUM (self, deltas_accepted),
+            (unsigned long)options->deltas, (unsigned long)figures->deltas_ns, s_each (deltas_cpu_ns, options->deltas),
+            (unsigned long)figures->meanwhile);
+    printf ("\"publications_read\": %lu, \"live\": %lu, \"suspect\": %lu, \"dead\": %lu, \"mistaken_suspects\": %lu, "
+            "\"late_laps\": %lu}\n",
+            (unsigned long)SUM (self, publications), (unsigned long)figures->live, (unsigned long)figures->suspect,
+            (unsigned long)figures->dead, (unsigned long)figures->mistaken, (unsigned long)SUM (self, late_laps));
+}
+
+/* ---------------------------------------------------------------- the program */
+
+static void s_read (s_bench_t *self, int argument_count, char **arguments)
+{
+    fleet_options_t *o = &self->options;
+    *o = (fleet_options_t){.system = "syncbus",
+                           .agents = 10000,
+                           .readers = 1000,
+                           .fields = 10,
+                           .processes = 10,
+                           .interval_ms = 1000,
+                           .beat_s = 10,
+                           .writers = 10,
+                           .categories = 1,
+                           .window = 512,
+                           .connects_per_s = 2000};
+    const scale_option_t options[] = {
+        {"system", &o->system, NULL, "syncbus, or bare: what listens there"},
+        {"ingress", &o->ingress, NULL, "the server's endpoints"},
+        {"publish", &o->publish, NULL, ""},
+        {"command", &o->command, NULL, ""},
+        {"pid", NULL, &o->pid, "of the server"},
+        {"agents", NULL, &o->agents, "with a DEALER each"},
+        {"readers", NULL, &o->readers, "of them, with a SUB too"},
+        {"fields", NULL, &o->fields, "of each agent"},
+        {"field-octets", NULL, &o->field_octets, "of each field's value; 0: a number"},
+        {"processes", NULL, &o->processes, "that the agents are spread over"},
+        {"interval-ms", NULL, &o->interval_ms, "between two beats of an agent"},
+        {"beat-s", NULL, &o->beat_s, "that beats alone are measured"},
+        {"writers", NULL, &o->writers, "agents that write"},
+        {"deltas", NULL, &o->deltas, "that they write, measured; a quarter as many before"},
+        {"categories", NULL, &o->categories, "that they write in turn"},
+        {"subscribers", NULL, &o->subscribers, "that read all that they write"},
+        {"window", NULL, &o->window, "deltas that a writer may have undecided"},
+        {"connects-per-s", NULL, &o->connects_per_s, "while the fleet comes"},
+    };
+    scale_read_options (argument_count, arguments, options, sizeof options / sizeof options[0]);
+    const bool is_bare = fleet_is_bare (o);
+    if (!o->ingress || !o->publish || !o->pid || (!is_bare && !o->command))
+        scale_fail ("--ingress, --publish, --pid and, but for a bare server, --command are needed");
+    if (o->processes == 0 || o->processes > FLEET_PROCESSES_MAX || o->agents < o->processes || o->interval_ms == 0 ||
+        o->writers > o->agents / o->processes || o->readers > o->agents || !o->categories || !o->connects_per_s ||
+        o->subscribers > 1000 || o->field_octets > 128 || !o->fields)
+        scale_fail ("these numbers do not fit together");
+    if (is_bare && (o->deltas || o->subscribers))
+        scale_fail ("a bare server has no deltas and publishes nothing");
+}
+
+static void s_start (s_bench_t *self)
+{
+    const fleet_options_t *options = &self->options;
+    for (uint64_t i = 0; i < options->processes; i++) {
+        const fleet_part_t part = {.options = options,
+                                   .shared = self->shared,
+                                   .counts = &self->shared->counts[i],
+                                   .first = options->agents * i / options->processes,
+                                   .end = options->agents * (i + 1) / options->processes};
+        if ((self->children[self->child_count++] = scale_fork ()) == 0) {
+            fleet_run_agents (&part);
+            _exit (0);
+        }
+    }
+    if (options->subscribers && (self->children[self->child_count++] = scale_fork ()) == 0) {
+        fleet_run_subscribers (options, self->shared);
+        _exit (0);
+    }
+}
+
+int main (int argument_count, char **arguments)
+{
+    s_bench_t self = {0};
+    s_figures_t figures = {0};
+    s_read (&self, argument_count, arguments);
+    self.shared = scale_share (sizeof *self.shared);
+    s_start (&self);
+    scale_wire_open (&self.wire);
+    self.context = scale_context (1);
+    if (!fleet_is_bare (&self.options))
+        self.request = scale_socket (self.context, ZMQ_REQ, self.options.command);
+    s_phase (&self, FLEET_CONNECT, s_is_connected, "everybody is registered");
+    s_phase (&self, FLEET_PUBLISH, s_is_published, "everybody's state is decided");
+    s_measure_beats (&self, &figures);
+    if (self.request)
+        s_ask (&self, &figures);
+    if (self.options.deltas)
+        s_measure_deltas (&self, &figures);
+    if (self.request) {
+        const uint64_t memory_bytes = figures.memory_bytes;
+        s_ask (&self, &figures);
+        figures.memory_bytes = memory_bytes;
+    }
+    s_phase (&self, FLEET_QUIET, s_is_quiet, "the last answers");
+    s_check (&self, &figures);
+    s_print (&self, &figures);
+    self.shared->phase = FLEET_END;
+    for (uint32_t i = 0; i < self.child_count; i++)
+        scale_join (self.children[i]);
+    if (self.request)
+        zmq_close (self.request);
+    zmq_ctx_term (self.context);
+    scale_wire_close (&self.wire);
+    return 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The fleet workload: its phases and what its processes share. See bench_fleet.c.
+ */
+#ifndef BENCH_FLEET_H
+#define BENCH_FLEET_H
+
+#include "scale.h"
+
+#include <stdatomic.h>
+
+enum { FLEET_PROCESSES_MAX = 64, FLEET_INSTANCE = 1000 };
+
+/* What the load processes do now; the parent sets it, and never goes back. */
+typedef enum {
+    FLEET_CONNECT, /* connect, register, subscribe */
+    FLEET_PUBLISH, /* and publish the state */
+    FLEET_BEAT,    /* beat and nothing else; from the registration on all beat */
+    FLEET_WARM,    /* the writers write without being measured */
+    FLEET_WRITE,   /* the writers write */
+    FLEET_QUIET,   /* send nothing any more and wait for the last answers */
+    FLEET_END
+} fleet_phase_t;
+
+/* What was asked for. */
+typedef struct {
+    const char *system; /* syncbus, bare */
+    const char *ingress;
+    const char *publish;
+    const char *command;
+    uint64_t pid; /* of the server */
+    uint64_t agents;
+    uint64_t readers; /* of them, with a SUB */
+    uint64_t fields;  /* of each agent */
+    uint64_t field_octets;
+    uint64_t processes;
+    uint64_t interval_ms;
+    uint64_t beat_s;      /* how long beats alone are measured */
+    uint64_t writers;     /* the first agents */
+    uint64_t deltas;      /* measured, of all writers together; 0: none */
+    uint64_t categories;  /* that the writers write in turn */
+    uint64_t subscribers; /* that read all that the writers write */
+    uint64_t window;      /* deltas that a writer may have undecided */
+    uint64_t connects_per_s;
+} fleet_options_t;
+
+/* Counts of one load process, which alone writes them. */
+typedef struct {
+    _Atomic uint64_t registered;
+    _Atomic uint64_t joined;    /* subscriptions that hold, as the server says */
+    _Atomic uint64_t published; /* agents whose whole state is decided */
+    _Atomic uint64_t beats;
+    _Atomic uint64_t beats_answered;
+    _Atomic uint64_t deltas;
+    _Atomic uint64_t deltas_accepted;
+    _Atomic uint64_t deltas_refused;
+    _Atomic uint64_t refusals;     /* of other messages */
+    _Atomic uint64_t publications; /* that readers got, levels apart */
+    _Atomic uint64_t late_laps;    /* seconds in which it did not get round */
+    _Atomic int done_phase;        /* of FLEET_WARM, FLEET_WRITE, FLEET_QUIET, the last one that it is done with */
+} fleet_counts_t;
+
+typedef struct {
+    _Atomic int phase;
+    _Atomic uint64_t drained;    /* publications of writers that each of the subscribers has, the slowest one's count */
+    _Atomic uint64_t subscribed; /* subscribers whose subscriptions hold */
+    fleet_counts_t counts[FLEET_PROCESSES_MAX];
+} fleet_shared_t;
+
+/* What a load process is given. */
+typedef struct {
+    const fleet_options_t *options;
+    fleet_shared_t *shared;
+    fleet_counts_t *counts;
+    uint64_t first; /* its agents: first to end-1; the process with first 0 has the writers */
+    uint64_t end;
+} fleet_part_t;
+
+/* A load process of agents. */
+void fleet_run_agents (const fleet_part_t *part);
+
+/* The process of the subscribers. */
+void fleet_run_subscribers (const fleet_options_t *options, fleet_shared_t *shared);
+
+/* True when the server is a bare one, which sends everything back. */
+bool fleet_is_bare (const fleet_options_t *options);
+
+/* The category that the writers' delta number `number` goes to, written to `text`. */
+sb_text_t fleet_category (const fleet_options_t *options, uint64_t number, char *text);
+
+#endif

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MPL-2.0
+# The scale workloads: programs of their own, on raw peers.
+add_library (bench_scale STATIC scale.c scale_peer.c)
+target_link_libraries (bench_scale PUBLIC sb_wire PkgConfig::ZMQ)
+
+macro (sb_bench_scale NAME)
+  add_executable (bench_${NAME} bench_${NAME}.c ${ARGN})
+  target_link_libraries (bench_${NAME} PRIVATE bench_scale)
+endmacro ()
+
+sb_bench_scale (fleet fleet_agents.c)
