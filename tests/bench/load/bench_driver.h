@@ -98,6 +98,10 @@ typedef struct {
  * Reads the clock once. Different subscribers may be served by different threads; one subscriber by one at a time. */
 void bench_sink_take (bench_sink_t *sink, uint32_t subscriber, const uint8_t *payloads, size_t octets);
 
+/* The same at a time that the driver has read itself, once for all pieces of one message. */
+void bench_sink_take_at (bench_sink_t *sink, uint32_t subscriber, const uint8_t *payloads, size_t octets,
+                         uint64_t now_ns);
+
 /* The category that a publisher writes: a number. */
 uint32_t bench_category (const bench_options_t *options, uint32_t publisher);
 
@@ -109,6 +113,18 @@ uint32_t bench_reads_category (const bench_options_t *options, uint32_t subscrib
 uint32_t bench_category_name (char *text, uint32_t category);
 uint32_t bench_agent_name (char *text, uint32_t publisher);
 uint32_t bench_field_name (char *text, const bench_options_t *options, uint64_t number);
+
+/* All names of a publisher process, made beforehand, since making one costs as much as sending an update. */
+typedef struct {
+    char (*categories)[BENCH_NAME_MAX]; /* of each publisher */
+    char (*agents)[BENCH_NAME_MAX];     /* likewise */
+    char (*fields)[BENCH_NAME_MAX];     /* of each key */
+} bench_names_t;
+
+/* For options->count publishers and options->keys keys. Cannot fail but by bench_fail. */
+bench_names_t *bench_names_new (const bench_options_t *options);
+
+void bench_names_destroy (bench_names_t **self_p);
 
 /* CLOCK_MONOTONIC. */
 uint64_t bench_clock_ns (void);

@@ -96,9 +96,14 @@ static void s_take_one (s_subscriber_t *self, const bench_payload_t *payload, ui
 
 void bench_sink_take (bench_sink_t *self, uint32_t subscriber, const uint8_t *payloads, size_t octets)
 {
+    bench_sink_take_at (self, subscriber, payloads, octets, bench_clock_ns ());
+}
+
+void bench_sink_take_at (bench_sink_t *self, uint32_t subscriber, const uint8_t *payloads, size_t octets,
+                         uint64_t now_ns)
+{
     const uint32_t size = self->options->size;
     s_subscriber_t *taker = &self->subscribers[subscriber];
-    const uint64_t now_ns = bench_clock_ns ();
     bench_payload_t payload;
     if (octets == 0 || octets % size != 0)
         taker->damaged++;

@@ -42,6 +42,37 @@ uint32_t bench_field_name (char *text, const bench_options_t *options, uint64_t 
     return (uint32_t)snprintf (text, BENCH_NAME_MAX, "payload.%u", (uint32_t)(number % options->keys));
 }
 
+bench_names_t *bench_names_new (const bench_options_t *options)
+{
+    bench_names_t *self = calloc (1, sizeof *self);
+    if (self) {
+        self->categories = calloc (options->count, sizeof *self->categories);
+        self->agents = calloc (options->count, sizeof *self->agents);
+        self->fields = calloc (options->keys, sizeof *self->fields);
+    }
+    if (!self || !self->categories || !self->agents || !self->fields)
+        bench_fail ("no memory for names");
+    for (uint32_t i = 0; i < options->count; i++) {
+        bench_category_name (self->categories[i], bench_category (options, i));
+        bench_agent_name (self->agents[i], i);
+    }
+    for (uint32_t i = 0; i < options->keys; i++)
+        bench_field_name (self->fields[i], options, i);
+    return self;
+}
+
+void bench_names_destroy (bench_names_t **self_p)
+{
+    bench_names_t *self = *self_p;
+    if (!self)
+        return;
+    free (self->categories);
+    free (self->agents);
+    free (self->fields);
+    free (self);
+    *self_p = NULL;
+}
+
 uint64_t bench_clock_ns (void)
 {
     struct timespec now;

@@ -15,15 +15,20 @@ typedef struct {
     const bench_options_t *options;
     void *context;
     void **sockets;
+    char (*topics)[BENCH_TOPIC_MAX]; /* with their NUL */
     bench_published_t counts;
 } s_publishers_t;
 
 static void *s_publish_open (const bench_options_t *options)
 {
     s_publishers_t *self = calloc (1, sizeof *self);
-    if (!self)
+    char (*topics)[BENCH_TOPIC_MAX] = calloc (options->count, sizeof *topics);
+    if (!self || !topics)
         bench_fail ("no memory");
+    for (uint32_t i = 0; i < options->count; i++)
+        bench_topic (topics[i], options, i);
     self->options = options;
+    self->topics = topics;
     self->context = bench_zmq_context (options->count);
     self->sockets = bench_zmq_dealers (self->context, options);
     return self;
@@ -33,8 +38,8 @@ static void s_publish (void *driver, uint32_t publisher, uint64_t first_number, 
 {
     (void)first_number;
     s_publishers_t *self = driver;
-    char topic[BENCH_TOPIC_MAX];
-    const size_t topic_size = bench_topic (topic, self->options, publisher) + 1;
+    const char *topic = self->topics[publisher];
+    const size_t topic_size = strlen (topic) + 1;
     const size_t size = (size_t)count * self->options->size;
     zmq_msg_t frame;
     if (zmq_msg_init_size (&frame, topic_size + size) != 0)
@@ -62,6 +67,7 @@ static void s_publish_close (void **self_p)
 {
     s_publishers_t *self = *self_p;
     bench_zmq_close (self->context, self->sockets, self->options->count);
+    free (self->topics);
     free (self);
     *self_p = NULL;
 }

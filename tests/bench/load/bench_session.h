@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Publishers and subscribers that speak the protocol of SyncBus on sockets of their own, without the client library:
+ * register, window, acks, beats. The codec forwarder and the broker are driven by this same code; how bytes are made
+ * and read is the codec's part, and all that differs between the two.
+ */
+#ifndef BENCH_SESSION_H
+#define BENCH_SESSION_H
+
+#include "bench_driver.h"
+#include "bench_zmq.h"
+
+/* Deltas of one publisher that leave as one message. */
+typedef struct {
+    const char *category;
+    const char (*fields)[BENCH_NAME_MAX]; /* update i writes field (first_number + i) modulo `keys` */
+    uint32_t keys;
+    uint64_t first_sequence; /* of the session, probes counted */
+    uint64_t first_number;
+    int64_t event_unix_ns;
+    const uint8_t *payloads;
+    uint32_t size; /* of each */
+    uint32_t count;
+} bench_deltas_t;
+
+/* What came down the DEALER. */
+typedef struct {
+    bool is_welcome;
+    uint64_t decided_through; /* 0: it says nothing of that */
+    uint32_t refused;         /* deltas refused in it */
+    char failure[128];        /* a refusal of the whole message, or a goodbye: the session is of no use any more */
+} bench_answer_t;
+
+/* Makes and reads the messages. Each function that makes one initializes *frame, and fails by bench_fail. */
+typedef struct {
+    void *(*open) (const bench_options_t *options);
+    void (*close) (void **self_p);
+    void (*registration) (void *self, const char *agent_id, uint64_t instance_id, zmq_msg_t *frame);
+    void (*heartbeat) (void *self, uint64_t decided_through, zmq_msg_t *frame);
+    void (*deltas) (void *self, const bench_deltas_t *deltas, zmq_msg_t *frame);
+    void (*read_answer) (void *self, const void *data, size_t size, bench_answer_t *answer);
+    /* Gives the sink what a frame of the PUB side carries. */
+    void (*take) (void *self, bench_sink_t *sink, uint32_t subscriber, const uint8_t *frame, size_t size);
+} bench_codec_t;
+
+extern const bench_codec_t bench_codec_protobuf_c; /* the schema's code as protoc-c makes it, allocator of the system */
+extern const bench_codec_t bench_codec_wire;       /* broker/wire */
+
+/* The functions of a driver, but for the codec that opening takes. */
+void *bench_session_publish_open (const bench_options_t *options, const bench_codec_t *codec);
+void bench_session_publish (void *self, uint32_t publisher, uint64_t first_number, const uint8_t *payloads,
+                            uint32_t count);
+void bench_session_service (void *self);
+bool bench_session_finish (void *self, int timeout_ms);
+void bench_session_published (void *self, bench_published_t *counts);
+void bench_session_publish_close (void **self_p);
+void *bench_session_subscribe_open (const bench_options_t *options, bench_sink_t *sink, const bench_codec_t *codec);
+void bench_session_receive (void *self, int timeout_ms);
+void bench_session_received (void *self, bench_received_t *counts);
+void bench_session_subscribe_close (void **self_p);
+
+#endif
