@@ -86,14 +86,14 @@ static sb_text_t s_name (const sb_copy_field_t *field)
 /* Topics that the broker gave up hold their place only until it is needed. */
 static bool s_reclaim (sb_copy_t *self)
 {
-    uint32_t count = self->table.topic_count;
+    uint32_t count = self->table.topics.count;
     for (sb_copy_topic_t *topic = self->table.first; topic;) {
         sb_copy_topic_t *next = topic->next;
         if (topic->is_forgotten && !topic->first)
             sb_copy_table_remove_topic (&self->table, topic);
         topic = next;
     }
-    return self->table.topic_count < count;
+    return self->table.topics.count < count;
 }
 
 static bool s_is_in_scope (const sb_copy_scope_t *scope, sb_text_t topic)
@@ -486,8 +486,8 @@ uint64_t sb_copy_hash (const sb_copy_t *self, sb_text_t prefix)
 void sb_copy_state (const sb_copy_t *self, sb_agent_copy_state_t *state)
 {
     state->stream_id = self->stream_id;
-    state->topics = self->table.topic_count;
-    state->fields = self->table.field_count - self->table.deleted_count;
+    state->topics = self->table.topics.count;
+    state->fields = self->table.fields.count - self->table.deleted_count;
     state->bytes = sizeof *self + self->table.bytes;
     state->state_hash = sb_copy_hash (self, (sb_text_t){NULL, 0});
     state->is_whole = !self->is_left_out;

@@ -2,15 +2,15 @@
  *
  * What the copy is kept in: topics and their fields, found by name, bounded. It knows nothing of sequences.
  *
- * Two chained hash tables (topics; fields, by topic and name), buckets doubled at load 1, over doubly linked lists, so
- * that nothing depends on the order of hashes. Numbers live in the field; a text or bytes in a block of its own, which
- * the next value takes over when it fits. Finding costs one hash over the name and about one comparison. Rejected: a
- * table in each topic, as most topics have a few fields.
+ * Two hash tables (topics; fields, by topic and name) over doubly linked lists, so that nothing depends on the order of
+ * hashes. Numbers live in the field; a text or bytes in a block of its own, which the next value takes over when it
+ * fits. Rejected: a table in each topic, as most topics have a few fields.
  */
 #ifndef SB_AGENT_COPY_TABLE_H
 #define SB_AGENT_COPY_TABLE_H
 
 #include "agent_copy.h"
+#include "agent_table.h"
 
 typedef struct sb_copy_topic sb_copy_topic_t;
 
@@ -20,8 +20,7 @@ typedef struct sb_copy_field {
     char *run;                             /* octets of a text or bytes; NULL when there are none */
     uint32_t run_capacity;                 /* octets that run has room for */
     uint32_t named;                        /* the last scan that named it */
-    struct sb_copy_field *chained;         /* next in its bucket */
-    uint64_t hash;
+    sb_chained_t chained;
     sb_copy_topic_t *topic;
     uint64_t sequence;       /* of the publication that last named it; 0: of an older stream */
     int64_t changed_unix_ns; /* when the broker took that */
@@ -39,8 +38,7 @@ struct sb_copy_topic {
     uint64_t hash_sum; /* state hash of its fields */
     uint32_t named;    /* the last scan that named it */
     uint32_t entered;  /* the last scan during which anything came for it */
-    sb_copy_topic_t *chained;
-    uint64_t hash;
+    sb_chained_t chained;
     sb_copy_head_t head;
     uint64_t floor;     /* publications up to this sequence are known, or were overtaken: they change nothing */
     bool is_hash_known; /* hash_sum is that of now */
@@ -56,12 +54,8 @@ typedef struct {
     uint32_t max_topics;
     uint32_t max_fields; /* deleted ones that are still remembered count too */
     uint64_t max_bytes;
-    sb_copy_topic_t **topics;
-    sb_copy_field_t **fields;
-    uint32_t topic_buckets;
-    uint32_t field_buckets;
-    uint32_t topic_count;
-    uint32_t field_count;   /* with deleted ones that are still remembered */
+    sb_table_t topics;
+    sb_table_t fields;      /* with deleted ones that are still remembered */
     uint32_t deleted_count; /* of those */
     uint64_t bytes;         /* of all that was allocated */
     sb_copy_topic_t *first, *last;

@@ -20,6 +20,7 @@ sb_reception_t *sb_reception_new (const sb_agent_step_config_t *config)
     if (!self)
         return NULL;
     self->join_at_ns = UINT64_MAX;
+    self->seed = config->seed;
     self->copy =
         sb_copy_new (config->seed, config->has_copy, SB_AGENT_TOPICS_MAX, config->copy_fields, config->copy_bytes);
     if (!self->copy)
@@ -38,6 +39,7 @@ void sb_reception_destroy (sb_reception_t **self_p)
         free (self->watches[i]->scopes);
         free (self->watches[i]);
     }
+    sb_table_fini (&self->named);
     sb_watch_free_taken (self);
     sb_copy_destroy (&self->copy);
     free (self);

@@ -16,6 +16,7 @@
 
 #include "agent_copy.h"
 #include "agent_step_private.h"
+#include "agent_table.h"
 
 enum {
     SB_JOIN_ANSWER_MS = 2000,         /* then another nonce */
@@ -25,7 +26,7 @@ enum {
     SB_RECOVERY_PAGE = 200,           /* publications of a page of history */
     SB_RECOVERY_SLICE = 64,           /* publications taken out of a buffer in one event */
     SB_RECOVERY_CREDIT = 8,           /* chunks under way when nobody's handler has to keep up */
-    SB_WATCHES_MAX = 512              /* categories; publications of others are delivered unwatched */
+    SB_WATCHES_MAX = 513              /* categories, as many as a broker has, and _event; others are unwatched */
 };
 
 /* What a category needs; each includes those before it. */
@@ -48,9 +49,8 @@ typedef struct sb_waiting {
 
 /* What is known of one topic of a stale category: which publications came or were told as lost. */
 typedef struct sb_noted {
-    struct sb_noted *chained; /* in its bucket */
-    struct sb_noted *next;    /* of its watch */
-    uint64_t hash;
+    sb_chained_t chained;
+    struct sb_noted *next;      /* of its watch */
     uint64_t from;              /* topic sequence: from here on */
     uint64_t through;           /* up to here each came or was told as lost */
     uint64_t sequence;          /* of the last that came, or the head as this was made */
@@ -96,11 +96,12 @@ typedef struct {
 typedef struct {
     char name[SB_CATEGORY_MAX + 3]; /* with its dot */
     uint32_t size;                  /* octets of that */
-    bool is_whole;                  /* an unconflated interest covers it: judged by `verified`, it has no scopes */
-    bool is_covered;                /* some interest covers it */
-    bool is_conflated;              /* some of it is, no unconflated interest covers it, and it is state */
-    bool is_event;                  /* of events: never conflated, never delivered as a snapshot's difference */
-    uint32_t conflated_ms;          /* the longest time that a publication of it may be held back */
+    sb_chained_t chained;
+    bool is_whole;         /* an unconflated interest covers it: judged by `verified`, it has no scopes */
+    bool is_covered;       /* some interest covers it */
+    bool is_conflated;     /* some of it is, no unconflated interest covers it, and it is state */
+    bool is_event;         /* of events: never conflated, never delivered as a snapshot's difference */
+    uint32_t conflated_ms; /* the longest time that a publication of it may be held back */
     sb_need_t need;
     uint64_t verified; /* category sequence: nothing is missing up to here; unless it is_whole: a snapshot has it */
     uint64_t passed;   /* the highest that is known to have gone past the SUB */
@@ -131,9 +132,9 @@ struct sb_reception {
     /* categories */
     sb_watch_t *watches[SB_WATCHES_MAX];
     uint32_t watch_count;
-    sb_noted_t **noted;
-    uint32_t noted_buckets;
-    uint32_t noted_count;
+    uint64_t seed;    /* of the two tables */
+    sb_table_t named; /* the same, by name */
+    sb_table_t noted; /* by topic, of all of them */
     size_t waiting_bytes;
     sb_waiting_t *taken; /* delivered by the effects of this event: freed at the next */
     /* join */

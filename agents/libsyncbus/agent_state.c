@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The agent's own state: two chained hash tables, buckets doubled at load 1. Fields hang on their topic
- * in order of first write, topics in one list; an empty topic is forgotten. A second list through all fields
- * has the last written first. Numbers live in the field itself; texts and bytes in a block of their own, so that
- * overwriting a number costs no memory.
+ * The agent's own state: two hash tables (agent_table.h). Fields hang on their topic in order of first write, topics
+ * in one list; an empty topic is forgotten. A second list through all fields has the last written first. Numbers live
+ * in the field itself; texts and bytes in a block of their own, so that overwriting a number costs no memory.
  *
  * A walk goes from the last written field to the oldest. A field that is written meanwhile moves to the front, behind
  * the cursor; so each remembers the walk that has passed it, and the cursor starts anew while some are left out.
@@ -14,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent_table.h"
 #include "sb_names.h"
 
 typedef struct sb_own_topic sb_own_topic_t;
@@ -36,23 +36,21 @@ typedef struct {
 } sb_own_time_t;
 
 struct sb_own_topic {
-    sb_own_topic_t *chained; /* next in its bucket */
+    sb_chained_t chained;
     sb_own_topic_t *next, *previous;
     sb_own_field_t *first, *last;
     sb_own_category_t *category;
-    uint64_t hash;
     uint32_t subject_size;
     char subject[SB_ID_MAX];
 };
 
 struct sb_own_field {
-    sb_own_field_t *chained;
+    sb_chained_t chained;
     sb_own_field_t *next, *previous; /* within the topic */
     sb_own_field_t *older, *newer;   /* by last write */
     uint64_t walk;                   /* the last that has passed it */
     bool is_noted;                   /* see sb_own_state_note */
     sb_own_topic_t *topic;
-    uint64_t hash;
     sb_own_value_t own;
     uint32_t name_size;
     char name[];
@@ -62,12 +60,8 @@ struct sb_own_state {
     uint64_t seed;
     uint32_t max_fields;
     uint32_t category_limit;
-    uint32_t field_count;
-    uint32_t topic_count;
-    sb_own_topic_t **topics;
-    uint32_t topic_buckets;
-    sb_own_field_t **fields;
-    uint32_t field_buckets;
+    sb_table_t topics;
+    sb_table_t fields;
     sb_own_category_t *categories;
     sb_own_topic_t *first, *last;
     sb_own_field_t *newest, *oldest;
@@ -81,16 +75,7 @@ struct sb_own_state {
     uint32_t time_count;
 };
 
-enum { SB_BUCKETS_MIN = 64 };
 #define SB_NS_A_MS UINT64_C (1000000)
-
-static uint64_t s_hash (uint64_t hash, sb_text_t text)
-{
-    for (uint32_t i = 0; i < text.size; i++)
-        hash = (hash ^ (uint8_t)text.data[i]) * UINT64_C (1099511628211);
-    hash = (hash ^ text.size) * UINT64_C (0x9E3779B97F4A7C15);
-    return hash ^ (hash >> 29);
-}
 
 sb_own_state_t *sb_own_state_new (uint32_t max_fields, uint64_t seed)
 {
@@ -102,10 +87,7 @@ sb_own_state_t *sb_own_state_new (uint32_t max_fields, uint64_t seed)
     self->category_limit = UINT32_MAX;
     self->first_gone_ns = UINT64_MAX;
     self->walk = 1; /* which has passed nothing */
-    self->topic_buckets = self->field_buckets = SB_BUCKETS_MIN;
-    self->topics = calloc (self->topic_buckets, sizeof *self->topics);
-    self->fields = calloc (self->field_buckets, sizeof *self->fields);
-    if (!self->topics || !self->fields)
+    if (!sb_table_init (&self->topics) || !sb_table_init (&self->fields))
         sb_own_state_destroy (&self);
     return self;
 }
@@ -138,8 +120,8 @@ void sb_own_state_destroy (sb_own_state_t **self_p)
         free (category);
     }
     free (self->times);
-    free (self->topics);
-    free (self->fields);
+    sb_table_fini (&self->topics);
+    sb_table_fini (&self->fields);
     free (self);
     *self_p = NULL;
 }
@@ -157,7 +139,7 @@ void sb_own_state_set_time (sb_own_state_t *self, uint64_t now_ns)
 
 uint32_t sb_own_state_count (const sb_own_state_t *self)
 {
-    return self->field_count;
+    return self->fields.count;
 }
 
 /* ------------------------------------------------------------------ finding */
@@ -181,63 +163,40 @@ static uint32_t s_time_of_category (const sb_own_state_t *self, sb_text_t name)
 
 static sb_own_topic_t *s_find_topic (const sb_own_state_t *self, uint64_t hash, sb_text_t category, sb_text_t subject)
 {
-    sb_own_topic_t *topic = self->topics[hash & (self->topic_buckets - 1)];
-    while (topic &&
-           !(topic->hash == hash && sb_text_equal ((sb_text_t){topic->subject, topic->subject_size}, subject) &&
-             sb_text_equal ((sb_text_t){topic->category->name, topic->category->size}, category)))
-        topic = topic->chained;
-    return topic;
+    SB_TABLE_EACH (link, &self->topics, hash)
+    {
+        sb_own_topic_t *topic = SB_TABLE_ITEM (sb_own_topic_t, link);
+        if (sb_text_equal ((sb_text_t){topic->subject, topic->subject_size}, subject) &&
+            sb_text_equal ((sb_text_t){topic->category->name, topic->category->size}, category))
+            return topic;
+    }
+    return NULL;
 }
 
 static uint64_t s_topic_hash (const sb_own_state_t *self, sb_text_t category, sb_text_t subject)
 {
-    return s_hash (s_hash (self->seed, category), subject);
+    return sb_text_hash (sb_text_hash (self->seed, category), subject);
 }
 
 static sb_own_field_t *s_find_field (const sb_own_state_t *self, const sb_own_topic_t *topic, uint64_t hash,
                                      sb_text_t name)
 {
-    sb_own_field_t *field = self->fields[hash & (self->field_buckets - 1)];
-    while (field && !(field->hash == hash && field->topic == topic &&
-                      sb_text_equal ((sb_text_t){field->name, field->name_size}, name)))
-        field = field->chained;
-    return field;
+    SB_TABLE_EACH (link, &self->fields, hash)
+    {
+        sb_own_field_t *field = SB_TABLE_ITEM (sb_own_field_t, link);
+        if (field->topic == topic && sb_text_equal ((sb_text_t){field->name, field->name_size}, name))
+            return field;
+    }
+    return NULL;
 }
 
-/* ------------------------------------------------------------------ growing */
+/* ------------------------------------------------------------------ adding */
 
-static void s_grow_topics (sb_own_state_t *self)
+static void s_add (sb_table_t *table, sb_chained_t *item, uint64_t hash)
 {
-    uint32_t buckets = self->topic_buckets * 2;
-    sb_own_topic_t **table = calloc (buckets, sizeof *table);
-    if (!table)
-        return; /* longer chains only */
-    for (sb_own_topic_t *topic = self->first; topic; topic = topic->next) {
-        sb_own_topic_t **bucket = &table[topic->hash & (buckets - 1)];
-        topic->chained = *bucket;
-        *bucket = topic;
-    }
-    free (self->topics);
-    self->topics = table;
-    self->topic_buckets = buckets;
-}
-
-static void s_grow_fields (sb_own_state_t *self)
-{
-    uint32_t buckets = self->field_buckets * 2;
-    sb_own_field_t **table = calloc (buckets, sizeof *table);
-    if (!table)
-        return;
-    for (sb_own_topic_t *topic = self->first; topic; topic = topic->next) {
-        for (sb_own_field_t *field = topic->first; field; field = field->next) {
-            sb_own_field_t **bucket = &table[field->hash & (buckets - 1)];
-            field->chained = *bucket;
-            *bucket = field;
-        }
-    }
-    free (self->fields);
-    self->fields = table;
-    self->field_buckets = buckets;
+    sb_table_add (table, item, hash);
+    if (sb_table_is_full (table))
+        sb_table_grow (table); /* or longer chains only */
 }
 
 static sb_own_category_t *s_add_category (sb_own_state_t *self, sb_text_t name)
@@ -263,18 +222,13 @@ static sb_own_topic_t *s_add_topic (sb_own_state_t *self, uint64_t hash, sb_text
     if (!topic)
         return NULL;
     topic->category = owner;
-    topic->hash = hash;
     topic->subject_size = subject.size;
     if (subject.size)
         memcpy (topic->subject, subject.data, subject.size);
-    sb_own_topic_t **bucket = &self->topics[hash & (self->topic_buckets - 1)];
-    topic->chained = *bucket;
-    *bucket = topic;
     topic->previous = self->last;
     *(self->last ? &self->last->next : &self->first) = topic;
     self->last = topic;
-    if (++self->topic_count > self->topic_buckets)
-        s_grow_topics (self);
+    s_add (&self->topics, &topic->chained, hash);
     return topic;
 }
 
@@ -301,19 +255,14 @@ static sb_own_field_t *s_add_field (sb_own_state_t *self, sb_own_topic_t *topic,
     if (!field)
         return NULL;
     field->topic = topic;
-    field->hash = hash;
     field->name_size = name.size;
     memcpy (field->name, name.data, name.size);
-    sb_own_field_t **bucket = &self->fields[hash & (self->field_buckets - 1)];
-    field->chained = *bucket;
-    *bucket = field;
     field->previous = topic->last;
     *(topic->last ? &topic->last->next : &topic->first) = field;
     topic->last = field;
     s_link_newest (self, field);
     topic->category->field_count++;
-    if (++self->field_count > self->field_buckets)
-        s_grow_fields (self);
+    s_add (&self->fields, &field->chained, hash);
     return field;
 }
 
@@ -321,30 +270,22 @@ static sb_own_field_t *s_add_field (sb_own_state_t *self, sb_own_topic_t *topic,
 
 static void s_remove_topic (sb_own_state_t *self, sb_own_topic_t *topic)
 {
-    sb_own_topic_t **link = &self->topics[topic->hash & (self->topic_buckets - 1)];
-    while (*link != topic)
-        link = &(*link)->chained;
-    *link = topic->chained;
+    sb_table_remove (&self->topics, &topic->chained);
     *(topic->previous ? &topic->previous->next : &self->first) = topic->next;
     *(topic->next ? &topic->next->previous : &self->last) = topic->previous;
-    self->topic_count--;
     free (topic);
 }
 
 static void s_remove_field (sb_own_state_t *self, sb_own_field_t *field)
 {
     sb_own_topic_t *topic = field->topic;
-    sb_own_field_t **link = &self->fields[field->hash & (self->field_buckets - 1)];
-    while (*link != field)
-        link = &(*link)->chained;
-    *link = field->chained;
+    sb_table_remove (&self->fields, &field->chained);
     *(field->previous ? &field->previous->next : &topic->first) = field->next;
     *(field->next ? &field->next->previous : &topic->last) = field->previous;
     s_unlink_by_age (self, field);
     self->passed_count -= field->walk == self->walk;
     self->version++;
     topic->category->field_count--;
-    self->field_count--;
     sb_own_value_clear (&field->own);
     free (field);
     if (!topic->first)
@@ -400,7 +341,7 @@ static bool s_write (sb_own_state_t *self, sb_own_topic_t **topic, const sb_delt
     uint64_t topic_hash = s_topic_hash (self, delta->category, delta->subject);
     if (!*topic)
         *topic = s_find_topic (self, topic_hash, delta->category, delta->subject);
-    uint64_t hash = s_hash (topic_hash, change->name);
+    uint64_t hash = sb_text_hash (topic_hash, change->name);
     sb_own_field_t *field = *topic ? s_find_field (self, *topic, hash, change->name) : NULL;
     sb_own_value_t after = {.writer = writer, .written_ns = self->now_ns, .time_to_live_ms = delta->time_to_live_ms};
     if (!change->is_delete && !s_copy_value (&after, &change->value))
@@ -450,7 +391,7 @@ bool sb_own_state_restore (sb_own_state_t *self, const sb_delta_t *delta, const 
 {
     uint64_t topic_hash = s_topic_hash (self, delta->category, delta->subject);
     sb_own_topic_t *topic = s_find_topic (self, topic_hash, delta->category, delta->subject);
-    uint64_t hash = s_hash (topic_hash, change->name);
+    uint64_t hash = sb_text_hash (topic_hash, change->name);
     sb_own_field_t *field = topic ? s_find_field (self, topic, hash, change->name) : NULL;
     if (change->is_delete && !field && before->value.kind != SB_VALUE_NONE) {
         /* The delete left no trace of its writer: what it removed comes back unless it was written anew. */
@@ -538,7 +479,7 @@ static uint32_t s_new_fields (const sb_own_state_t *self, const sb_delta_t *delt
     uint32_t count = 0;
     for (uint32_t i = 0; i < delta->update.change_count; i++) {
         const sb_change_t *change = &delta->update.changes[i];
-        bool known = topic && s_find_field (self, topic, s_hash (topic_hash, change->name), change->name);
+        bool known = topic && s_find_field (self, topic, sb_text_hash (topic_hash, change->name), change->name);
         count += !known && !change->is_delete;
     }
     return count;
@@ -550,7 +491,7 @@ static bool s_is_far_from_bounds (const sb_own_state_t *self, const sb_delta_t *
     uint64_t added = 0;
     for (uint32_t i = 0; i < count; i++)
         added += deltas[i].update.change_count;
-    if (self->field_count + added > self->max_fields)
+    if (self->fields.count + added > self->max_fields)
         return false;
     for (uint32_t i = 0; i < count; i++) {
         const sb_own_category_t *category = s_find_category (self, deltas[i].category);
@@ -579,7 +520,7 @@ sb_reason_t sb_own_state_check (sb_own_state_t *self, const sb_delta_t *deltas, 
         if (deltas[i].category.size && in_category > self->category_limit)
             return SB_REASON_TOO_MANY_FIELDS;
     }
-    return self->field_count + added > self->max_fields ? SB_REASON_STORE_FULL : SB_REASON_NONE;
+    return self->fields.count + added > self->max_fields ? SB_REASON_STORE_FULL : SB_REASON_NONE;
 }
 
 /* ------------------------------------------------------------------ walking */
@@ -595,7 +536,7 @@ bool sb_own_state_at_cursor (sb_own_state_t *self, sb_text_t *category, sb_text_
                              const sb_value_t **value)
 {
     for (;;) {
-        if (self->passed_count == self->field_count)
+        if (self->passed_count == self->fields.count)
             return false;
         while (!self->cursor || self->cursor->walk == self->walk)
             self->cursor = self->cursor ? self->cursor->older : self->newest;

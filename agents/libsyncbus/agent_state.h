@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * The agent's own state: fields by category, subject and name, kept whole, so that it can be
- * delivered whole. Two chained hash tables (topics, fields) over doubly linked lists: a write costs two
+ * delivered whole. Two hash tables (topics, fields) over doubly linked lists: a write costs two
  * lookups; nothing depends on hash order. A cursor walks it in pieces while writes go on; what changes
  * meanwhile also goes out as a delta. It goes from the last written field back: a field written once without
  * category and once with the one the broker's rules give it is two here and one there, where the first counts.

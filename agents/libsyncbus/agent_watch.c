@@ -5,8 +5,9 @@
  * What waits of a category is a list in order of arrival, each publication copied into one block; all lists together
  * are bounded by buffer_bytes: beyond it the longest one is dropped, counted, and a snapshot taken instead. Of each
  * topic met while its category is stale a note says up to where its publications came or were told as lost: so each
- * loss is told once, whether it is seen by what came after it, found in history, or told by a snapshot. Notes live in a
- * hash table until the category is current again; an agent that misses nothing has none.
+ * loss is told once, whether it is seen by what came after it, found in history, or told by a snapshot. Notes live
+ * until the category is current again; an agent that misses nothing has none. Categories and notes are found by hash:
+ * each publication looks for its category.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -64,12 +65,15 @@ void sb_watch_classify (sb_agent_step_t *self)
 static sb_watch_t *s_watch (sb_agent_step_t *self, sb_text_t name)
 {
     sb_reception_t *reception = self->reception;
-    for (uint32_t i = 0; i < reception->watch_count; i++) {
-        sb_watch_t *watch = reception->watches[i];
-        if (watch->size == name.size && memcmp (watch->name, name.data, name.size) == 0)
-            return watch;
+    uint64_t hash = sb_text_hash (reception->seed, name);
+    SB_TABLE_EACH (link, &reception->named, hash)
+    {
+        sb_watch_t *found = SB_TABLE_ITEM (sb_watch_t, link);
+        if (sb_text_equal ((sb_text_t){found->name, found->size}, name))
+            return found;
     }
-    if (reception->watch_count == SB_WATCHES_MAX || name.size >= sizeof reception->watches[0]->name)
+    if (reception->watch_count == SB_WATCHES_MAX || name.size >= sizeof reception->watches[0]->name ||
+        !sb_table_make_room (&reception->named))
         return NULL;
     sb_watch_t *watch = calloc (1, sizeof *watch);
     if (!watch)
@@ -80,6 +84,7 @@ static sb_watch_t *s_watch (sb_agent_step_t *self, sb_text_t name)
         free (watch);
         return NULL;
     }
+    sb_table_add (&reception->named, &watch->chained, hash);
     reception->watches[reception->watch_count++] = watch;
     return watch;
 }
@@ -123,64 +128,38 @@ void sb_watch_gap (sb_agent_step_t *self, sb_watch_t *watch, sb_text_t topic, ui
     effect->gap.last = last;
 }
 
-static uint64_t s_hash (sb_text_t text)
+static sb_noted_t *s_find_noted (const sb_reception_t *self, uint64_t hash, sb_text_t topic)
 {
-    uint64_t hash = UINT64_C (14695981039346656037);
-    for (uint32_t i = 0; i < text.size; i++)
-        hash = (hash ^ (uint8_t)text.data[i]) * UINT64_C (1099511628211);
-    return hash ^ (hash >> 29);
+    SB_TABLE_EACH (link, &self->noted, hash)
+    {
+        sb_noted_t *noted = SB_TABLE_ITEM (sb_noted_t, link);
+        if (sb_text_equal ((sb_text_t){noted->topic, noted->topic_size}, topic))
+            return noted;
+    }
+    return NULL;
 }
 
 sb_noted_t *sb_watch_find_noted (const sb_reception_t *self, sb_text_t topic)
 {
-    if (self->noted_count == 0)
-        return NULL;
-    uint64_t hash = s_hash (topic);
-    sb_noted_t *noted = self->noted[hash & (self->noted_buckets - 1)];
-    while (noted && !(noted->hash == hash && sb_text_equal ((sb_text_t){noted->topic, noted->topic_size}, topic)))
-        noted = noted->chained;
-    return noted;
-}
-
-static bool s_has_bucket_for_one_more (sb_reception_t *self)
-{
-    if (self->noted_count < self->noted_buckets)
-        return true;
-    uint32_t buckets = self->noted_buckets ? self->noted_buckets * 2 : 64;
-    sb_noted_t **table = calloc (buckets, sizeof (sb_noted_t *));
-    if (!table)
-        return self->noted_buckets > 0;
-    for (uint32_t i = 0; i < self->noted_buckets; i++) {
-        while (self->noted[i]) {
-            sb_noted_t *noted = self->noted[i];
-            self->noted[i] = noted->chained;
-            noted->chained = table[noted->hash & (buckets - 1)];
-            table[noted->hash & (buckets - 1)] = noted;
-        }
-    }
-    free (self->noted);
-    self->noted = table;
-    self->noted_buckets = buckets;
-    return true;
+    return self->noted.count ? s_find_noted (self, sb_text_hash (self->seed, topic), topic) : NULL;
 }
 
 sb_noted_t *sb_watch_noted (sb_agent_step_t *self, sb_watch_t *watch, sb_text_t topic, bool makes)
 {
     sb_reception_t *reception = self->reception;
-    sb_noted_t *noted = sb_watch_find_noted (reception, topic);
-    if (noted || !makes || reception->noted_count >= SB_AGENT_TOPICS_MAX || !s_has_bucket_for_one_more (reception))
+    uint64_t hash = sb_text_hash (reception->seed, topic);
+    sb_noted_t *noted = s_find_noted (reception, hash, topic);
+    if (noted || !makes || reception->noted.count >= SB_AGENT_TOPICS_MAX || !sb_table_make_room (&reception->noted))
         return noted;
     noted = malloc (sizeof *noted + topic.size);
     if (!noted)
         return NULL;
     uint64_t category;
-    *noted = (sb_noted_t){.hash = s_hash (topic), .topic_size = topic.size};
+    *noted = (sb_noted_t){.topic_size = topic.size};
     memcpy (noted->topic, topic.data, topic.size);
     sb_reception_known (reception, topic, &noted->sequence, &noted->through, &category);
     noted->delivered = noted->sequence;
-    noted->chained = reception->noted[noted->hash & (reception->noted_buckets - 1)];
-    reception->noted[noted->hash & (reception->noted_buckets - 1)] = noted;
-    reception->noted_count++;
+    sb_table_add (&reception->noted, &noted->chained, hash);
     noted->next = watch->noted;
     watch->noted = noted;
     return noted;
@@ -190,17 +169,11 @@ sb_noted_t *sb_watch_noted (sb_agent_step_t *self, sb_watch_t *watch, sb_text_t 
 static void s_forget_note (sb_reception_t *self, sb_noted_t **list)
 {
     sb_noted_t *noted = *list;
-    sb_noted_t **link = &self->noted[noted->hash & (self->noted_buckets - 1)];
-    while (*link != noted)
-        link = &(*link)->chained;
-    *link = noted->chained;
+    sb_table_remove (&self->noted, &noted->chained);
     *list = noted->next;
     free (noted);
-    if (--self->noted_count == 0) {
-        free (self->noted);
-        self->noted = NULL;
-        self->noted_buckets = 0;
-    }
+    if (self->noted.count == 0)
+        sb_table_fini (&self->noted);
 }
 
 void sb_watch_forget_notes (sb_reception_t *self, sb_watch_t *watch)
