@@ -112,6 +112,13 @@ static void s_stage (sim_t *self, sim_ledger_t *ledger, const sb_replace_chunk_t
     }
 }
 
+/* A whole state is being applied in slices: the core turns away another one, and so does the model. */
+static bool s_is_applying (const sim_t *self, const sim_ledger_t *ledger)
+{
+    const sb_agent_record_t *record = sb_core_find_agent (self->core, sim_name (self, ledger->agent));
+    return record && record->stage.state >= SB_STAGE_APPLY;
+}
+
 void sim_ledger_before (sim_t *self, const sb_event_t *event)
 {
     sim_checker_t *checker = self->checker;
@@ -140,9 +147,11 @@ void sim_ledger_before (sim_t *self, const sb_event_t *event)
         for (uint32_t i = 0; i < message->batch.delta_count; i++)
             s_arrive (ledger, message->batch.deltas[i].update.sequence);
     } else if (message->kind == SB_AGENT_MESSAGE_REPLACE_BEGIN) {
-        sim_expiry_begin (ledger);
-    } else if (message->kind == SB_AGENT_MESSAGE_REPLACE_CHUNK && sim_expiry_is_on (self)) {
-        s_stage (self, ledger, &message->replace_chunk);
+        if (!s_is_applying (self, ledger))
+            sim_expiry_begin (ledger);
+    } else if (message->kind == SB_AGENT_MESSAGE_REPLACE_CHUNK) {
+        if (sim_expiry_is_on (self) && !s_is_applying (self, ledger))
+            s_stage (self, ledger, &message->replace_chunk);
     } else if (message->kind == SB_AGENT_MESSAGE_REPLACE_END) {
         if (!ledger->staged_sequence && ledger->staged_count) {
             ledger->staged_sequence = message->replace_end.sequence;
