@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Mosquitto: MQTT 3.1.1 at QoS 0 through libmosquitto, all connections on the calling thread. A topic CATEGORY/AGENT for
- * each publisher, a subscription CATEGORY/# for each category read.
+ * Mosquitto: MQTT 3.1.1 at QoS 0 through libmosquitto, all connections on the calling thread. A topic CATEGORY/AGENT
+ * for each publisher, a subscription CATEGORY/# for each category read.
  *
  * The library writes each message by a system call of its own, and reads each by at least three: it has no way to
  * gather. So a pipelined batch is written one by one too; a batch in one message is what saves something. Its threads
@@ -17,9 +17,9 @@
 #include <string.h>
 
 enum {
-    S_KEEPALIVE_S = 3600,   /* no pings during a run */
+    S_KEEPALIVE_S = 3600, /* no pings during a run */
     S_CONNECT_MS = 10000,
-    S_TAKE_MAX = 256,       /* messages from one subscriber before the next has its turn */
+    S_TAKE_MAX = 256, /* messages from one subscriber before the next has its turn */
     S_TOPIC_MAX = 192
 };
 

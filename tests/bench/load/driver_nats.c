@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * NATS core: a subject CATEGORY.AGENT for each publisher, a subscription CATEGORY.> for each category read. Messages are
- * given to callbacks on the library's threads, its fastest way; its limits on what may wait there are lifted.
+ * NATS core: a subject CATEGORY.AGENT for each publisher, a subscription CATEGORY.> for each category read. Messages
+ * are given to callbacks on the library's threads, its fastest way; its limits on what may wait there are lifted.
  *
  * A batch is one message of several payloads or, pipelined, so many messages that the library gathers and writes
  * together. natsConnection_Flush would be a round trip to the server for each batch: it is left to the end of a run.
@@ -52,8 +52,8 @@ static void s_publish (void *driver, uint32_t publisher, uint64_t first_number, 
     const uint32_t messages = self->options->is_pipelined ? count : 1;
     const size_t size = (size_t)self->options->size * (count / messages);
     for (uint32_t i = 0; i < messages; i++)
-        nats_link_check (
-            natsConnection_Publish (self->connections[publisher], subject, payloads + i * size, (int)size), subject);
+        nats_link_check (natsConnection_Publish (self->connections[publisher], subject, payloads + i * size, (int)size),
+                         subject);
     self->counts.messages += messages;
     self->counts.bytes += messages * (size + strlen (subject));
 }

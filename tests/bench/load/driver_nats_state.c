@@ -21,19 +21,19 @@
 
 enum {
     S_HISTORY = 64,
-    S_STALL_MS = 60000,   /* an ack that does not come for so long ends the run */
-    S_TAKE_MAX = 1000     /* entries of one watcher before the next has its turn */
+    S_STALL_MS = 60000, /* an ack that does not come for so long ends the run */
+    S_TAKE_MAX = 1000   /* entries of one watcher before the next has its turn */
 };
 
 typedef struct {
     natsConnection *connection;
     jsCtx *stream;
     kvStore *bucket;
-    pthread_mutex_t lock;    /* guards what follows: acks come on a thread of the library */
+    pthread_mutex_t lock; /* guards what follows: acks come on a thread of the library */
     pthread_cond_t has_room;
-    uint64_t sent;           /* puts; written by the publishing thread alone */
+    uint64_t sent; /* puts; written by the publishing thread alone */
     uint64_t acked;
-    uint64_t room_at;        /* acks that the publishing thread waits for; 0: it does not wait */
+    uint64_t room_at;                   /* acks that the publishing thread waits for; 0: it does not wait */
     char prefix[NATS_LINK_SUBJECT_MAX]; /* subject of its keys up to the field's name */
     size_t prefix_size;
 } __attribute__ ((aligned (128))) s_publisher_t;
@@ -74,6 +74,7 @@ static void s_on_ack (jsCtx *stream, natsMsg *message, jsPubAck *ack, jsPubAckEr
     s_publisher_t *self = closure;
     if (!ack)
         bench_fail ("nats: a put was refused: %s", error && error->ErrText ? error->ErrText : "no reason given");
+    natsMsg_Destroy (message);
     pthread_mutex_lock (&self->lock);
     self->acked++;
     const bool is_awaited = self->room_at && self->acked >= self->room_at;
@@ -82,20 +83,21 @@ static void s_on_ack (jsCtx *stream, natsMsg *message, jsPubAck *ack, jsPubAckEr
     pthread_mutex_unlock (&self->lock);
     if (is_awaited)
         pthread_cond_signal (&self->has_room);
-    natsMsg_Destroy (message);
 }
 
-/* Waits until so many puts are acked; false after timeout_ms. */
-static bool s_wait (s_publisher_t *self, uint64_t acked, int timeout_ms)
+static bool s_is_full (s_publisher_t *self, uint64_t window)
 {
-    struct timespec until;
-    clock_gettime (CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
+    pthread_mutex_lock (&self->lock);
+    const bool is_full = self->sent - self->acked >= window;
+    pthread_mutex_unlock (&self->lock);
+    return is_full;
+}
+
+/* Waits until so many puts are acked; false when they are not by deadline_ns. */
+static bool s_wait (s_publisher_t *self, uint64_t acked, uint64_t deadline_ns)
+{
+    const struct timespec until = {.tv_sec = (time_t)(deadline_ns / UINT64_C (1000000000)),
+                                   .tv_nsec = (long)(deadline_ns % UINT64_C (1000000000))};
     int result = 0;
     pthread_mutex_lock (&self->lock);
     while (self->acked < acked && result == 0) {
@@ -103,6 +105,7 @@ static bool s_wait (s_publisher_t *self, uint64_t acked, int timeout_ms)
         result = pthread_cond_timedwait (&self->has_room, &self->lock, &until);
     }
     const bool is_acked = self->acked >= acked;
+    self->room_at = 0;
     pthread_mutex_unlock (&self->lock);
     return is_acked;
 }
@@ -145,10 +148,9 @@ static void s_put (s_publishers_t *self, s_publisher_t *publisher, uint64_t numb
 {
     const uint32_t size = self->options->size;
     const uint64_t window = self->options->window;
-    /* Reading `acked` without the lock would be enough, but it is one lock beside the library's many. When the window
-     * is full, to the half, so that each wait is worth a switch of threads. */
-    if (publisher->sent >= window && !s_wait (publisher, publisher->sent - window + 1, 0) &&
-        !s_wait (publisher, publisher->sent - window / 2, S_STALL_MS))
+    /* To the half, so that each wait is worth a switch of threads. */
+    if (s_is_full (publisher, window) &&
+        !s_wait (publisher, publisher->sent - window / 2, bench_clock_ns () + S_STALL_MS * UINT64_C (1000000)))
         bench_fail ("nats: no ack came for %d ms", S_STALL_MS);
     bench_field_name (publisher->prefix + publisher->prefix_size, self->options, number);
     nats_link_check (js_PublishAsync (publisher->stream, publisher->prefix, payload, (int)size, NULL), "put");
@@ -167,8 +169,9 @@ static void s_publish (void *driver, uint32_t publisher, uint64_t first_number, 
 static bool s_finish (void *driver, int timeout_ms)
 {
     s_publishers_t *self = driver;
+    const uint64_t deadline_ns = bench_clock_ns () + (uint64_t)timeout_ms * 1000000;
     for (uint32_t i = 0; i < self->options->count; i++)
-        if (!s_wait (&self->publishers[i], self->publishers[i].sent, timeout_ms))
+        if (!s_wait (&self->publishers[i], self->publishers[i].sent, deadline_ns))
             return false;
     return true;
 }

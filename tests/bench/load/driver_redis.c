@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * Redis publish and subscribe: PUBLISH to the channel of the publisher's category, SUBSCRIBE to the categories read.
- * Commands are pipelined, replies read back: see redis_link.h. A batch is one message of several payloads, or, pipelined,
- * so many commands in one write.
+ * Commands are pipelined, replies read back: see redis_link.h. A batch is one message of several payloads, or,
+ * pipelined, so many commands in one write.
  */
 #include "redis_link.h"
 

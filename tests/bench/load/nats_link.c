@@ -6,11 +6,10 @@
 
 #include <stdio.h>
 
-
 void nats_link_check (natsStatus status, const char *what)
 {
     if (status != NATS_OK)
-        bench_fail ("nats: %s: %s: %s", what, natsStatus_GetText (status), nats_GetLastError (NULL));
+        bench_fail ("nats: %s: %s", what, natsStatus_GetText (status));
 }
 
 static void s_on_closed (natsConnection *connection, void *closure)

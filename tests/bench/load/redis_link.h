@@ -21,10 +21,10 @@ enum {
 /* A publisher's connection. */
 typedef struct {
     redisContext *context;
-    uint64_t sent;      /* commands */
-    uint64_t replied;   /* so many of them had a reply, none of them an error */
-    uint32_t *updates;  /* of each command without a reply, options->window of them: updates done when it has one */
-    size_t gathered;    /* octets appended since the last time that nothing was left to write */
+    uint64_t sent;     /* commands */
+    uint64_t replied;  /* so many of them had a reply, none of them an error */
+    uint32_t *updates; /* of each command without a reply, options->window of them: updates done when it has one */
+    size_t gathered;   /* octets appended since the last time that nothing was left to write */
     char channel[REDIS_LINK_CHANNEL_MAX]; /* what it publishes to: its category's name */
     size_t channel_size;
 } redis_link_t;
@@ -39,8 +39,8 @@ typedef struct {
 /* Connects options->count publishers; of type void * as the vtable has it. Ends the process on failure. */
 void *redis_publishers_open (const bench_options_t *options);
 
-/* Appends one command of `count` arguments to a link; its reply means that `updates` are done. Waits while the window is
- * full. */
+/* Appends one command of `count` arguments to a link; its reply means that `updates` are done. Waits while the window
+ * is full. */
 void redis_link_append (redis_publishers_t *self, redis_link_t *link, uint32_t updates, int count,
                         const char **arguments, const size_t *sizes);
 
