@@ -46,7 +46,7 @@ typedef struct {
 /* What a publisher process sent, as its driver knows. What its system does not have stays 0. */
 typedef struct {
     uint64_t bytes;    /* octets of the messages handed to the transport, payload and headers of the message */
-    uint64_t messages; /* so many of them */
+    uint64_t messages; /* those that carried updates, probes among them */
     uint64_t accepted; /* updates that the system has acked as accepted, probes among them */
     uint64_t refused;  /* updates that the system has refused */
 } bench_published_t;

@@ -154,6 +154,15 @@ static void s_print (const s_run_t *self, double seconds, double cpu_seconds, bo
     printf ("]}\n");
 }
 
+/* With `go` on standard input, waits for `end` there: the agents of a publisher that has gone are others than those of
+ * one that is there, and whoever started it may want to look. */
+static void s_wait_for_end (const bench_load_t *load)
+{
+    char line[64];
+    while (!load->probe_ms && !(bench_read_line (line, sizeof line) && strcmp (line, "end") == 0))
+        s_sleep_until (bench_clock_ns () + SERVICE_NS);
+}
+
 int bench_publish (const bench_driver_t *driver, const bench_load_t *load)
 {
     const bench_options_t *options = &load->options;
@@ -175,6 +184,7 @@ int bench_publish (const bench_driver_t *driver, const bench_load_t *load)
     const double seconds = (double)(bench_clock_ns () - run.start_ns) / 1e9;
     const bool is_finished = driver->finish (run.driver_self, (int)load->quiet_ms);
     s_print (&run, seconds, bench_cpu_seconds () - cpu_seconds, is_finished);
+    s_wait_for_end (load);
     driver->publish_close (&run.driver_self);
     free (run.numbers);
     free (run.payloads);

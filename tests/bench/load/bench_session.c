@@ -39,7 +39,6 @@ typedef struct {
 
 static void s_send (s_publishers_t *self, s_session_t *session, zmq_msg_t *frame)
 {
-    self->counts.messages++;
     self->counts.bytes += zmq_msg_size (frame);
     bench_zmq_send (session->socket, frame);
 }
@@ -140,6 +139,7 @@ void bench_session_publish (void *driver, uint32_t publisher, uint64_t first_num
                                    .count = count};
     self->codec->deltas (self->codec_self, &deltas, &frame);
     session->sent += count;
+    self->counts.messages++;
     s_send (self, session, &frame);
 }
 

@@ -134,6 +134,8 @@ static int s_on_update (sb_agent_t *agent, const sb_publication_t *publication, 
     for (uint32_t i = 0; i < publication->update_count; i++)
         for (uint32_t j = 0; j < publication->updates[i].change_count; j++) {
             const sb_value_t *value = &publication->updates[i].changes[j].value;
+            if (publication->updates[i].changes[j].is_delete) /* of an earlier run against the same broker */
+                continue;
             const sb_text_t bytes = value->kind == SB_VALUE_BYTES ? value->bytes : (sb_text_t){0};
             bench_sink_take_at (self->sink, self->number, (const uint8_t *)bytes.data, bytes.size, now_ns);
         }
