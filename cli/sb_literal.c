@@ -125,6 +125,9 @@ const char *sb_literal_decimal (const char *literal, sb_value_t *value)
     if (*cursor == '-')
         digits[size++] = *cursor++;
     uint32_t sign = size;
+    bool is_zero = *cursor == '0'; /* zeros before the first digit say nothing, and do not count */
+    while (*cursor == '0')
+        cursor++;
     for (; *cursor; cursor++) {
         if (*cursor == '.' && !after_point) {
             after_point = true;
@@ -135,7 +138,7 @@ const char *sb_literal_decimal (const char *literal, sb_value_t *value)
         digits[size++] = *cursor;
         exponent -= after_point;
     }
-    if (size == sign)
+    if (size == sign && !is_zero)
         return problem;
     *value = (sb_value_t){.kind = SB_VALUE_DECIMAL,
                           .decimal = {.unscaled = strtoll (digits, NULL, 10), .exponent = exponent}};

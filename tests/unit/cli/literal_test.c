@@ -129,6 +129,10 @@ Test (literal, decimals_keep_every_digit)
     sb_value_t value = s_read ("decimal:-64250.10", SB_PARAMETER_ANY);
     cr_expect_eq (value.decimal.unscaled, -6425010);
     cr_expect_eq (value.decimal.exponent, -2);
+    value = s_read ("decimal:0.020000000000000000", SB_PARAMETER_ANY); /* its first zero is none of the 18 digits */
+    cr_expect_eq (value.decimal.unscaled, INT64_C (20000000000000000));
+    cr_expect_eq (value.decimal.exponent, -18);
+    cr_expect_eq (s_read ("decimal:-0", SB_PARAMETER_ANY).decimal.unscaled, 0);
 }
 
 Test (literal, base64_reads_what_it_wrote)
