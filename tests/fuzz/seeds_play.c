@@ -415,38 +415,33 @@ static void s_tell (seed_t *seed, const char *command)
     seed_broker_message (seed, MESSAGE, 0, &message);
 }
 
-/* A level on the topic of the join: what a broker answers it with. */
-static void s_answer_join (seed_t *seed, uint64_t sequence)
-{
-    const sb_change_t changes[] = {
-        {.name = {"sequence", 8}, .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)sequence}},
-        {.name = {"head.market_data", 16}, .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)sequence}}};
-    const sb_update_t update = {.changes = changes, .change_count = 2};
-    sb_publication_t publication = {.topic = {"~join.x.", 8},
-                                    .stream_id = 5,
-                                    .epoch = 1,
-                                    .agent_id = {"_broker", 7},
-                                    .quality = SB_QUALITY_OK,
-                                    .updates = &update,
-                                    .update_count = 1};
-    seed_record (seed, LINK, 3); /* the SUB's connection stands */
-    seed_publication (seed, PUBLICATION, 2, &publication);
-}
-
-static void s_beat_heads (seed_t *seed, uint64_t head)
+/* A level that says the heads: all is at `head`. */
+static void s_heads (seed_t *seed, const char *topic, uint8_t how, uint64_t head)
 {
     const sb_change_t changes[] = {
         {.name = {"sequence", 8}, .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)head}},
         {.name = {"head.market_data", 16}, .value = {.kind = SB_VALUE_INTEGER, .integer = (int64_t)head}}};
     const sb_update_t update = {.changes = changes, .change_count = 2};
-    sb_publication_t publication = {.topic = {"_beat..", 7},
+    sb_publication_t publication = {.topic = sb_text (topic),
                                     .stream_id = 5,
                                     .epoch = 1,
                                     .agent_id = {"_broker", 7},
                                     .quality = SB_QUALITY_OK,
                                     .updates = &update,
                                     .update_count = 1};
-    seed_publication (seed, PUBLICATION, 1, &publication);
+    seed_publication (seed, PUBLICATION, how, &publication);
+}
+
+/* On the topic of the join: what a broker answers it with. */
+static void s_answer_join (seed_t *seed, uint64_t sequence)
+{
+    seed_record (seed, LINK, 3); /* the SUB's connection stands */
+    s_heads (seed, "~join.x.", 2, sequence);
+}
+
+static void s_beat_heads (seed_t *seed, uint64_t head)
+{
+    s_heads (seed, "_beat..", 1, head);
 }
 
 static void s_chunk (seed_t *seed, uint64_t sequence, uint32_t fields)

@@ -186,8 +186,60 @@ static void s_moment (seed_t *seed)
         "9999999999999999999",
         "2262-04-11T23:47:16.854775807Z",
         "1970-01-01T00:00:00-23:59",
+        "1.5h",
+        "500ms",
     };
     s_save_texts (seed, "moment", "text", texts, COUNT (texts));
+}
+
+/* ------------------------------------------------------------------ words and command lines */
+
+static void s_words (seed_t *seed)
+{
+    static const char *const names[] = {
+        "market_data.feed.spot:BTC",
+        "_event.a.",
+        "all",
+        "trades",
+        "~conflated.250.market_data.feed.SPY",
+        "~conflated.10.",
+        "rsi.14",
+        "",
+        "\xc3\xa9",
+        "a.b.c.d",
+    };
+    static const char *const literals[] = {
+        "price=64250.10", "42",       "-1.5e-3", "true", "text:42", "decimal:64250.10", "base64:AAEC",
+        "old=null",       "-0.00100", "AAEC",    "AA==", "null",    "x=text:",
+    };
+    static const char *const arguments[] = {
+        "status",
+        "--json\npause-agent\ntrader\n--reason\nx",
+        "emergency_clear\nlatch-epoch=3",
+        "history\nmarket_data\n--last=5\n--command=tcp://127.0.0.1:5572",
+        "pub\nmarket_data\nspot:BTC\nprice=1.5\nold=null",
+        "--help",
+        "no_such\n--\n--x",
+    };
+    static const char *const broker[] = {
+        "--ingress=tcp://127.0.0.1:5570\n--limits-agents\n3",
+        "--print-config\nSYNCBUS_LIMITS_AGENTS=5\nSYNCBUS_LOG_LEVEL=debug",
+        "--config\nx.zpl",
+        "--no-such\nx\nSYNCBUS_HISTORY_CATEGORY=market_data 5 1 MiB,risk 3",
+        "--help",
+    };
+    static const char *const market[] = {
+        "ticks.csv\n--layout\nequity_trades\n--pace=recorded\n--symbol=SP*",
+        "--sim\n7\n--sim-seconds=60\n--pace\nflat\n--agent-id=feed",
+        "--list-layouts",
+        "-\n--as\nspy.csv\n--check\n--json",
+        "--pace=0\n--batch=300\nx\ny",
+    };
+    s_save_texts (seed, "names", "name", names, COUNT (names));
+    s_save_texts (seed, "literal", "value", literals, COUNT (literals));
+    s_save_texts (seed, "arguments", "line", arguments, COUNT (arguments));
+    s_save_texts (seed, "broker_options", "line", broker, COUNT (broker));
+    s_save_texts (seed, "market_options", "line", market, COUNT (market));
 }
 
 void seeds_text (seed_t *seed)
@@ -199,4 +251,5 @@ void seeds_text (seed_t *seed)
     s_market_input (seed);
     s_json_delta (seed);
     s_moment (seed);
+    s_words (seed);
 }

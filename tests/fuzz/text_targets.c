@@ -276,5 +276,8 @@ TARGET (moment)
         snprintf (number, sizeof number, "%" PRId64, unix_ns);
         FUZZ_CLAIM (!sb_moment_read (number, 0, &again_unix_ns) && again_unix_ns == unix_ns);
     }
+    uint32_t span_ms = 0;
+    fault = sb_moment_read_span_ms (text, &span_ms);
+    FUZZ_CLAIM (fault ? fault[0] : span_ms > 0);
     free (text);
 }
