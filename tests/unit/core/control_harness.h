@@ -7,6 +7,17 @@
 
 #include "core_harness.h"
 
+/* A core with two agents that have beaten: trader on peer 11, risk on peer 12. */
+static inline void control_start (harness_t *self)
+{
+    harness_start (self);
+    harness_register (self, 11, "trader", 1);
+    harness_beat (self, 11);
+    harness_register (self, 12, "risk", 1);
+    harness_beat (self, 12);
+    harness_forget (self);
+}
+
 /* A request that passes every check, issued now. */
 static inline sb_command_request_t control_request (const harness_t *self, const char *command_id, const char *command,
                                                     const char *agent_id)

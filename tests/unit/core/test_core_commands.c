@@ -9,12 +9,7 @@ static harness_t harness;
 
 static void s_start (void)
 {
-    harness_start (&harness);
-    harness_register (&harness, 11, "trader", 1);
-    harness_beat (&harness, 11);
-    harness_register (&harness, 12, "risk", 1);
-    harness_beat (&harness, 12);
-    harness_forget (&harness);
+    control_start (&harness);
 }
 
 static void s_stop (void)
