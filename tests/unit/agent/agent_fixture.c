@@ -261,6 +261,28 @@ const sb_agent_message_t *sb_fixture_sent (const sb_fixture_t *self, sb_agent_me
     return NULL;
 }
 
+const sb_batch_t *sb_fixture_batch (const sb_fixture_t *self, uint32_t n)
+{
+    const sb_agent_message_t *message = sb_fixture_sent (self, SB_AGENT_MESSAGE_BATCH, n);
+    return message ? &message->batch : NULL;
+}
+
+uint32_t sb_fixture_chunk_fields (const sb_fixture_t *self, uint32_t n)
+{
+    const sb_agent_message_t *message = sb_fixture_sent (self, SB_AGENT_MESSAGE_REPLACE_CHUNK, n);
+    uint32_t count = 0;
+    for (uint32_t i = 0; message && i < message->replace_chunk.topic_count; i++)
+        count += message->replace_chunk.topics[i].update.change_count;
+    return count;
+}
+
+sb_agent_counts_t sb_fixture_counts (const sb_fixture_t *self)
+{
+    sb_agent_counts_t counts;
+    sb_agent_step_counts (self->step, &counts);
+    return counts;
+}
+
 sb_agent_status_t sb_fixture_status (const sb_fixture_t *self)
 {
     sb_reason_t reason;

@@ -81,6 +81,12 @@ const sb_agent_effect_t *sb_fixture_effect (const sb_fixture_t *self, sb_agent_e
 /* The n-th message of that kind sent in the last step. */
 const sb_agent_message_t *sb_fixture_sent (const sb_fixture_t *self, sb_agent_message_kind_t kind, uint32_t n);
 
+/* The n-th Batch sent in the last step; NULL when there is none. */
+const sb_batch_t *sb_fixture_batch (const sb_fixture_t *self, uint32_t n);
+/* Fields in all topics of the n-th chunk of the whole state sent in the last step; 0 when there is none. */
+uint32_t sb_fixture_chunk_fields (const sb_fixture_t *self, uint32_t n);
+
+sb_agent_counts_t sb_fixture_counts (const sb_fixture_t *self);
 sb_agent_status_t sb_fixture_status (const sb_fixture_t *self);
 sb_reason_t sb_fixture_status_reason (const sb_fixture_t *self);
 
