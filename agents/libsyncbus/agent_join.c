@@ -90,6 +90,8 @@ void sb_joiner_subscribed (sb_agent_step_t *self, bool is_subscribed)
     sb_recovery_abort (self, true);
     if (is_subscribed)
         sb_joiner_ask (self);
+    else
+        sb_conflation_ask_again (self);
 }
 
 void sb_joiner_tick (sb_agent_step_t *self)
@@ -193,7 +195,7 @@ static void s_each_head (sb_agent_step_t *self, const sb_publication_t *publicat
             if (s_split_conflated (change->name, &interval_ms, &conflated)) {
                 sb_watch_t *merged = sb_watch_of_name (self, conflated);
                 if (merged)
-                    sb_scope_conflated_head (self, merged, interval_ms, (uint64_t)change->value.integer, is_beat);
+                    sb_scope_conflated_head (merged, interval_ms, (uint64_t)change->value.integer);
                 continue;
             }
             if (change->name.size < sizeof prefix || memcmp (change->name.data, prefix, sizeof prefix - 1) != 0)
@@ -226,9 +228,16 @@ static void s_beat (sb_agent_step_t *self, const sb_publication_t *beat, uint64_
     }
     reception->sub_sequence = reception->told_sequence = sequence;
     s_each_head (self, beat, true);
+    bool is_counted_on = sb_scope_beat (self);
     sb_scope_judge_parts (self, sequence);
     if (reception->has_base && reception->unheard_beats && --reception->unheard_beats == 0)
         sb_scope_read_unheard (self);
+    if (is_counted_on)
+        return;
+    sb_step_log (self, SB_SEVERITY_INFO, "the broker counts conflated publications anew: joined again",
+                 (sb_text_t){NULL, 0});
+    sb_recovery_abort (self, true);
+    sb_joiner_ask (self);
 }
 
 static void s_answer (sb_agent_step_t *self, const sb_publication_t *answer, uint64_t sequence)
@@ -252,6 +261,7 @@ static void s_answer (sb_agent_step_t *self, const sb_publication_t *answer, uin
     reception->told_sequence = sequence;
     s_each_head (self, answer, false);
     sb_scope_joined (self);
+    sb_conflation_look (self, answer);
 }
 
 void sb_joiner_level (sb_agent_step_t *self, const sb_publication_t *publication, bool is_beat)

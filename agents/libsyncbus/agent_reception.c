@@ -59,7 +59,8 @@ void sb_reception_welcome (sb_agent_step_t *self, const sb_welcome_t *welcome)
     sb_position_t old[SB_INTERESTS_MAX];
     uint32_t old_count = reception->position_count;
     bool is_same = welcome->stream_id == reception->stream_id && welcome->epoch == reception->epoch;
-    sb_watch_classify (self);
+    for (uint32_t i = 0; i < reception->watch_count; i++)
+        sb_watch_classify (self, reception->watches[i]);
     memcpy (old, reception->positions, sizeof old);
     memset (reception->positions, 0, sizeof reception->positions);
     reception->position_count = 0;

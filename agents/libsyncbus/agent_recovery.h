@@ -86,7 +86,7 @@ typedef struct {
     uint64_t seen_category; /* the highest category sequence of those that came */
     uint64_t first;         /* AGENT: the first number that came before there was a base; 0: none */
     uint64_t first_sequence;
-    uint64_t told;         /* CONFLATED: by the answer to a join that is being judged */
+    uint64_t told;         /* CONFLATED: by the beat, or the answer to a join, that is being judged */
     uint64_t hole_after;   /* category sequences: something between them is missing */
     uint64_t hole_through; /* 0: nothing is */
     uint64_t hole_number;  /* of the request that was the last as that was seen: a later snapshot makes it good */
@@ -197,8 +197,12 @@ bool sb_reception_known (const sb_reception_t *self, sb_text_t topic, uint64_t *
 
 /* ---- agent_scope.c */
 
-/* The scopes of a category whose is_whole and so on are known. False without memory. */
+/* The scopes of a category whose is_whole and so on are known, in place of those that it has. False without memory,
+ * which only the first time can be. */
 bool sb_scope_make (sb_agent_step_t *self, sb_watch_t *watch);
+/* How it is read has changed: classifies it and makes its scopes anew. What may have been missed since the last one
+ * that came will be looked for: events in history, state in a snapshot. No repair may be under way. */
+void sb_scope_change (sb_agent_step_t *self, sb_watch_t *watch);
 /* The scope that numbers what comes of a topic at that interval (0: unconflated); NULL: none does. */
 sb_scope_t *sb_scope_of (const sb_watch_t *watch, sb_text_t topic, uint32_t interval_ms);
 /* Another stream: numbers begin anew. */
@@ -216,11 +220,13 @@ void sb_scope_read_unheard (sb_agent_step_t *self);
 void sb_scope_missed (sb_agent_step_t *self);
 /* A category's head, in a beat or an answer; is_base: it is where the numbers begin. */
 void sb_scope_category_head (sb_agent_step_t *self, sb_watch_t *watch, uint64_t head, bool is_base);
-/* A conflated category's. An answer's is judged by sb_scope_joined, as it is 0 where the answer has none. */
-void sb_scope_conflated_head (sb_agent_step_t *self, sb_watch_t *watch, uint32_t interval_ms, uint64_t head,
-                              bool is_beat);
+/* A conflated category's: judged when all were given, as it is 0 where it is not named. */
+void sb_scope_conflated_head (sb_watch_t *watch, uint32_t interval_ms, uint64_t head);
 /* All heads of an answer were given. */
 void sb_scope_joined (sb_agent_step_t *self);
+/* All heads of a beat were. False when the broker has counted less than came: it began anew, so the subscription was
+ * gone for a moment. */
+bool sb_scope_beat (sb_agent_step_t *self);
 /* The hole that begins first; NULL: none. */
 sb_scope_t *sb_scope_with_hole (const sb_watch_t *watch);
 /* Asks for its repair. */
@@ -236,8 +242,9 @@ void sb_scope_snapshot_taken (sb_watch_t *watch, uint64_t number);
 /* The category of a topic, or one named without its dot; made when it is new and wanted. NULL: not wanted, no room. */
 sb_watch_t *sb_watch_of_topic (sb_agent_step_t *self, sb_text_t topic);
 sb_watch_t *sb_watch_of_name (sb_agent_step_t *self, sb_text_t category);
-/* What stands in `is_whole` and so on, after the event categories became known. */
-void sb_watch_classify (sb_agent_step_t *self);
+/* What stands in `is_whole` and so on, from the interests and event categories of now. False when no interest asks for
+ * anything in it. */
+bool sb_watch_classify (const sb_agent_step_t *self, sb_watch_t *watch);
 /* Tells a loss: of a topic's `first` to `last`, or, with both 0, of what an interest or category covers. */
 void sb_watch_gap (sb_agent_step_t *self, sb_watch_t *watch, sb_text_t topic, uint64_t first, uint64_t last);
 /* Puts a publication aside; what is missing before it is told at once. */
@@ -256,6 +263,14 @@ void sb_watch_finish (sb_agent_step_t *self, sb_watch_t *watch);
 void sb_watch_drop_waiting (sb_reception_t *self, sb_watch_t *watch);
 void sb_watch_forget_notes (sb_reception_t *self, sb_watch_t *watch);
 void sb_watch_free_taken (sb_reception_t *self);
+
+/* ---- agent_conflation.c */
+
+/* The answer to a join: what of the interests it does not name as conflated is read as it is published from now on, by
+ * a new SUB, and joined again. */
+void sb_conflation_look (sb_agent_step_t *self, const sb_publication_t *answer);
+/* The SUB's connection was lost: the next one asks for all that the application asked for. */
+void sb_conflation_ask_again (sb_agent_step_t *self);
 
 /* ---- agent_join.c */
 void sb_joiner_ask (sb_agent_step_t *self);

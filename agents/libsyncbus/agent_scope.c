@@ -58,6 +58,7 @@ static sb_text_t s_subscribed (const sb_agent_step_t *self, const sb_want_t *wan
 
 void sb_scope_subscribe (sb_agent_step_t *self)
 {
+    self->has_agent_parts = false;
     for (uint32_t i = 0; i < self->config.interest_count; i++) {
         sb_want_t *want = &self->wants[i];
         want->subscribed = s_subscribed (self, want);
@@ -103,7 +104,9 @@ bool sb_scope_make (sb_agent_step_t *self, sb_watch_t *watch)
 {
     sb_text_t name = {watch->name, watch->size};
     bool is_of_category = false;
-    watch->scopes = calloc (self->config.interest_count + 1, sizeof *watch->scopes);
+    if (!watch->scopes)
+        watch->scopes = calloc (self->config.interest_count + 1, sizeof *watch->scopes);
+    watch->scope_count = 0;
     for (uint32_t i = 0; watch->scopes && i < self->config.interest_count; i++) {
         const sb_want_t *want = &self->wants[i];
         bool concerns =
@@ -126,6 +129,49 @@ bool sb_scope_make (sb_agent_step_t *self, sb_watch_t *watch)
     if (is_of_category)
         s_drop_parts (watch);
     return watch->scopes != NULL;
+}
+
+/* Category sequence up to which nothing that was wanted of events is missing: they come in its order. */
+static uint64_t s_complete_through (const sb_watch_t *watch)
+{
+    uint64_t through = watch->is_whole || !watch->scope_count ? watch->verified : UINT64_MAX;
+    for (uint32_t i = 0; i < watch->scope_count; i++) {
+        const sb_scope_t *scope = &watch->scopes[i];
+        uint64_t end = scope->hole_through ? scope->hole_after : scope->seen_category;
+        through = end < through ? end : through;
+    }
+    if (watch->need >= SB_NEED_HISTORY && watch->after < through)
+        through = watch->after;
+    if (watch->first && watch->first->publication.category_sequence <= through)
+        through = watch->first->publication.category_sequence - 1;
+    return through;
+}
+
+void sb_scope_change (sb_agent_step_t *self, sb_watch_t *watch)
+{
+    uint64_t through = s_complete_through (watch);
+    bool was_whole = watch->is_whole, is_event = watch->is_event;
+    sb_watch_classify (self, watch);
+    if (was_whole && watch->is_whole)
+        return;
+    sb_scope_make (self, watch);
+    watch->repaired = NULL;
+    watch->tried_through = 0;
+    if (!self->reception->has_base)
+        return; /* a snapshot of everything comes */
+    if (is_event)
+        watch->verified = through;
+    for (uint32_t i = 0; i < watch->scope_count; i++) {
+        sb_scope_t *scope = &watch->scopes[i];
+        scope->is_based = is_event || scope->kind != SB_SCOPE_AGENT; /* the snapshot is the base of state */
+        scope->seen_category = through;
+        if (is_event && watch->passed > through) {
+            scope->hole_after = through;
+            scope->hole_through = watch->passed;
+            scope->hole_number = self->reception->number;
+        }
+    }
+    sb_watch_needs (watch, is_event ? SB_NEED_BUFFER : SB_NEED_SNAPSHOT);
 }
 
 sb_scope_t *sb_scope_of (const sb_watch_t *watch, sb_text_t topic, uint32_t interval_ms)
@@ -365,22 +411,40 @@ void sb_scope_category_head (sb_agent_step_t *self, sb_watch_t *watch, uint64_t 
     s_see (scope, head, 0, head);
 }
 
-void sb_scope_conflated_head (sb_agent_step_t *self, sb_watch_t *watch, uint32_t interval_ms, uint64_t head,
-                              bool is_beat)
+void sb_scope_conflated_head (sb_watch_t *watch, uint32_t interval_ms, uint64_t head)
 {
     sb_scope_t *scope = sb_scope_of (watch, (sb_text_t){watch->name, watch->size}, interval_ms);
-    if (!scope || scope->kind != SB_SCOPE_CONFLATED)
-        return;
-    if (!is_beat) {
-        scope->told = head; /* judged with all of the answer, see sb_scope_joined */
-        return;
-    }
+    if (scope && scope->kind == SB_SCOPE_CONFLATED)
+        scope->told = head;
+}
+
+/* False when the broker has counted less than came. */
+static bool s_judge_conflated (sb_agent_step_t *self, sb_watch_t *watch, sb_scope_t *scope)
+{
+    uint64_t head = scope->told;
+    scope->told = 0;
     if (head <= scope->seen)
-        return;
+        return head == scope->seen;
     if (watch->need == SB_NEED_NOTHING && watch->is_covered && !watch->is_told && self->reception->has_base)
         sb_watch_gap (self, watch, (sb_text_t){watch->name, watch->size - 1}, 0, 0);
     s_hole (self, watch, scope);
     scope->seen = head;
+    return true;
+}
+
+bool sb_scope_beat (sb_agent_step_t *self)
+{
+    sb_reception_t *reception = self->reception;
+    bool is_counted_on = true;
+    for (uint32_t i = 0; i < reception->watch_count; i++) {
+        sb_watch_t *watch = reception->watches[i];
+        for (uint32_t j = 0; j < watch->scope_count; j++) {
+            sb_scope_t *scope = &watch->scopes[j];
+            if (scope->kind == SB_SCOPE_CONFLATED && !s_judge_conflated (self, watch, scope))
+                is_counted_on = false;
+        }
+    }
+    return is_counted_on;
 }
 
 /* The broker counts anew when nobody asked for an interval in between, so equal counts alone prove nothing. What it

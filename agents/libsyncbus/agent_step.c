@@ -114,6 +114,10 @@ static bool s_keep_texts (sb_agent_step_t *self, const sb_agent_step_config_t *c
     return true;
 }
 
+/* Where an interest is "all", these 36 stand for the agents' categories. */
+static const char s_first_octets[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+enum { FIRST_OCTETS = sizeof s_first_octets - 1 };
+
 static void s_add_prefix (sb_agent_step_t *self, sb_text_t prefix)
 {
     for (uint32_t i = 0; i < self->prefix_count; i++) {
@@ -139,11 +143,27 @@ static char *s_add_wanted (sb_agent_step_t *self, char *at, uint32_t interval_ms
     return end;
 }
 
-/* The prefixes of all interests; where one is "all", its 36 stand for those of the agents' categories. */
+void sb_step_name_prefixes (sb_agent_step_t *self)
+{
+    char *at = self->subscribed_memory;
+    self->prefix_count = 0;
+    sb_scope_subscribe (self);
+    for (uint32_t i = 0; i < self->config.interest_count; i++) {
+        const sb_want_t *want = &self->wants[i];
+        if (want->subscribed.size) {
+            at = s_add_wanted (self, at, want->interval_ms, want->subscribed);
+            continue;
+        }
+        for (uint32_t j = 0; j < FIRST_OCTETS; j++)
+            at = s_add_wanted (self, at, want->interval_ms, (sb_text_t){&s_first_octets[j], 1});
+    }
+    s_add_prefix (self, sb_text ("_beat."));
+    s_add_prefix (self, sb_text ("_control."));
+}
+
 static bool s_make_prefixes (sb_agent_step_t *self, const uint32_t *conflate_ms)
 {
-    enum { FIRST_OCTETS = 36, CONFLATED_MAX = 24 };
-    static const char first_octets[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    enum { CONFLATED_MAX = 24 };
     size_t count = self->config.interest_count;
     self->prefixes = calloc (count * FIRST_OCTETS + 2, sizeof *self->prefixes);
     self->wants = calloc (count + 1, sizeof *self->wants);
@@ -153,23 +173,13 @@ static bool s_make_prefixes (sb_agent_step_t *self, const uint32_t *conflate_ms)
     char *at = self->prefix_memory;
     for (uint32_t i = 0; i < count; i++) {
         sb_want_t *want = &self->wants[i];
-        want->interval_ms = conflate_ms ? conflate_ms[i] : 0;
+        want->interval_ms = want->asked_ms = conflate_ms ? conflate_ms[i] : 0;
         want->prefix = (sb_text_t){at, sb_interest_prefix (self->config.interests[i], at)};
         at += want->prefix.size;
     }
-    sb_scope_subscribe (self);
-    for (uint32_t i = 0; i < count; i++) {
-        const sb_want_t *want = &self->wants[i];
-        if (want->subscribed.size) {
-            at = s_add_wanted (self, at, want->interval_ms, want->subscribed);
-            continue;
-        }
-        for (uint32_t j = 0; j < FIRST_OCTETS; j++)
-            at = s_add_wanted (self, at, want->interval_ms, (sb_text_t){&first_octets[j], 1});
-    }
+    self->subscribed_memory = at;
     self->config.conflate_ms = NULL;
-    s_add_prefix (self, sb_text ("_beat."));
-    s_add_prefix (self, sb_text ("_control."));
+    sb_step_name_prefixes (self);
     return true;
 }
 

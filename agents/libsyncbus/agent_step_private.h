@@ -7,6 +7,7 @@
  *   agent_delivery.c   updates, window, decisions
  *   agent_replacement.c  delivery of the whole state
  *   agent_reception.c  publications, positions; its own inside: agent_recovery.h
+ *   agent_conflation.c interests that the broker does not conflate
  *   agent_commands.c   commands to and from this agent
  */
 #ifndef SB_AGENT_STEP_PRIVATE_H
@@ -88,7 +89,8 @@ typedef struct {
 typedef struct {
     sb_text_t prefix;     /* empty: all */
     sb_text_t subscribed; /* what it is subscribed to as: itself, or what it is a part of and has numbers; empty: all */
-    uint32_t interval_ms; /* 0: every publication */
+    uint32_t interval_ms; /* how it is read now; 0: every publication */
+    uint32_t asked_ms;    /* what the application asked for; the broker may refuse it */
 } sb_want_t;
 
 typedef struct sb_reception sb_reception_t;
@@ -103,6 +105,7 @@ struct sb_agent_step {
     bool has_agent_parts; /* some are subscribed to as agents' parts of categories */
     char *text_memory;
     char *prefix_memory;
+    char *subscribed_memory; /* in it: what is subscribed to, behind the prefixes of the interests */
     uint64_t random;
 
     /* time */
@@ -193,6 +196,9 @@ sb_agent_message_t *sb_step_send (sb_agent_step_t *self, sb_agent_message_kind_t
 
 /* Adds a LOG; `text` is static. */
 void sb_step_log (sb_agent_step_t *self, sb_severity_t severity, const char *text, sb_text_t detail);
+
+/* Names anew what is subscribed to, after interests came to be read at other intervals. Cannot fail. */
+void sb_step_name_prefixes (sb_agent_step_t *self);
 
 /* Octets that deltas may take in one message. */
 uint32_t sb_step_payload_max (const sb_agent_step_t *self);

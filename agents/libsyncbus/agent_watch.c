@@ -30,8 +30,7 @@ static bool s_is_event (const sb_agent_step_t *self, const sb_watch_t *watch)
     return false;
 }
 
-/* False when no interest asks for anything in it. */
-static bool s_classify (const sb_agent_step_t *self, sb_watch_t *watch)
+bool sb_watch_classify (const sb_agent_step_t *self, sb_watch_t *watch)
 {
     sb_text_t name = {watch->name, watch->size};
     bool is_wanted = false;
@@ -55,12 +54,6 @@ static bool s_classify (const sb_agent_step_t *self, sb_watch_t *watch)
     return is_wanted;
 }
 
-void sb_watch_classify (sb_agent_step_t *self)
-{
-    for (uint32_t i = 0; i < self->reception->watch_count; i++)
-        s_classify (self, self->reception->watches[i]);
-}
-
 /* `name` ends in its dot. */
 static sb_watch_t *s_watch (sb_agent_step_t *self, sb_text_t name)
 {
@@ -80,7 +73,7 @@ static sb_watch_t *s_watch (sb_agent_step_t *self, sb_text_t name)
         return NULL;
     memcpy (watch->name, name.data, name.size);
     watch->size = name.size;
-    if (!s_classify (self, watch) || !sb_scope_make (self, watch)) {
+    if (!sb_watch_classify (self, watch) || !sb_scope_make (self, watch)) {
         free (watch);
         return NULL;
     }

@@ -203,7 +203,10 @@ typedef struct {
                                     ms, changes merged; 10 to 60000. Received as the whole category, merged; what is
                                     not asked for is dropped here. Event categories are never merged. Where
                                     interests overlap each publication is taken once, as the one that merges least
-                                    asks for */
+                                    asks for. The broker conflates a bounded number (limits/conflations): an interest
+                                    that it refuses is never silent, it is received as without conflate_ms, each
+                                    publication. on_log says so, a warning with what to do, and sb_agent_counts counts
+                                    it. With each new connection it is asked for again */
     const char *const *publishes; /* categories, for people to read */
     uint32_t publish_count;
     uint32_t heartbeat_interval_ms; /* 0: 1000 */
@@ -337,8 +340,9 @@ typedef struct {
     uint64_t snapshots;      /* taken whole */
     uint64_t
         restarts; /* of snapshots and repairs: buffer full, checksum wrong, given up by the broker, connection lost */
-    uint64_t registrations; /* Welcomes */
-    uint64_t replacements;  /* whole states delivered */
+    uint64_t conflations_refused; /* interests read unconflated until the next connection; see conflate_ms */
+    uint64_t registrations;       /* Welcomes */
+    uint64_t replacements;        /* whole states delivered */
     uint64_t reconnects;
     uint64_t undecided;       /* in the window now */
     uint64_t delivery_p50_ns; /* from origin (else broker time) to end of handler */

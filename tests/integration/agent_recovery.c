@@ -247,6 +247,26 @@ Test (agent_recovery, a_conflated_category_that_is_never_quiet_hides_no_loss)
     s_never_quiet ("risk_metrics", conflate_ms);
 }
 
+Test (agent_recovery, what_the_broker_does_not_conflate_is_read_as_it_is_published_until_it_does)
+{
+    static const char *const arguments[] = {"--limits-conflations=0", NULL};
+    static const uint32_t conflate_ms[] = {20};
+    s_stage_t *stage = s_begin (arguments, (sb_agent_options_t){.conflate_ms = conflate_ms});
+    for (uint32_t grants = 0; grants < 2; grants++) {
+        s_pour (stage, SUBJECTS, 3);
+        sb_agent_counts_t counts = s_await_agreement (stage);
+        cr_assert_eq (counts.conflations_refused, 1);
+        if (grants)
+            break;
+        memset (stage->picture.sequences, 0, sizeof stage->picture.sequences);
+        sb_process_signal (sb_scene_broker (stage->scene), SIGKILL);
+        sb_process_wait (sb_scene_broker (stage->scene), PATIENCE_MS);
+        sb_scene_restart_broker (stage->scene, NULL); /* with its usual limit */
+        cr_assert (sb_agent_wait_active (stage->writer, PATIENCE_MS));
+    }
+    s_end (stage);
+}
+
 Test (agent_recovery, a_broker_that_begins_anew_is_joined_anew)
 {
     s_stage_t *stage = s_begin (NULL, (sb_agent_options_t){0});

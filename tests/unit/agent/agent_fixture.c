@@ -10,7 +10,7 @@
 
 sb_fixture_t sb_fixture_make (void)
 {
-    sb_fixture_t self = {.now_ns = 1000 * SB_MS};
+    sb_fixture_t self = {.now_ns = 1000 * SB_MS, .conflation = "m.*"};
     self.config = (sb_agent_step_config_t){
         .agent_id = sb_text ("a"),
         .instance_id = 7,
@@ -95,7 +95,7 @@ void sb_fixture_join (sb_fixture_t *self)
 static void s_heads (sb_fixture_t *self, sb_text_t topic)
 {
     char names[256][8];
-    sb_change_t changes[257];
+    sb_change_t changes[259];
     uint32_t count = 0;
     changes[count++] = sb_integer ("sequence", (int64_t)self->head);
     for (uint32_t i = 1; i < 256; i++) {
@@ -107,6 +107,8 @@ static void s_heads (sb_fixture_t *self, sb_text_t topic)
     }
     if (self->conflated_head)
         changes[count++] = sb_integer ("conflated.250.m", (int64_t)self->conflated_head);
+    if (self->conflation && topic.data[0] == '~')
+        changes[count++] = sb_string ("conflation.250", self->conflation);
     sb_update_t update = {.changes = changes, .change_count = count};
     sb_publication_t publication = {.topic = topic,
                                     .stream_id = self->welcome.stream_id,

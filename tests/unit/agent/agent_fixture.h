@@ -22,6 +22,7 @@ typedef struct {
     uint64_t heads[256];        /* category sequence of each category, by its first octet */
     uint64_t agent_heads[256];  /* agent sequence of each agent, by its first octet: one of one category each */
     uint64_t conflated_head;    /* conflated sequence of m at 250 ms; 0: beats do not name it */
+    const char *conflation;     /* what answers to joins say is in force at 250 ms; NULL: they do not name it */
     uint64_t head;              /* the highest sequence published */
 } sb_fixture_t;
 

@@ -185,7 +185,8 @@ static void s_bring_level (small_broker_t *self, const small_frame_t *frame)
 {
     static const char *const names[] = {"head.m", "head.n", "head.e"};
     static const char *const categories[] = {"m", "n", "e"};
-    sb_change_t changes[1 + SMALL_CATEGORIES * (1 + SMALL_INTERVALS_MAX)];
+    sb_change_t changes[1 + SMALL_CATEGORIES * (1 + SMALL_INTERVALS_MAX) + SMALL_INTERVALS_MAX];
+    char conflation[SMALL_INTERVALS_MAX][32];
     char conflated[SMALL_CATEGORIES * SMALL_INTERVALS_MAX][32];
     changes[0] = sb_integer ("sequence", (int64_t)frame->sequence);
     for (uint32_t i = 0; i < SMALL_CATEGORIES; i++)
@@ -198,6 +199,10 @@ static void s_bring_level (small_broker_t *self, const small_frame_t *frame)
         if (frame->conflated_heads[interval][category])
             changes[update.change_count++] =
                 sb_integer (conflated[i], (int64_t)frame->conflated_heads[interval][category]);
+    }
+    for (uint32_t i = 0; frame->kind == SMALL_JOIN && i < self->interval_count; i++) {
+        snprintf (conflation[i], sizeof conflation[i], "conflation.%u", self->intervals_ms[i]);
+        changes[update.change_count++] = sb_string (conflation[i], "e.* m.* n.*");
     }
     sb_publication_t publication = {.topic = sb_text ("_beat.."),
                                     .stream_id = self->stream_id,
