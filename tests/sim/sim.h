@@ -33,7 +33,9 @@ enum {
 
 typedef struct {
 #define SIM_OPTION(name, percent, low, high, usual) uint32_t name;
+#define SIM_OPTION_APART SIM_OPTION
 #include "sim_options.def"
+#undef SIM_OPTION_APART
 #undef SIM_OPTION
 } sim_options_t;
 

@@ -199,6 +199,8 @@ void sim_conflation_before (sim_t *self, const sb_event_t *event)
            !(model->asked[place].interval_ms == interval_ms && sb_text_equal (s_prefix (&model->asked[place]), prefix)))
         place++;
     if (event->subscription.is_subscribed) {
+        if (model->asked_count >= self->options.max_conflations)
+            return; /* refused: joins must not name it, and nothing be published under it */
         if (model->asked_count == model->asked_capacity) {
             model->asked_capacity = model->asked_capacity * 2 + 16;
             model->asked = realloc (model->asked, model->asked_capacity * sizeof *model->asked);
@@ -209,7 +211,8 @@ void sim_conflation_before (sim_t *self, const sb_event_t *event)
         memcpy (asked->prefix, prefix.data, prefix.size);
         return;
     }
-    assert (place < model->asked_count);
+    if (place == model->asked_count)
+        return; /* was refused */
     model->asked[place] = model->asked[--model->asked_count];
     s_note_left (model, interval_ms);
     for (uint32_t i = 0; i < model->merge_count; i++) {

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { START_MS = 500, ORDER_MS = 2000, REST_MS = 60000, LOOK_MS = 1013, STILL_MS = 25000, AGAIN_EVERY = 10 };
-enum { ARENA_BYTES = 64 << 20, CONFLATIONS_MAX = 512 };
+enum { ARENA_BYTES = 64 << 20 };
 
 typedef struct {
     uint64_t first, count;
@@ -56,7 +56,7 @@ static void s_configure (sim_t *self)
     config->history_updates = options->history_updates;
     config->history_bytes = options->history_bytes;
     config->history_age_ms = options->history_age_ms;
-    config->max_conflations = CONFLATIONS_MAX;
+    config->max_conflations = options->max_conflations;
     self->times_to_live[0] = (sb_time_to_live_t){sb_text ("status"), options->ttl_category_ms};
     config->times_to_live = self->times_to_live;
     config->time_to_live_count = options->ttl_category_ms ? 1 : 0;

@@ -36,7 +36,15 @@ void sim_options_draw (sim_t *self)
     sim_options_t *options = &self->options;
 #define SIM_OPTION(name, percent, low, high, usual)                                                                    \
     options->name = sim_chance (self, (percent)) ? (low) + sim_below (self, (high) - (low) + 1) : (usual);
+#define SIM_OPTION_APART(name, percent, low, high, usual)                                                              \
+    do {                                                                                                               \
+        uint64_t kept = self->random;                                                                                  \
+        self->random = self->seed * UINT64_C (0xD1342543DE82EF95);                                                     \
+        SIM_OPTION (name, percent, low, high, usual)                                                                   \
+        self->random = kept;                                                                                           \
+    } while (0);
 #include "sim_options.def"
+#undef SIM_OPTION_APART
 #undef SIM_OPTION
     if (options->crowd)
         options->agents = options->crowd;
@@ -52,7 +60,9 @@ void sim_options_print (const sim_t *self)
 {
     printf ("seed %" PRIu64 ":", self->seed);
 #define SIM_OPTION(name, percent, low, high, usual) printf (" " #name " %" PRIu32, self->options.name);
+#define SIM_OPTION_APART                            SIM_OPTION
 #include "sim_options.def"
+#undef SIM_OPTION_APART
 #undef SIM_OPTION
     printf ("\n");
     fflush (stdout);

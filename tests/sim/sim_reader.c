@@ -34,6 +34,7 @@ struct sim_reader {
     uint64_t end;                  /* sequence of the last whole one */
     bool is_stale[SIM_CATEGORIES]; /* a gap was told, its recovery not yet */
     uint64_t restarts;             /* of repairs, as counted when last looked at */
+    uint64_t refused;              /* interests that were not conflated, likewise */
     uint64_t told;                 /* publications, as lost */
     uint32_t chunks;               /* of the snapshot asked for last, that came */
     uint64_t chunk_fields;         /* in them */
@@ -333,6 +334,8 @@ static void s_recovered (sim_t *self, sim_process_t *process, const sb_agent_rec
     sb_agent_step_counts (process->step, &counts);
     for (; reader->restarts < counts.restarts; reader->restarts++)
         sim_note_fault (self, SIM_FAULT_repair_restarted);
+    for (; reader->refused < counts.conflations_refused; reader->refused++)
+        sim_note_fault (self, SIM_FAULT_conflation_refused);
     if (recovery->lost)
         sim_note_fault (self, is_history ? SIM_FAULT_repaired_by_history : SIM_FAULT_repaired_by_snapshot);
     for (uint32_t i = 0; i < self->checker->category_count; i++) {
