@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Runs the benchmark: every workload, its cases in turn, round after round; prints medians and bars, writes reports.
+
+Exit code 0 when everything added up, bars reached or not; 1 when a run did not add up or could not be made.
+"""
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import machine
+import peers
+import report
+import summary
+import workloads
+from charts import number
+from model import AccountingError, Context
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+ROUNDS = {"full": 5, "quick": 3, "tiny": 1}
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--build", default=os.path.join(SOURCE, "build/release"), help="folder of the build")
+    parser.add_argument("--rounds", type=int, help="rounds of each workload (5; quick: 3; tiny: 1)")
+    parser.add_argument("--quick", dest="mode", action="store_const", const="quick", default="full",
+                        help="small counts: under two minutes")
+    parser.add_argument("--tiny", dest="mode", action="store_const", const="tiny",
+                        help="a few thousand updates, our own systems only: does all add up?")
+    parser.add_argument("--no-peers", action="store_true", help="without NATS, Redis and Mosquitto")
+    parser.add_argument("--only", action="append", metavar="WORKLOAD", help="only this one; may be given again")
+    parser.add_argument("--list", action="store_true", help="name the workloads and their cases, and end")
+    parser.add_argument("--json", metavar="FILE", help="write all figures of all rounds")
+    parser.add_argument("--report", metavar="FILE.md", help="write a report, its charts beside it")
+    chosen = parser.parse_args(arguments)
+    unknown = set(chosen.only or []) - {workload.name for workload in workloads.WORKLOADS}
+    if unknown:
+        parser.error("no workload %s: see --list" % ", ".join(sorted(unknown)))
+    if chosen.rounds is not None and chosen.rounds < 1:
+        parser.error("--rounds is at least 1")
+    return chosen
+
+
+def built_drivers(build):
+    """The drivers that bench_load has here."""
+    program = os.path.join(build, "tests/bench/load/bench_load")
+    if not os.path.exists(program):
+        sys.exit("bench: no %s: build with -DSB_BUILD_BENCH=ON, as script/bench does" % program)
+    said = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+    return {line.split()[0] for line in said.partition("Drivers:")[2].splitlines() if line.strip()}
+
+
+def is_there(case, drivers, no_peers):
+    """Whether a case can be run here. Systems that are no peer are a workload's own affair."""
+    if case.system not in peers.PEERS:
+        return True
+    return not no_peers and case.system in drivers and peers.program_path(case.system) is not None
+
+
+def choose(arguments):
+    """The workloads to run with the cases that can be run, and the systems that were left out."""
+    drivers = built_drivers(arguments.build)
+    no_peers = arguments.no_peers or arguments.mode == "tiny"
+    chosen, left_out = [], set()
+    for workload in workloads.WORKLOADS:
+        if arguments.only and workload.name not in arguments.only:
+            continue
+        cases = [case for case in workload.cases if is_there(case, drivers, no_peers)]
+        left_out |= {case.system for case in workload.cases} - {case.system for case in cases}
+        chosen.append(workload._replace(cases=cases))
+    return chosen, sorted(left_out)
+
+
+def run_workload(workload, rounds, context):
+    """All rounds of a workload; what they gave, and what failed."""
+    results, failures = [], []
+    for turn in range(rounds):
+        figures = {}
+        for position, case in enumerate(workload.cases):
+            print("  round %d of %d, %d of %d: %s" % (turn + 1, rounds, position + 1, len(workload.cases), case.label),
+                  end="", flush=True)
+            try:
+                figures[case.label] = workload.run(case, context)
+                print(", ".join("%s%s %s %s" % (": " if i == 0 else "", figure.title,
+                                                number(figures[case.label][figure.key]), figure.unit)
+                                for i, figure in enumerate(workload.figures[:2])), flush=True)
+            except (AccountingError, peers.PeerError, OSError, subprocess.SubprocessError) as error:
+                failures.append({"case": case.label, "round": turn + 1, "problem": str(error)})
+                print(": DOES NOT ADD UP: %s" % error, flush=True)
+        results.append(figures)
+    return summary.of_workload(workload, results, failures)
+
+
+def print_summary(result):
+    figures = {figure["key"]: figure for figure in result["figures"]}
+    for label, case in result["cases"].items():
+        print("  %-18s %s" % (label, "   ".join("%s %s %s" % (figures[key]["title"], report.with_spread(value),
+                                                             figures[key]["unit"])
+                                                for key, value in case.items() if key in result["charts"] and value)))
+    for bar in result["bars"]:
+        print("  bar: %s: %s: %s" % tuple(report.bar_row(bar, figures)))
+    print(flush=True)
+
+
+def run_all(chosen, left_out, arguments):
+    context = Context(arguments.mode, arguments.build, SOURCE)
+    rounds = arguments.rounds or ROUNDS[arguments.mode]
+    here = machine.describe()
+    warning = machine.warning(here)
+    print("%(cpu)s, %(cores)s cores, Linux %(kernel)s, libzmq %(libzmq)s" % here)
+    if warning:
+        print("WARNING: %s" % warning)
+    if left_out:
+        print("LEFT OUT, since not installed, not built or not asked for: %s" % ", ".join(left_out))
+    started = time.monotonic()
+    results = []
+    for workload in chosen:
+        print("%s: %s" % (workload.name, workload.title), flush=True)
+        results.append(run_workload(workload, rounds, context))
+        print_summary(results[-1])
+    systems = {case.label: case.system for workload in chosen for case in workload.cases}
+    used = {system for system in systems.values() if system in peers.PEERS}
+    return {"machine": here, "warning": warning, "mode": arguments.mode, "round_count": rounds,
+            "version": version(arguments.build), "peers": {peers.PEERS[name].program: peers.version(name)
+                                                           for name in used},
+            "left_out": left_out, "systems": systems, "seconds": round(time.monotonic() - started),
+            "workloads": results}
+
+
+def version(build):
+    program = os.path.join(build, "broker/live/syncbusd")
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.split()
+    return said[-1] if said else "unknown"
+
+
+def main():
+    arguments = parse(sys.argv[1:])
+    # What is running is then stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if arguments.list:
+        for workload in workloads.WORKLOADS:
+            print("%-12s %s\n%13s%s" % (workload.name, workload.title, "",
+                                        ", ".join(case.label for case in workload.cases)))
+        return 0
+    chosen, left_out = choose(arguments)
+    document = run_all(chosen, left_out, arguments)
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=1)
+            file.write("\n")
+    if arguments.report:
+        report.write(document, arguments.report)
+    failures = sum(len(result["failures"]) for result in document["workloads"])
+    missed = sum(bar["is_reached"] is False for result in document["workloads"] for bar in result["bars"])
+    print("%d s; %d runs that do not add up, %d bars missed" % (document["seconds"], failures, missed))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

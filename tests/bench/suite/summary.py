@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MPL-2.0
+"""From rounds to what is reported: medians with their spread, and ratios made within a round.
+
+rounds: a list with one dict for each round, label of the case -> its figures; a case that failed is missing there.
+"""
+import statistics
+
+from model import is_reached
+
+
+def spread(values):
+    """Median, least and most of some numbers; None without any."""
+    if not values:
+        return None
+    return {"median": statistics.median(values), "low": min(values), "high": max(values), "count": len(values)}
+
+
+def of_case(rounds, label, key):
+    return spread([figures[label][key] for figures in rounds if key in figures.get(label, {})])
+
+
+def of_ratio(rounds, key, label, base):
+    """The ratio of two cases' figure in each round that has both."""
+    return spread([figures[label][key] / figures[base][key] for figures in rounds
+                   if label in figures and base in figures and figures[base].get(key)])
+
+
+def judge(rounds, bar):
+    """What a bar measured and whether it is reached: None for both when a case is missing."""
+    measured = of_case(rounds, bar.case, bar.figure) if bar.base is None else \
+        of_ratio(rounds, bar.figure, bar.case, bar.base)
+    return {"figure": bar.figure, "case": bar.case, "base": bar.base, "relation": bar.relation, "bound": bar.bound,
+            "measured": measured, "is_reached": is_reached(bar, measured["median"]) if measured else None}
+
+
+def of_workload(workload, rounds, failures):
+    """Everything that the report and the JSON file say of a workload."""
+    labels = [case.label for case in workload.cases if any(case.label in figures for figures in rounds)]
+    return {"name": workload.name, "title": workload.title, "text": workload.text,
+            "figures": [figure._asdict() for figure in workload.figures], "charts": list(workload.charts),
+            "cases": {label: {figure.key: of_case(rounds, label, figure.key) for figure in workload.figures}
+                      for label in labels},
+            "bars": [judge(rounds, bar) for bar in workload.bars], "rounds": rounds, "failures": failures}
