@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What a peer holds after a run of the same work: that its acks and its state agree with what was published.
+
+Redis and NATS are asked over a plain socket in their own text protocols, so that nothing needs a client library here.
+"""
+import json
+import socket
+
+TIMEOUT_S = 10
+CHECKED_MAX = 100  # publishers whose last update is looked up
+
+
+class Wire:
+    """A connection that reads lines and counted octets."""
+
+    def __init__(self, endpoint):
+        host, port = endpoint.rsplit(":", 1)
+        self.socket = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
+        self.stream = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stream.close()
+        self.socket.close()
+
+    def send(self, text):
+        self.socket.sendall(text.encode())
+
+    def line(self):
+        return self.stream.readline().decode().rstrip("\r\n")
+
+    def octets(self, count):
+        return self.stream.read(count)
+
+
+def redis_value(endpoint, category, agent, field):
+    """The octets of a field of a publisher's hash, None when there is none."""
+    with Wire(endpoint) as wire:
+        wire.send("HGET %s.%s %s\r\n" % (category, agent, field))
+        kind = wire.line()
+        size = int(kind[1:]) if kind.startswith("$") else -1
+        return wire.octets(size) if size >= 0 else None
+
+
+def nats_value(endpoint, category, agent, field):
+    """The octets of a key of the bucket, None when there is none."""
+    with Wire(endpoint) as wire:
+        wire.line()  # INFO
+        wire.send("CONNECT %s\r\n" % json.dumps({"verbose": False, "headers": True, "no_responders": True}))
+        wire.send("SUB _INBOX.state 1\r\nPUB $JS.API.DIRECT.GET.KV_bench.$KV.bench.%s.%s.%s _INBOX.state 0\r\n\r\n" %
+                  (category, agent, field))
+        while True:
+            words = wire.line().split()
+            if words and words[0] == "HMSG":
+                headers, total = int(words[-2]), int(words[-1])
+                return wire.octets(total)[headers:] or None
+            if not words or words[0] == "-ERR":
+                return None
+
+
+# What asks for a value, for the systems that have state.
+VALUES = {"redis_state": redis_value, "nats_state": nats_value}
+ACKING = {"redis", "redis_state", "nats_state"}
+
+
+def check(system, endpoint, published, options):
+    """What is wrong with a peer's acks and state after a run; options as bench_load's. An empty list: nothing."""
+    wrong = []
+    sent = published["updates"] + published["probes"]
+    if system in ACKING and published["accepted"] != sent:
+        wrong.append("updates acked are %d, not %d" % (published["accepted"], sent))
+    if system in VALUES:
+        for publisher, number in enumerate(published["published"][:CHECKED_MAX]):
+            held = held_number(system, endpoint, publisher, number, options)
+            if number and held != number:
+                wrong.append("the state of publisher %d is update %s, not %d" % (publisher, held, number))
+    return wrong[:5]
+
+
+def held_number(system, endpoint, publisher, number, options):
+    """The number of the update that is the value of the key that update `number` went to, or None."""
+    keys = int(options.get("keys", 1))
+    category = "bench%d" % (publisher % int(options.get("categories", 1)))
+    field = "payload" if keys == 1 else "payload.%d" % (number % keys)
+    value = VALUES[system](endpoint, category, "p%d" % publisher, field)
+    return int.from_bytes(value[:8], "little") if value and len(value) >= 8 else None
