@@ -19,21 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 16, BLOCK_MIN = 4096, HEADER = 16 };
-
-typedef struct sb_arena_block {
-    struct sb_arena_block *before; /* the one used before this */
-    size_t size;                   /* octets of `data` */
-    size_t used;
-    _Alignas(ALIGNMENT) unsigned char data[];
-} sb_arena_block_t;
-
-struct sb_arena {
-    sb_arena_block_t *block; /* the newest; NULL before the first take */
-    size_t limit;            /* octets that all blocks may have together */
-    size_t held;             /* octets that they have */
-    size_t wanted;           /* octets that the next first block should have */
-};
+enum { BLOCK_MIN = 4096, HEADER = 16 };
 
 sb_arena_t *sb_arena_new (size_t limit_bytes)
 {
@@ -70,6 +56,7 @@ void sb_arena_reset (sb_arena_t *self)
         return;
     if (!self->block->before) {
         self->block->used = 0;
+        self->block->top = self->block->size;
         return;
     }
     self->wanted = self->held;
@@ -94,19 +81,25 @@ static bool s_grow (sb_arena_t *self, size_t size)
     block->before = self->block;
     block->size = block_size;
     block->used = 0;
+    block->top = block_size;
     self->block = block;
     self->held += block_size;
     return true;
+}
+
+bool sb_arena_begin (sb_arena_t *self)
+{
+    return self->block || s_grow (self, SB_ARENA_ALIGNMENT);
 }
 
 void *sb_arena_take (sb_arena_t *self, size_t size)
 {
     if (size > self->limit)
         return NULL;
-    size_t padded = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    size_t padded = (size + SB_ARENA_ALIGNMENT - 1) & ~(size_t)(SB_ARENA_ALIGNMENT - 1);
     if (padded == 0)
-        padded = ALIGNMENT;
-    if ((!self->block || self->block->size - self->block->used < padded) && !s_grow (self, padded))
+        padded = SB_ARENA_ALIGNMENT;
+    if ((!self->block || self->block->top - self->block->used < padded) && !s_grow (self, padded))
         return NULL;
     void *memory = self->block->data + self->block->used;
     self->block->used += padded;

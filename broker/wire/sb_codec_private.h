@@ -12,6 +12,7 @@
 #include "sb_codec.h"
 #include "sb_names.h"
 
+#include <assert.h>
 #include <protobuf-c/protobuf-c.h>
 
 #include "syncbus.pb-c.h"
@@ -23,6 +24,45 @@ void sb_arena_allocator (sb_arena_t *self, ProtobufCAllocator *allocator);
 
 /* Octets that protobuf-c asked for when it got `memory` from sb_arena_allocator. */
 size_t sb_arena_allocated_size (const void *memory);
+
+enum { SB_ARENA_ALIGNMENT = 16 };
+
+typedef struct sb_arena_block {
+    struct sb_arena_block *before; /* the one used before this */
+    size_t size;                   /* octets of `data` */
+    size_t used;                   /* taken from its beginning, a multiple of SB_ARENA_ALIGNMENT */
+    size_t top;                    /* where what was taken from its end begins; `size`: nothing was */
+    _Alignas(SB_ARENA_ALIGNMENT) unsigned char data[];
+} sb_arena_block_t;
+
+struct sb_arena {
+    sb_arena_block_t *block; /* the newest; NULL before the first take */
+    size_t limit;            /* octets that all blocks may have together */
+    size_t held;             /* octets that they have */
+    size_t wanted;           /* octets that the next first block should have */
+};
+
+/* True when there is a block: an arena without one gets it. False: no memory. */
+bool sb_arena_begin (sb_arena_t *self);
+
+/* The free octets of the newest block: from *low, aligned, up to *high; both NULL without memory. Nothing is taken yet,
+ * so that who gives up leaves the arena as it was. Nothing else may be taken until sb_arena_close. */
+static inline void sb_arena_open (sb_arena_t *self, unsigned char **low, unsigned char **high)
+{
+    bool has_block = self->block || sb_arena_begin (self);
+    *low = has_block ? self->block->data + self->block->used : NULL;
+    *high = has_block ? self->block->data + self->block->top : NULL;
+}
+
+/* What is below `low` and from `high` up is taken until the reset. Cannot fail. */
+static inline void sb_arena_close (sb_arena_t *self, const unsigned char *low, const unsigned char *high)
+{
+    sb_arena_block_t *block = self->block;
+    assert (low <= high && high <= block->data + block->top);
+    size_t used = ((size_t)(low - block->data) + SB_ARENA_ALIGNMENT - 1) & ~(size_t)(SB_ARENA_ALIGNMENT - 1);
+    block->top = (size_t)(high - block->data);
+    block->used = used < block->top ? used : block->top;
+}
 
 /* ------------------------------------------------------------------ decoding */
 
@@ -91,8 +131,11 @@ void sb_decode_snapshot_end (sb_decoder_t *self, const Syncbus__V1__SnapshotEnd 
 
 /* ------------------------------------------------------------------ encoding */
 
-/* The work of the first step: a message of protobuf-c, and what stands before it in the frame. */
+/* The work of the first step: the frame itself (sb_hot_encode.c), or a message of protobuf-c, and what stands before
+ * it in the frame. */
 struct sb_encoding {
+    const uint8_t *frame; /* NULL: `message` counts */
+    size_t frame_size;
     ProtobufCMessage *message;
     sb_text_t topic; /* of a publication; then a NUL follows it */
     bool has_topic;
@@ -126,6 +169,23 @@ Syncbus__V1__CommandReply *sb_encode_reply (sb_encoder_t *self, const sb_command
 Syncbus__V1__Goodbye *sb_encode_goodbye (sb_encoder_t *self, const sb_goodbye_t *goodbye);
 Syncbus__V1__SnapshotChunk *sb_encode_snapshot_chunk (sb_encoder_t *self, const sb_snapshot_chunk_t *chunk);
 Syncbus__V1__SnapshotEnd *sb_encode_snapshot_end (sb_encoder_t *self, const sb_snapshot_end_t *end);
+
+/* ------------------------------------------------------------------ without the hot path */
+
+/* The public functions of these names without sb_hot_decode.c and sb_hot_encode.c: protobuf-c alone. The decoders
+ * expect *message to be zeroed. What the hot path does not take goes here, and tests hold the hot path to it. */
+sb_fault_t sb_protobuf_decode_agent_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                             sb_agent_message_t *message);
+sb_fault_t sb_protobuf_decode_broker_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                              sb_broker_message_t *message);
+sb_fault_t sb_protobuf_decode_publication (sb_arena_t *arena, const void *frame, size_t size, size_t max_bytes,
+                                           sb_publication_t *publication);
+size_t sb_protobuf_encode_agent_message (sb_arena_t *arena, const sb_agent_message_t *message,
+                                         sb_encoding_t **encoding);
+size_t sb_protobuf_encode_broker_message (sb_arena_t *arena, const sb_broker_message_t *message,
+                                          sb_encoding_t **encoding);
+size_t sb_protobuf_encode_publication (sb_arena_t *arena, const sb_publication_t *publication,
+                                       sb_encoding_t **encoding);
 
 /* Makes the encoding and returns the octets of the whole frame, 0 when the arena is full. `topic` may be NULL. */
 size_t sb_encoder_finish (sb_encoder_t *self, ProtobufCMessage *message, const sb_text_t *topic,

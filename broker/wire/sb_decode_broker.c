@@ -8,6 +8,7 @@
  * since a state or reason that is taken for another one would mislead.
  */
 #include "sb_codec_private.h"
+#include "sb_hot.h"
 
 #include <string.h>
 
@@ -208,8 +209,8 @@ static void s_decode_body (sb_decoder_t *self, const Syncbus__V1__BrokerMessage 
     }
 }
 
-sb_fault_t sb_decode_broker_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
-                                     sb_broker_message_t *message)
+sb_fault_t sb_protobuf_decode_broker_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                              sb_broker_message_t *message)
 {
     sb_decoder_t decoder = {.arena = arena};
     memset (message, 0, sizeof *message);
@@ -220,4 +221,12 @@ sb_fault_t sb_decode_broker_message (sb_arena_t *arena, const void *data, size_t
     if (decoder.fault.reason != SB_REASON_NONE)
         memset (message, 0, sizeof *message);
     return decoder.fault;
+}
+
+sb_fault_t sb_decode_broker_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                     sb_broker_message_t *message)
+{
+    if (sb_hot_decode_broker_message (data, size, max_bytes, message))
+        return (sb_fault_t){.reason = SB_REASON_NONE};
+    return sb_protobuf_decode_broker_message (arena, data, size, max_bytes, message);
 }

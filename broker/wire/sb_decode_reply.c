@@ -6,6 +6,7 @@
  * the topic is copied, so that it outlives the frame and ends in a NUL.
  */
 #include "sb_codec_private.h"
+#include "sb_hot.h"
 
 #include <string.h>
 
@@ -82,8 +83,8 @@ static void s_decode_frame (sb_decoder_t *self, const char *frame, size_t size, 
         sb_decode_publication_body (self, source, publication);
 }
 
-sb_fault_t sb_decode_publication (sb_arena_t *arena, const void *frame, size_t size, size_t max_bytes,
-                                  sb_publication_t *publication)
+sb_fault_t sb_protobuf_decode_publication (sb_arena_t *arena, const void *frame, size_t size, size_t max_bytes,
+                                           sb_publication_t *publication)
 {
     sb_decoder_t decoder = {.arena = arena};
     memset (publication, 0, sizeof *publication);
@@ -95,6 +96,14 @@ sb_fault_t sb_decode_publication (sb_arena_t *arena, const void *frame, size_t s
     if (decoder.fault.reason != SB_REASON_NONE)
         memset (publication, 0, sizeof *publication);
     return decoder.fault;
+}
+
+sb_fault_t sb_decode_publication (sb_arena_t *arena, const void *frame, size_t size, size_t max_bytes,
+                                  sb_publication_t *publication)
+{
+    if (sb_hot_decode_publication (arena, frame, size, max_bytes, publication))
+        return (sb_fault_t){.reason = SB_REASON_NONE};
+    return sb_protobuf_decode_publication (arena, frame, size, max_bytes, publication);
 }
 
 /* ------------------------------------------------------------------ replies */

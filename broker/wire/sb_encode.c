@@ -11,6 +11,7 @@
  * place that must be right about the format.
  */
 #include "sb_codec_private.h"
+#include "sb_hot.h"
 
 #include <assert.h>
 #include <string.h>
@@ -76,6 +77,10 @@ size_t sb_encoder_finish (sb_encoder_t *self, ProtobufCMessage *message, const s
 
 void sb_encoding_write (const sb_encoding_t *encoding, void *data)
 {
+    if (encoding->frame) {
+        memcpy (data, encoding->frame, encoding->frame_size);
+        return;
+    }
     uint8_t *octets = data;
     if (encoding->has_topic) {
         memcpy (octets, encoding->topic.data, encoding->topic.size);
@@ -222,11 +227,17 @@ void sb_encode_publication_body (sb_encoder_t *self, const sb_publication_t *sou
     publication->updates = (Syncbus__V1__Update **)pointers;
 }
 
-size_t sb_encode_publication (sb_arena_t *arena, const sb_publication_t *publication, sb_encoding_t **encoding)
+size_t sb_protobuf_encode_publication (sb_arena_t *arena, const sb_publication_t *publication, sb_encoding_t **encoding)
 {
     sb_encoder_t encoder = {.arena = arena};
     Syncbus__V1__Publication *message = sb_encoder_take (&encoder, 1, sizeof *message);
     if (message)
         sb_encode_publication_body (&encoder, publication, message);
     return sb_encoder_finish (&encoder, (ProtobufCMessage *)message, &publication->topic, encoding);
+}
+
+size_t sb_encode_publication (sb_arena_t *arena, const sb_publication_t *publication, sb_encoding_t **encoding)
+{
+    size_t size = sb_hot_encode_publication (arena, publication, encoding);
+    return size > 0 ? size : sb_protobuf_encode_publication (arena, publication, encoding);
 }

@@ -4,6 +4,7 @@
  * the schema and one switch over the bodies; see sb_encode.c for how.
  */
 #include "sb_codec_private.h"
+#include "sb_hot.h"
 
 #include <assert.h>
 
@@ -237,7 +238,7 @@ static void s_encode_body (sb_encoder_t *self, const sb_agent_message_t *source,
     assert (false && "an agent message has a kind");
 }
 
-size_t sb_encode_agent_message (sb_arena_t *arena, const sb_agent_message_t *message, sb_encoding_t **encoding)
+size_t sb_protobuf_encode_agent_message (sb_arena_t *arena, const sb_agent_message_t *message, sb_encoding_t **encoding)
 {
     sb_encoder_t encoder = {.arena = arena};
     Syncbus__V1__AgentMessage *target = sb_encoder_take (&encoder, 1, sizeof *target);
@@ -246,4 +247,10 @@ size_t sb_encode_agent_message (sb_arena_t *arena, const sb_agent_message_t *mes
         s_encode_body (&encoder, message, target);
     }
     return sb_encoder_finish (&encoder, (ProtobufCMessage *)target, NULL, encoding);
+}
+
+size_t sb_encode_agent_message (sb_arena_t *arena, const sb_agent_message_t *message, sb_encoding_t **encoding)
+{
+    size_t size = sb_hot_encode_agent_message (arena, message, encoding);
+    return size > 0 ? size : sb_protobuf_encode_agent_message (arena, message, encoding);
 }

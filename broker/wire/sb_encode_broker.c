@@ -4,6 +4,7 @@
  * each message of the schema and one switch over the bodies; see sb_encode.c.
  */
 #include "sb_codec_private.h"
+#include "sb_hot.h"
 
 #include <assert.h>
 
@@ -245,7 +246,8 @@ static void s_encode_body (sb_encoder_t *self, const sb_broker_message_t *source
     assert (false && "a broker message has a kind");
 }
 
-size_t sb_encode_broker_message (sb_arena_t *arena, const sb_broker_message_t *message, sb_encoding_t **encoding)
+size_t sb_protobuf_encode_broker_message (sb_arena_t *arena, const sb_broker_message_t *message,
+                                          sb_encoding_t **encoding)
 {
     sb_encoder_t encoder = {.arena = arena};
     Syncbus__V1__BrokerMessage *target = sb_encoder_take (&encoder, 1, sizeof *target);
@@ -254,4 +256,10 @@ size_t sb_encode_broker_message (sb_arena_t *arena, const sb_broker_message_t *m
         s_encode_body (&encoder, message, target);
     }
     return sb_encoder_finish (&encoder, (ProtobufCMessage *)target, NULL, encoding);
+}
+
+size_t sb_encode_broker_message (sb_arena_t *arena, const sb_broker_message_t *message, sb_encoding_t **encoding)
+{
+    size_t size = sb_hot_encode_broker_message (arena, message, encoding);
+    return size > 0 ? size : sb_protobuf_encode_broker_message (arena, message, encoding);
 }

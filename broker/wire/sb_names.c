@@ -17,7 +17,8 @@
 enum {
     LOWER = 1,    /* a-z 0-9: begins a category */
     CATEGORY = 2, /* a-z 0-9 _ */
-    NAME = 4      /* A-Z a-z 0-9 _ : / - */
+    NAME = 4,     /* A-Z a-z 0-9 _ : / - */
+    DOT = 8       /* . */
 };
 
 #define UPPERS                                                                                                         \
@@ -36,7 +37,7 @@ enum {
     ['8'] = ALL3, ['9'] = ALL3
 
 static const uint8_t s_class[256] = {
-    UPPERS, LOWERS, DIGITS, ['_'] = CATEGORY | NAME, [':'] = NAME, ['/'] = NAME, ['-'] = NAME};
+    UPPERS, LOWERS, DIGITS, ['_'] = CATEGORY | NAME, [':'] = NAME, ['/'] = NAME, ['-'] = NAME, ['.'] = DOT};
 
 /* ------------------------------------------------------------------ texts */
 
@@ -97,11 +98,24 @@ static uint32_t s_utf8_size (const uint8_t *octets, uint32_t left)
     return 0;
 }
 
+/* True when none of the eight octets is 0 or above 0x7f. A borrow of the subtraction may make a good octet behind a 0
+ * look bad, never a bad one good. */
+static inline bool s_is_ascii8 (const uint8_t *octets)
+{
+    uint64_t word;
+    memcpy (&word, octets, sizeof word);
+    return ((word | (word - UINT64_C (0x0101010101010101))) & UINT64_C (0x8080808080808080)) == 0;
+}
+
 bool sb_text_is_utf8 (sb_text_t text)
 {
     const uint8_t *octets = (const uint8_t *)text.data;
     uint32_t at = 0;
     while (at < text.size) {
+        if (text.size - at >= 8 && s_is_ascii8 (octets + at)) {
+            at += 8;
+            continue;
+        }
         if (octets[at] < 0x80) {
             if (octets[at] == 0)
                 return false;
@@ -118,13 +132,31 @@ bool sb_text_is_utf8 (sb_text_t text)
 
 /* ------------------------------------------------------------------ names */
 
-/* True when all octets are of the class. */
-static bool s_all (sb_text_t text, uint8_t class)
+static inline uint32_t s_common4 (const uint8_t *octets)
 {
-    for (uint32_t i = 0; i < text.size; i++)
-        if (!(s_class[(uint8_t)text.data[i]] & class))
-            return false;
-    return true;
+    return (uint32_t)s_class[octets[0]] & s_class[octets[1]] & s_class[octets[2]] & s_class[octets[3]];
+}
+
+/* The classes that all octets are of. Names are short and good: no octet is worth a branch of its own. */
+static inline uint32_t s_common (sb_text_t text)
+{
+    const uint8_t *octets = (const uint8_t *)text.data;
+    uint32_t common = LOWER | CATEGORY | NAME | DOT;
+    if (text.size < 4) {
+        for (uint32_t i = 0; i < text.size; i++)
+            common &= s_class[octets[i]];
+        return common;
+    }
+    const uint8_t *last = octets + text.size - 4; /* the last four may be looked at twice */
+    for (; octets < last; octets += 4)
+        common &= s_common4 (octets);
+    return common & s_common4 (last);
+}
+
+/* True when all octets are of the class. */
+static inline bool s_all (sb_text_t text, uint8_t class)
+{
+    return (s_common (text) & class) != 0;
 }
 
 static bool s_is_all_word (sb_text_t text)
@@ -152,6 +184,8 @@ bool sb_name_is_field (sb_text_t text)
 {
     if (text.size == 0 || text.size > SB_FIELD_NAME_MAX)
         return false;
+    if (s_all (text, NAME))
+        return true;
     char before = '.';
     for (uint32_t i = 0; i < text.size; i++) {
         char octet = text.data[i];

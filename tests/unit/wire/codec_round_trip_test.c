@@ -359,6 +359,8 @@ Test (round_trip, encoder_says_when_the_arena_is_full)
     cr_expect_null (encoding);
     sb_arena_reset (small);
     sb_change_t *many = calloc (1000, sizeof *many);
+    for (int i = 0; i < 1000; i++)
+        many[i].name = sb_text ("name");
     sb_delta_t delta = {.update = {1, 0, 0, many, 1000, 0}};
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH, .batch = {&delta, 1}};
     cr_expect_eq (sb_encode_agent_message (small, &message, &encoding), 0);
