@@ -228,8 +228,8 @@ static void s_beat (sb_agent_step_t *self, const sb_publication_t *beat, uint64_
     }
     reception->sub_sequence = reception->told_sequence = sequence;
     s_each_head (self, beat, true);
-    bool is_counted_on = sb_scope_beat (self);
     sb_scope_judge_parts (self, sequence);
+    bool is_counted_on = sb_scope_beat (self);
     if (reception->has_base && reception->unheard_beats && --reception->unheard_beats == 0)
         sb_scope_read_unheard (self);
     if (is_counted_on)
