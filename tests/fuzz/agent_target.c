@@ -13,7 +13,8 @@
  *   6 COMMAND      octets of a CommandRequest that the application issues; how & 1: it cancels the last instead
  *   7 WELCOME      an honest Welcome
  * Options: 1 begins within a session, 2 without an update handler, 4 without a command handler, 8 the application
- * leaves at the end, 16 without a copy, 32 an interest is conflated.
+ * leaves at the end, 16 without a copy, 32 an interest is conflated, 64 the honest broker has no room
+ * for that.
  *
  * What is claimed: what the step sends is read without a fault by a broker, within the limit of size; each request is
  * answered at most once; no refusal is told after its decision; copy and buffers keep to their bounds; and afterwards,
@@ -59,7 +60,9 @@ typedef struct {
     bool must_answer_join, must_end_snapshot, must_reply; /* and these */
     char join[SB_TOPIC_MAX];                              /* prefix of the last join */
     uint32_t join_size;
-    bool has_sub; /* a SUB socket was made */
+    bool has_sub;            /* a SUB socket was made */
+    bool must_connect_sub;   /* and is to be connected to the honest broker */
+    bool refuses_conflation; /* the honest broker has no room for it */
     bool is_closing;
     uint64_t snapshot_id;                   /* of the last SnapshotRequest */
     uint32_t chunks;                        /* that came since */
@@ -73,6 +76,7 @@ typedef struct {
 } s_stage_t;
 
 static void s_step (s_stage_t *self, sb_agent_event_t *event);
+static void s_simple (s_stage_t *self, sb_agent_event_kind_t kind);
 
 /* ------------------------------------------------------------------ effects */
 
@@ -169,6 +173,7 @@ static void s_perform (s_stage_t *self, const sb_agent_effect_t *effect)
     case SB_AGENT_EFFECT_SUBSCRIBE:
         FUZZ_CLAIM (sb_text_is_utf8 (sb_text (effect->subscribe_endpoint)));
         self->has_sub = true;
+        self->must_connect_sub = self->is_honest;
         break;
     case SB_AGENT_EFFECT_JOIN:
         FUZZ_CLAIM (self->has_sub && effect->join_prefix.size > 7 && effect->join_prefix.size < sizeof self->join);
@@ -236,11 +241,30 @@ static void s_ack (s_stage_t *self)
     s_step (self, &event);
 }
 
+/* The prefixes that are subscribed to conflated, at the one interval that there is, as a broker says them. */
+static sb_text_t s_conflated_prefixes (const s_stage_t *self, char *text, size_t size)
+{
+    uint32_t count, at = 0, interval_ms;
+    sb_text_t prefix;
+    const sb_text_t *prefixes = sb_agent_step_prefixes (self->step, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (sb_conflated_split (prefixes[i], &interval_ms, &prefix))
+            at += (uint32_t)snprintf (text + at, size - at, "%s%.*s*", at ? " " : "", (int)prefix.size, prefix.data);
+        FUZZ_CLAIM (at < size);
+    }
+    return (sb_text_t){text, at};
+}
+
 /* The answer of a broker that has published nothing. */
 static void s_answer_join (s_stage_t *self)
 {
-    sb_change_t change = {.name = sb_text ("sequence"), .value = {.kind = SB_VALUE_INTEGER}};
-    sb_update_t update = {.changes = &change, .change_count = 1};
+    char prefixes[64 * SB_TOPIC_MAX];
+    sb_change_t changes[] = {
+        {.name = sb_text ("sequence"), .value = {.kind = SB_VALUE_INTEGER}},
+        {.name = sb_text ("conflation.100"),
+         .value = {.kind = SB_VALUE_TEXT, .text = s_conflated_prefixes (self, prefixes, sizeof prefixes)}}};
+    bool is_conflated = !self->refuses_conflation && changes[1].value.text.size > 0;
+    sb_update_t update = {.changes = changes, .change_count = is_conflated ? 2 : 1};
     sb_publication_t publication = {.topic = {self->join, self->join_size},
                                     .stream_id = self->stream_id,
                                     .epoch = self->epoch,
@@ -280,6 +304,10 @@ static void s_step (s_stage_t *self, sb_agent_event_t *event)
     if (self->must_ack) {
         self->must_ack = false;
         s_ack (self);
+    }
+    if (self->must_connect_sub) {
+        self->must_connect_sub = false;
+        s_simple (self, SB_AGENT_EVENT_SUBSCRIBED);
     }
     if (self->must_answer_join) {
         self->must_answer_join = false;
@@ -650,6 +678,7 @@ static void s_begin (s_stage_t *self, uint8_t options)
                                      .max_fields = 32,
                                      .has_update_handler = !(options & 2),
                                      .has_command_handler = !(options & 4)};
+    self->refuses_conflation = options & 64;
     self->now_ns = 1000 * 1000 * MS;
     self->stream_id = 5;
     self->epoch = 1;

@@ -530,7 +530,7 @@ static void s_begin_copy (seed_t *seed, uint8_t options)
 
 static void s_recoveries (seed_t *seed)
 {
-    for (uint8_t options = 0; options < 64; options += 16) {
+    for (uint8_t options = 0; options < 128; options += 16) {
         s_begin_copy (seed, options);
         s_beat_heads (seed, 9);
         s_history (seed, 4, 5, false, "more");
