@@ -9,3 +9,6 @@ macro (sb_bench_scale NAME)
 endmacro ()
 
 sb_bench_scale (fleet fleet_agents.c)
+sb_bench_scale (stop)
+sb_bench_scale (snapshot)
+target_link_libraries (bench_snapshot PRIVATE sb_agent_step)
