@@ -11,7 +11,7 @@ from processes import Program, cpu_ns
 DEFAULTS = {"ingress-queue": 1000, "publish-queue": 1000000}
 
 # Options of bench_load that only one of the two roles takes.
-PUBLISH_ONLY = {"updates", "rate", "batch", "window"}
+PUBLISH_ONLY = {"updates", "rate", "batch", "window", "pipelined"}
 SUBSCRIBE_ONLY = {"subscribers"}
 FIGURES = {"p50_us": "p50_ns", "p99_us": "p99_ns", "p999_us": "p999_ns"}
 
@@ -76,6 +76,8 @@ def figures(published, received, server_ns):
                 repaired=received["repaired"], behind_us=published["behind_ns"] / 1000,
                 server_cpu_us=server_ns / 1000 / updates,
                 publisher_cpu_us=published["cpu_seconds"] * 1e6 / updates,
-                subscriber_cpu_us=received["cpu_seconds"] * 1e6 / updates,
-                sent_bytes=published["bytes"] / updates, received_bytes=received["bytes"] / updates)
+                subscriber_cpu_us=received["cpu_seconds"] * 1e6 / updates)
+    for name, said in (("sent_bytes", published), ("received_bytes", received)):
+        if said["bytes"]:  # the library does not say
+            made[name] = said["bytes"] / updates
     return made

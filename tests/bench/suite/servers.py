@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 
+import peer_state
 import peers
 from model import AccountingError
 from processes import Program, die_with_parent
@@ -81,6 +82,9 @@ class Peer(Server):
 
     def stop(self):
         self.peer.stop()
+
+    def check(self, published, options):
+        return peer_state.check(self.peer.name, self.endpoint, published, options)
 
 
 class Broker(Server):
