@@ -50,6 +50,7 @@ def same_work_bars(batch):
 SINGLE = Sizes(800000, 150000, 3000)
 BATCHED = Sizes(2400000, 400000, 6000)
 SINGLE_20 = Sizes(200000, 40000, 2000)
+MOSQUITTO_20 = Sizes(50000, 10000, 2000)  # it takes its time: several system calls a message and subscriber
 BATCHED_20 = Sizes(800000, 120000, 4000)
 SAME_WORK = Sizes(300000, 50000, 3000)
 KEYS = 4000  # of one agent in one category syncbusd takes 4,096 by default
@@ -70,7 +71,8 @@ WORKLOADS = [
         "fan_out", "One publisher, 20 subscribers, flat out",
         "Each update goes to 20 subscribers. The rate is that of the median subscriber.",
         load.run,
-        cases(OURS + PEERS, updates=SINGLE_20, subscribers=20) +
+        cases(OURS + GATHERING, updates=SINGLE_20, subscribers=20) +
+        cases(["mosquitto"], updates=MOSQUITTO_20, subscribers=20) +
         cases(OURS + PEERS, 16, updates=BATCHED_20, subscribers=20) +
         cases(GATHERING, 16, updates=SINGLE_20, subscribers=20, pipelined=1), FLOW, ["rate"],
         [Bar("rate", "syncbus", "bare", ">=", 0.85), Bar("rate", "syncbus x16", "nats", ">=", 1.2),
