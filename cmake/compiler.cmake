@@ -15,6 +15,7 @@ if (NOT CMAKE_BUILD_TYPE)
 endif ()
 set (SB_SANITIZE "" CACHE STRING "Comma-separated sanitizers, or empty")
 option (SB_BUILD_TESTS "Build the tests (needs Criterion)" ON)
+option (SB_BUILD_BENCH "Build the benchmark, tests/bench" OFF)
 
 add_compile_options (
   -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition

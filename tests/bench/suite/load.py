@@ -3,12 +3,15 @@
 import os
 
 import servers
-from model import AccountingError
+from model import AccountingError, Sizes
 from processes import Program, cpu_ns
 
 # High-water marks of all ZeroMQ sockets: up as syncbusd has it by default, down the most that it takes, so that no
 # subscriber loses anything however far behind it is.
 DEFAULTS = {"ingress-queue": 1000, "publish-queue": 1000000}
+
+# Seconds after which the two processes of a run give up, so that a system that hangs does not hang the rest.
+DEADLINE_S = Sizes(120, 60, 30)
 
 # Options of bench_load that only one of the two roles takes.
 PUBLISH_ONLY = {"updates", "rate", "batch", "window", "pipelined"}
@@ -28,7 +31,7 @@ def arguments(role, driver, server, options, context):
 
 def run(case, context):
     """A run of a case; its figures."""
-    options = {**DEFAULTS, **context.options(case)}
+    options = {**DEFAULTS, "deadline-s": context.size(DEADLINE_S), **context.options(case)}
     with servers.make(case.system, context, options) as server:
         return run_against(server, case.system, options, context)
 

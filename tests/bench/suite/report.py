@@ -47,9 +47,10 @@ def machine_lines(document):
              (" ".join(str(load) for load in machine["load"]), round(100 * machine["busy_before"]))]
     if document["peers"]:
         lines.append("Peers: " + ", ".join("%s %s" % item for item in sorted(document["peers"].items())) + ".")
-    lines.append("SyncBus %s. Mode: %s, %d rounds, %d s in all. Each number is the median of the rounds, with the "
+    lines.append("SyncBus %s. Mode: %s, %d %s, %d s in all. Each number is the median of the rounds, with the "
                  "least and the most; each ratio is made within a round." %
-                 (document["version"], document["mode"], document["round_count"], document["seconds"]))
+                 (document["version"], document["mode"], document["round_count"],
+                  "round" if document["round_count"] == 1 else "rounds", document["seconds"]))
     return lines + ["", "**Warning: %s.**" % document["warning"]] if document["warning"] else lines
 
 

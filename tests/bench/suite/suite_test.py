@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Tests of the benchmark itself: what does not add up is found, ratios are made within rounds, reports can be read."""
+import copy
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+import xml.dom.minidom
+
+import charts
+import load
+import report
+import servers
+import summary
+from model import AccountingError, Bar, Case, Context, Figure, Workload
+from processes import Program
+
+BUILD = os.environ["SB_BINARY_DIR"]
+CONTEXT = Context("tiny", BUILD, os.environ["SB_SOURCE_DIR"])
+
+PUBLISHED = {"updates": 3, "probes": 1, "finished": True, "published": [3]}
+RECEIVED = {"updates": 3, "expected": 3, "lost": 0, "repeated": 0, "damaged": 0, "reported_lost": 0}
+
+
+class Silent:
+    """A server that has nothing to say."""
+
+    def check(self, published, options):
+        return []
+
+
+class Accounting(unittest.TestCase):
+    def test_a_run_that_adds_up_passes(self):
+        load.check(Silent(), {}, PUBLISHED, RECEIVED)
+
+    def test_each_thing_wrong_at_the_subscribers_is_found(self):
+        for name, value in (("lost", 1), ("repeated", 1), ("damaged", 1), ("reported_lost", 1), ("updates", 2)):
+            with self.subTest(name), self.assertRaises(AccountingError):
+                load.check(Silent(), {}, PUBLISHED, {**RECEIVED, name: value})
+
+    def test_each_thing_wrong_at_the_publishers_is_found(self):
+        for name, value in (("finished", False), ("updates", 4)):
+            with self.subTest(name), self.assertRaises(AccountingError):
+                load.check(Silent(), {}, {**PUBLISHED, name: value}, RECEIVED)
+
+
+class Loss(unittest.TestCase):
+    def test_a_loss_on_the_way_is_counted_and_gives_no_figure(self):
+        """A subscriber that stands still while far more is published than queues and kernel hold."""
+        options = {**load.DEFAULTS, "publish-queue": 10, "updates": 300000, "batch": 1, "quiet-ms": 500, "deadline-s": 30}
+        with servers.make("bare", CONTEXT, options) as server, \
+             Program(load.arguments("subscribe", "bare", server, options, CONTEXT), server.folder + "/s") as subscriber, \
+             Program(load.arguments("publish", "bare", server, options, CONTEXT), server.folder + "/p") as publisher:
+            subscriber.read("connected")
+            publisher.read("connected")
+            subscriber.read("ready")
+            os.kill(subscriber.pid, signal.SIGSTOP)
+            publisher.tell("go")
+            published = publisher.read("published")
+            os.kill(subscriber.pid, signal.SIGCONT)
+            subscriber.tell("published %d" % published["published"][0])
+            received = subscriber.read("expected")
+        self.assertEqual(received["expected"], 300000)
+        self.assertGreater(received["lost"], 0)
+        self.assertEqual(received["lost"] + received["updates"], 300000)
+        with self.assertRaises(AccountingError):
+            load.check(server, options, published, received)
+
+
+class Broker(unittest.TestCase):
+    def test_the_brokers_word_is_held_against_the_publishers(self):
+        asked = []
+
+        class Watched(servers.Broker):
+            def check(self, published, options):
+                right = super().check(published, options)
+                more = {**published, "updates": published["updates"] + 1}
+                other = {**copy.deepcopy(published), "published": [published["published"][0] + 1]}
+                asked.append((right, super().check(more, options), super().check(other, options)))
+                return right
+
+        options = {**load.DEFAULTS, "updates": 500, "batch": 16, "keys": 7, "deadline-s": 30}
+        with Watched(CONTEXT, options) as server:
+            figures = load.run_against(server, "syncbus", options, CONTEXT)
+        right, more, other = asked[0]
+        self.assertEqual(right, [])
+        self.assertIn("deltas_accepted", " ".join(more))
+        self.assertIn("the state of publisher 0", " ".join(other))
+        self.assertEqual(figures["updates"], 500)
+
+
+class Command(unittest.TestCase):
+    def run_suite(self, *arguments):
+        bench = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench.py")
+        return subprocess.run(["python3", "-B", bench, "--build", BUILD, *arguments], capture_output=True, text=True,
+                              check=False)
+
+    def test_an_unknown_workload_is_a_mistake_of_use(self):
+        self.assertEqual(self.run_suite("--only", "nothing").returncode, 2)
+
+    def test_a_run_that_cannot_be_made_is_no_success(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = self.run_suite("--tiny", "--only", "latency", "--build", folder)
+        self.assertNotEqual(done.returncode, 0)
+
+
+ROUNDS = [{"a": {"rate": 10}, "b": {"rate": 5}}, {"a": {"rate": 30}, "b": {"rate": 30}},
+          {"a": {"rate": 20}, "b": {"rate": 40}}]
+RATE = Figure("rate", "rate", "updates/s", True)
+
+
+class Summary(unittest.TestCase):
+    def test_ratios_are_made_within_a_round(self):
+        self.assertEqual(summary.of_ratio(ROUNDS, "rate", "a", "b"), {"median": 1, "low": 0.5, "high": 2, "count": 3})
+
+    def test_a_bar_is_held_to_the_median_ratio(self):
+        for relation, bound, is_reached in ((">=", 1, True), (">=", 1.01, False), ("<=", 1, True), ("<=", 0.99, False),
+                                            ("<", 1, False)):
+            with self.subTest(relation, bound=bound):
+                judged = summary.judge(ROUNDS, Bar("rate", "a", "b", relation, bound))
+                self.assertEqual(judged["is_reached"], is_reached)
+
+    def test_a_bar_without_its_case_is_neither_reached_nor_missed(self):
+        self.assertIsNone(summary.judge(ROUNDS, Bar("rate", "a", "c", ">=", 1))["is_reached"])
+
+    def test_a_round_that_failed_does_not_count(self):
+        self.assertEqual(summary.of_case(ROUNDS[:1] + [{}], "a", "rate")["count"], 1)
+
+
+class Report(unittest.TestCase):
+    def document(self, failures):
+        workload = Workload("w", "A <title> & more", "text", None, [Case("a", "bare", {}), Case("b", "codec", {})],
+                            [RATE], ["rate"], [Bar("rate", "a", "b", ">=", 2), Bar("rate", "a", "c", ">=", 1)])
+        return {"machine": {"cpu": "c", "cores": 2, "memory_gib": 1, "kernel": "k", "system": "s", "libzmq": "4",
+                            "load": [0, 0, 0], "busy_before": 0.5}, "warning": "busy", "mode": "full",
+                "round_count": 3, "version": "0", "peers": {"nats-server": "2.9"}, "left_out": ["redis"],
+                "systems": {"a": "bare", "b": "codec"}, "seconds": 1,
+                "workloads": [summary.of_workload(workload, ROUNDS, failures)]}
+
+    def test_it_says_what_was_missed_left_out_and_wrong(self):
+        failures = [{"case": "b", "round": 2, "problem": "3 updates lost"}]
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "new", "report.md")
+            report.write(self.document(failures), path)
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            for words in ("**missed**", "not measured", "Left out", "redis", "3 updates lost", "Warning: busy",
+                          "![A <title> & more: rate](w-rate.svg)"):
+                self.assertIn(words, text)
+            xml.dom.minidom.parse(os.path.join(folder, "new", "w-rate.svg"))
+
+    def test_axes_have_two_to_six_round_numbers(self):
+        for most in (0.003, 0.9, 1, 1.01, 2.4, 4.99, 5, 7, 10, 99, 12345, 1654070):
+            ticks = charts.ticks(most)
+            self.assertTrue(2 <= len(ticks) <= 6, (most, ticks))
+            self.assertTrue(ticks[-1] <= most)
+
+
+if __name__ == "__main__":
+    unittest.main()
