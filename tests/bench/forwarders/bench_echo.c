@@ -2,12 +2,13 @@
  *
  * The bare server of the scale workloads: a ROUTER, an XPUB and a second ROUTER for requests, with the options and the
  * turns of syncbusd, and nothing behind them. Each frame from a peer goes back to it as it came; subscriptions are
- * read and counted. With --forward each frame is also published, as it is, by reference: the basic bus at its cheapest.
+ * read and counted. With --forward each frame is also published, as it is, by reference; with --only-forward it is
+ * published and not sent back: the basic bus at its cheapest.
  *
  * A turn reads requests first, then frames for about 1 ms, then subscriptions, as the broker's does, so that a request
  * waits for the same amount of flood. Ends at SIGTERM or SIGINT and prints one line of JSON: what it counted.
  *
- * bench_echo READY_FILE [--forward]
+ * bench_echo READY_FILE [--forward | --only-forward]
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,6 +31,7 @@ typedef struct {
     void *sockets[SOCKETS];
     char endpoints[SOCKETS][ENDPOINT];
     bool forwards;
+    bool answers;
     uint64_t frames;
     uint64_t answered;
     uint64_t refused; /* answers that a full queue did not take */
@@ -105,6 +107,20 @@ static void s_forward (s_server_t *self, zmq_msg_t *frame)
         zmq_msg_close (&copy);
 }
 
+/* Receives a message of a peer and publishes its last frame. False when there was none. */
+static bool s_take_and_forward (s_server_t *self)
+{
+    zmq_msg_t frame;
+    zmq_msg_init (&frame);
+    const bool is_received = zmq_msg_recv (&frame, self->sockets[FRAMES_IN], ZMQ_DONTWAIT) >= 0;
+    while (is_received && zmq_msg_more (&frame) && zmq_msg_recv (&frame, self->sockets[FRAMES_IN], ZMQ_DONTWAIT) >= 0)
+        ;
+    if (is_received && zmq_msg_send (&frame, self->sockets[SUBSCRIPTIONS_IN], ZMQ_DONTWAIT) >= 0)
+        self->published++;
+    zmq_msg_close (&frame);
+    return is_received;
+}
+
 /* Receives a message of a peer and sends all its frames back. False when there was none. */
 static bool s_echo (s_server_t *self, s_socket_t name, bool forwards)
 {
@@ -143,7 +159,7 @@ static bool s_take_frames (s_server_t *self)
     const uint64_t end_ns = s_now_ns () + TURN_NS;
     do {
         for (int i = 0; i < BATCH; i++, self->frames++)
-            if (!s_echo (self, FRAMES_IN, self->forwards))
+            if (!(self->answers ? s_echo (self, FRAMES_IN, self->forwards) : s_take_and_forward (self)))
                 return false;
     } while (s_now_ns () < end_ns);
     return true;
@@ -173,11 +189,13 @@ static void s_serve (s_server_t *self)
 int main (int argument_count, char **arguments)
 {
     s_server_t self = {0};
-    if (argument_count < 2 || argument_count > 3 || (argument_count == 3 && strcmp (arguments[2], "--forward") != 0)) {
-        fprintf (stderr, "bench_echo READY_FILE [--forward]\n");
+    const char *option = argument_count == 3 ? arguments[2] : "";
+    self.forwards = strcmp (option, "--forward") == 0;
+    self.answers = strcmp (option, "--only-forward") != 0;
+    if (argument_count < 2 || argument_count > 3 || (option[0] && self.answers && !self.forwards)) {
+        fprintf (stderr, "bench_echo READY_FILE [--forward | --only-forward]\n");
         return 2;
     }
-    self.forwards = argument_count == 3;
     struct rlimit limit;
     getrlimit (RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;

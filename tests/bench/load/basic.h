@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The basic bus beside SyncBus: what its processes share. See bench_basic.c.
+ */
+#ifndef BENCH_BASIC_H
+#define BENCH_BASIC_H
+
+#include "scale.h"
+
+#include <stdatomic.h>
+
+enum {
+    BASIC_AGENTS_MAX = 100,
+    BASIC_PROCESSES_MAX = 16,
+    BASIC_INSTRUMENTS_MAX = 32,
+    BASIC_FIELDS_MAX = 16, /* of an instrument */
+    BASIC_NAME = 48,
+    BASIC_CATEGORIES = 10,
+    BASIC_READS = 2 /* of these each agent reads */
+};
+
+/* A row of the recording. */
+typedef struct {
+    uint64_t time_ns;
+    uint32_t instrument;
+    uint32_t count;
+    uint8_t fields[BASIC_FIELDS_MAX];
+    double values[BASIC_FIELDS_MAX];
+} basic_tick_t;
+
+/* The recording; made before the processes are. */
+typedef struct {
+    basic_tick_t *ticks;
+    uint64_t count;
+    char instruments[BASIC_INSTRUMENTS_MAX][BASIC_NAME];
+    char fields[BASIC_FIELDS_MAX][BASIC_NAME];
+    char names[BASIC_INSTRUMENTS_MAX][BASIC_FIELDS_MAX][2 * BASIC_NAME]; /* instrument.field */
+    uint32_t instrument_count;
+    uint32_t field_count;
+} basic_recording_t;
+
+typedef struct {
+    const char *system; /* syncbus, bare */
+    const char *mode;   /* deltas, full */
+    const char *ingress;
+    const char *publish;
+    const char *command; /* not used */
+    const char *ticks;   /* path */
+    uint64_t pid;
+    uint64_t agents;
+    uint64_t processes; /* of readers */
+    uint64_t speed;     /* times as fast as recorded */
+    bool is_bare;
+    bool is_full;
+} basic_options_t;
+
+/* TCP payload of a process's connections to the server, retransmissions left out. */
+typedef struct {
+    uint64_t sent;
+    uint64_t received;
+} basic_bytes_t;
+
+/* What one reader process says; it alone writes. */
+typedef struct {
+    _Atomic uint64_t joined;  /* agents that hear */
+    _Atomic uint64_t updates; /* received, with their numbers in order */
+    _Atomic uint64_t fields;  /* in them */
+    _Atomic uint64_t lost;
+    basic_bytes_t before, after;
+    _Atomic int noted; /* borders of the measurement at which the bytes were read: 1, 2 */
+} basic_counts_t;
+
+typedef struct {
+    _Atomic int border; /* 1: all hear each other, 2: all was received or is lost */
+    _Atomic bool is_over;
+    _Atomic uint64_t sent;    /* updates */
+    _Atomic uint64_t decided; /* as far as the system acks */
+    _Atomic uint64_t refused;
+    _Atomic uint64_t late_ns; /* the sender's greatest lateness */
+    _Atomic bool is_sent;
+    _Atomic bool is_ready;       /* the sender: everybody is registered */
+    basic_bytes_t before, after; /* the sender's */
+    _Atomic int noted;
+    basic_counts_t counts[BASIC_PROCESSES_MAX];
+    _Atomic uint64_t sample_count;
+    uint64_t samples[]; /* ns from send to read; room for every delivery */
+} basic_shared_t;
+
+/* Reads the file that bench_basic_ticks.py makes. */
+void basic_read_ticks (basic_recording_t *recording, const char *path);
+
+/* Reads /proc/self/fd: the payload of all connections of this process to the endpoints' ports. */
+basic_bytes_t basic_bytes (const basic_options_t *options);
+
+/* True when `reader` reads what `writer` publishes. */
+bool basic_reads (const basic_options_t *options, uint64_t reader, uint64_t writer);
+
+/* The category that an agent publishes in, to `text`. */
+sb_text_t basic_category (const basic_options_t *options, uint64_t agent, char *text);
+
+/* The process with the agents' DEALERs. */
+void basic_run_sender (const basic_options_t *options, const basic_recording_t *recording, basic_shared_t *shared);
+
+/* A process with the SUBs of the agents first to end-1. */
+void basic_run_readers (const basic_options_t *options, basic_shared_t *shared, uint64_t process, uint64_t first,
+                        uint64_t end);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The sending ends of the agents: each tick goes to the agent whose turn it is, at its time, as a delta of the fields
+ * that differ from what this agent published before, or as all that it has published so far.
+ *
+ * The agents share the market's ticks evenly, so each comes to publish of every instrument. Acks are read and beats
+ * sent where there are such (SyncBus).
+ */
+#define _GNU_SOURCE
+#include "basic.h"
+
+#include <string.h>
+
+enum { BEAT_NS = 1000 * 1000 * 1000, PROBE_NS = 50 * 1000 * 1000, WINDOW = 4000, CHANGES = 512 };
+
+typedef struct {
+    void *dealer;
+    uint64_t sequence;
+    uint64_t decided;
+    bool is_registered;
+    double values[BASIC_INSTRUMENTS_MAX][BASIC_FIELDS_MAX];
+    bool has[BASIC_INSTRUMENTS_MAX][BASIC_FIELDS_MAX];
+} s_agent_t;
+
+typedef struct {
+    const basic_options_t *options;
+    const basic_recording_t *recording;
+    basic_shared_t *shared;
+    scale_wire_t wire;
+    uint64_t next_beat_ns;
+    s_agent_t agents[BASIC_AGENTS_MAX];
+} s_sender_t;
+
+static void s_decide (s_sender_t *self, s_agent_t *agent, uint64_t decided, uint32_t refused)
+{
+    if (decided <= agent->decided)
+        return;
+    self->shared->decided += decided - agent->decided;
+    self->shared->refused += refused;
+    agent->decided = decided;
+}
+
+static void s_read (s_sender_t *self, s_agent_t *agent)
+{
+    sb_broker_message_t message;
+    while (!self->options->is_bare && scale_receive (&self->wire, agent->dealer, &message)) {
+        if (message.kind == SB_BROKER_MESSAGE_WELCOME)
+            agent->is_registered = true;
+        else if (message.kind == SB_BROKER_MESSAGE_ACK)
+            s_decide (self, agent, message.ack.decided_through, message.ack.refused_count);
+        else if (message.kind == SB_BROKER_MESSAGE_HEARTBEAT_ACK)
+            s_decide (self, agent, message.heartbeat_ack.decided_through, message.heartbeat_ack.refused_count);
+        else if (message.kind == SB_BROKER_MESSAGE_REFUSAL)
+            scale_fail ("refused: %.*s", (int)message.refusal.text.size, message.refusal.text.data);
+    }
+}
+
+static void s_beat (s_sender_t *self)
+{
+    if (self->options->is_bare || scale_now_ns () < self->next_beat_ns)
+        return;
+    self->next_beat_ns = scale_now_ns () + BEAT_NS;
+    for (uint64_t i = 0; i < self->options->agents; i++) {
+        s_agent_t *agent = &self->agents[i];
+        sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
+        message.heartbeat = (sb_heartbeat_t){.decided_through = agent->decided, .progress = agent->sequence};
+        s_read (self, agent);
+        scale_send (&self->wire, agent->dealer, &message);
+    }
+}
+
+/* The changes of a delta. Takes the tick over into the agent's state. */
+static uint32_t s_changes (s_sender_t *self, s_agent_t *agent, const basic_tick_t *tick, sb_change_t *changes)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < tick->count; i++) {
+        const uint32_t field = tick->fields[i];
+        double *value = &agent->values[tick->instrument][field];
+        const bool differs = !agent->has[tick->instrument][field] || *value != tick->values[i];
+        *value = tick->values[i];
+        agent->has[tick->instrument][field] = true;
+        if (!differs)
+            continue;
+        changes[count] = (sb_change_t){.name = sb_text (self->recording->fields[field])};
+        changes[count++].value = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = tick->values[i]};
+    }
+    return count;
+}
+
+/* All that the agent has published so far. */
+static uint32_t s_whole (const s_sender_t *self, const s_agent_t *agent, sb_change_t *changes)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < self->recording->instrument_count; i++)
+        for (uint32_t j = 0; j < self->recording->field_count; j++) {
+            if (!agent->has[i][j])
+                continue;
+            changes[count] = (sb_change_t){.name = sb_text (self->recording->names[i][j])};
+            changes[count++].value = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = agent->values[i][j]};
+        }
+    return count;
+}
+
+/* A tick in which nothing differs is published by nobody. */
+static void s_publish (s_sender_t *self, uint64_t number, const basic_tick_t *tick)
+{
+    static sb_change_t changes[CHANGES];
+    char category[SCALE_TEXT];
+    sb_delta_t delta;
+    s_agent_t *agent = &self->agents[number];
+    uint32_t count = s_changes (self, agent, tick, changes);
+    if (count == 0)
+        return;
+    sb_text_t subject = sb_text (self->recording->instruments[tick->instrument]);
+    if (self->options->is_full) {
+        count = s_whole (self, agent, changes);
+        subject = (sb_text_t){NULL, 0};
+    }
+    sb_agent_message_t message = scale_delta (
+        &delta, agent->sequence + 1, basic_category (self->options, number, category), subject, changes, count);
+    delta.update.origin_unix_ns = (int64_t)number + 1;     /* who sent it */
+    delta.update.event_unix_ns = (int64_t)scale_now_ns (); /* when, by the clock of all */
+    while (!self->options->is_bare && agent->sequence - agent->decided >= WINDOW) {
+        scale_wait (agent->dealer, 10);
+        s_read (self, agent);
+    }
+    if (!scale_send (&self->wire, agent->dealer, &message))
+        scale_fail ("an unbounded queue is full");
+    agent->sequence++;
+    self->shared->sent++;
+}
+
+/* Updates numbered 0, which say to the readers of a bare server that they hear. */
+static void s_probe (s_sender_t *self)
+{
+    sb_delta_t delta;
+    const sb_change_t change = {.name = sb_text ("probe"), .value = {.kind = SB_VALUE_BOOLEAN, .boolean = true}};
+    sb_agent_message_t message = scale_delta (&delta, 0, sb_text ("probe"), (sb_text_t){NULL, 0}, &change, 1);
+    delta.update.origin_unix_ns = 1;
+    scale_send (&self->wire, self->agents[0].dealer, &message);
+}
+
+static void s_connect (s_sender_t *self, void *context)
+{
+    for (uint64_t i = 0; i < self->options->agents; i++) {
+        char name[SCALE_TEXT];
+        const sb_text_t none = sb_text ("quiet");
+        s_agent_t *agent = &self->agents[i];
+        snprintf (name, sizeof name, "agent-%lu", (unsigned long)i);
+        agent->dealer = scale_socket (context, ZMQ_DEALER, self->options->ingress);
+        sb_agent_message_t message = scale_registration (name, 1, &none, 1, 1000);
+        if (!self->options->is_bare)
+            scale_send (&self->wire, agent->dealer, &message);
+        while (!self->options->is_bare && !agent->is_registered) {
+            scale_wait (agent->dealer, 100);
+            s_read (self, agent);
+        }
+    }
+}
+
+/* Notes the octets at a border that the parent has set. */
+static void s_note (s_sender_t *self)
+{
+    const int border = self->shared->border;
+    if (self->shared->noted >= border)
+        return;
+    *(border == 1 ? &self->shared->before : &self->shared->after) = basic_bytes (self->options);
+    self->shared->noted = border;
+}
+
+static void s_replay (s_sender_t *self)
+{
+    const basic_recording_t *recording = self->recording;
+    const uint64_t begin_ns = scale_now_ns () + PROBE_NS;
+    for (uint64_t i = 0; i < recording->count; i++) {
+        const basic_tick_t *tick = &recording->ticks[i];
+        const uint64_t agent = i % self->options->agents;
+        const uint64_t due_ns = begin_ns + (tick->time_ns - recording->ticks[0].time_ns) / self->options->speed;
+        const uint64_t now_ns = scale_now_ns ();
+        if (now_ns < due_ns)
+            scale_sleep_until (due_ns);
+        else if (now_ns - due_ns > self->shared->late_ns)
+            self->shared->late_ns = now_ns - due_ns;
+        s_publish (self, agent, tick);
+        s_read (self, &self->agents[agent]);
+        s_beat (self);
+    }
+    self->shared->is_sent = true;
+}
+
+/* Beats and reads on while `condition` has not come to `value`. */
+static void s_idle (s_sender_t *self, const _Atomic int *condition, int value, bool probes)
+{
+    while (*condition < value && !self->shared->is_over) {
+        s_beat (self);
+        if (probes)
+            s_probe (self);
+        for (uint64_t i = 0; i < self->options->agents; i++)
+            s_read (self, &self->agents[i]);
+        scale_sleep_until (scale_now_ns () + PROBE_NS / 10);
+    }
+}
+
+void basic_run_sender (const basic_options_t *options, const basic_recording_t *recording, basic_shared_t *shared)
+{
+    static s_sender_t self;
+    self = (s_sender_t){.options = options, .recording = recording, .shared = shared};
+    void *context = scale_context (BASIC_AGENTS_MAX);
+    scale_wire_open (&self.wire);
+    s_connect (&self, context);
+    shared->is_ready = true;
+    s_idle (&self, &shared->border, 1, options->is_bare);
+    s_note (&self);
+    s_replay (&self);
+    s_idle (&self, &shared->border, 2, false);
+    s_note (&self);
+    s_idle (&self, &shared->border, 3, false);
+    for (uint64_t i = 0; i < options->agents; i++)
+        zmq_close (self.agents[i].dealer);
+    zmq_ctx_term (context);
+    scale_wire_close (&self.wire);
+}
