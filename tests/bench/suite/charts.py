@@ -4,6 +4,7 @@
 Colours are legible on light and dark ground alike, text takes the reader's colour scheme; every bar has its number
 beside it, so that nothing rests on colour alone. A case's colour is that of its system, in batches or not.
 """
+import math
 from xml.sax.saxutils import escape
 
 LABEL_WIDTH, BAR_WIDTH, NUMBER_WIDTH = 170, 430, 150
@@ -35,16 +36,9 @@ def number(value):
 
 
 def ticks(most):
-    """Two to five round numbers from 0 up to `most`."""
-    step = 1.0
-    while most / step > 5:
-        step *= 10
-    while most / step < 1:
-        step /= 10
-    for part in (5, 2.5, 2):
-        if most / (step / part) <= 5:
-            step /= part
-            break
+    """Three to six round numbers from 0 up to `most`."""
+    power = 10.0 ** math.floor(math.log10(most))
+    step = next(part * power for part in (0.2, 0.25, 0.5, 1, 2) if most / (part * power) < 6)
     return [step * i for i in range(int(most / step) + 1)]
 
 

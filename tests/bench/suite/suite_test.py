@@ -150,10 +150,10 @@ class Report(unittest.TestCase):
                 self.assertIn(words, text)
             xml.dom.minidom.parse(os.path.join(folder, "new", "w-rate.svg"))
 
-    def test_axes_have_two_to_six_round_numbers(self):
+    def test_axes_have_three_to_six_round_numbers(self):
         for most in (0.003, 0.9, 1, 1.01, 2.4, 4.99, 5, 7, 10, 99, 12345, 1654070):
             ticks = charts.ticks(most)
-            self.assertTrue(2 <= len(ticks) <= 6, (most, ticks))
+            self.assertTrue(3 <= len(ticks) <= 6, (most, ticks))
             self.assertTrue(ticks[-1] <= most)
 
 
