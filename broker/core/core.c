@@ -10,14 +10,6 @@
 #include <assert.h>
 #include <string.h>
 
-enum {
-    AGENTS_SLAB_LOG2 = 4,
-    CATEGORIES_SLAB_LOG2 = 3,
-    LINKS_SLAB_LOG2 = 8,
-    TOPICS_SLAB_LOG2 = 8,
-    FIELDS_SLAB_LOG2 = 10
-};
-
 /* Records of agents at most: the broker, the limit, those on their way out. */
 static uint32_t s_agents_limit (const sb_core_config_t *config)
 {
@@ -58,12 +50,12 @@ static bool s_make_pools (sb_core_t *self)
     self->notes = sb_memory_take (memory, SB_NOTES_MAX * sizeof *self->notes);
     return self->heap && self->notes && sb_scratch_init (&self->scratch, memory) &&
            sb_snapshot_init (self, config->max_agents) &&
-           sb_pool_init (&self->agents, memory, sizeof (sb_agent_record_t), AGENTS_SLAB_LOG2, agents) &&
-           sb_pool_init (&self->categories, memory, sizeof (sb_category_t), CATEGORIES_SLAB_LOG2,
+           sb_pool_init (&self->agents, memory, sizeof (sb_agent_record_t), SB_AGENTS_SLAB_LOG2, agents) &&
+           sb_pool_init (&self->categories, memory, sizeof (sb_category_t), SB_CATEGORIES_SLAB_LOG2,
                          config->max_categories + 1) &&
-           sb_pool_init (&self->links, memory, sizeof (sb_link_t), LINKS_SLAB_LOG2, topics) &&
-           sb_pool_init (&self->topics, memory, sizeof (sb_topic_t), TOPICS_SLAB_LOG2, topics) &&
-           sb_pool_init (&self->fields, memory, sizeof (sb_field_t), FIELDS_SLAB_LOG2, config->max_fields);
+           sb_pool_init (&self->links, memory, sizeof (sb_link_t), SB_LINKS_SLAB_LOG2, topics) &&
+           sb_pool_init (&self->topics, memory, sizeof (sb_topic_t), SB_TOPICS_SLAB_LOG2, topics) &&
+           sb_pool_init (&self->fields, memory, sizeof (sb_field_t), SB_FIELDS_SLAB_LOG2, config->max_fields);
 }
 
 sb_core_t *sb_core_new (const sb_core_config_t *config, const sb_core_identity_t *identity,
@@ -235,8 +227,9 @@ void sb_core_step (sb_core_t *self, const sb_event_t *event, sb_effects_t *effec
     self->now_ns = event->monotonic_ns;
     self->now_unix_ns = event->unix_ns;
     sb_scratch_reset (&self->scratch);
-    self->effects = NULL;
-    self->effect_count = self->effect_capacity = 0;
+    self->effects = self->few_effects;
+    self->effect_count = 0;
+    self->effect_capacity = SB_EFFECTS_FEW;
     self->work_bytes = 0;
     s_handle (self, event);
     sb_publish_close (self);

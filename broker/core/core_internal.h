@@ -17,6 +17,7 @@
 #include "sb_names.h"
 #include "blob.h"
 #include "index.h"
+#include "octets.h"
 #include "pool.h"
 #include "scratch.h"
 
@@ -39,6 +40,7 @@ enum {
     SB_WATCHES_MAX = 32,         /* irregular interest prefixes whose heads are kept */
     SB_NOTES_MAX = 1024,         /* refusals that wait for the next ack, all agents */
     SB_NOTES_AGENT_MAX = 64,     /* the same, of one agent */
+    SB_EFFECTS_FEW = 16,         /* effects of a step that need no scratch memory */
     SB_SLICE = 512,              /* topics or fields handled in one slice of longer work */
     SB_SCAN_MAX = 20000,         /* slots looked at for one page of a reply */
     SB_PAGE_BYTES = 128 * 1024   /* octets of a page at most, unless its first item alone is larger */
@@ -102,6 +104,8 @@ typedef struct {
     uint32_t next_of_agent;        /* slot, in order of making */
     uint32_t first_field;          /* slot */
     uint32_t last_field;           /* slot */
+    uint32_t recent_first;         /* slot of the field that its last delta named first; 0, or stale: see split.c */
+    uint32_t recent_last;          /* the same, last */
     uint32_t field_count;
     uint32_t walk;            /* the agent's quality walk that it has seen; see quality.c */
     uint32_t conflation;      /* slot of its first entry in core->conflation; 0: none */
@@ -315,13 +319,15 @@ struct sb_core {
     uint32_t leaving_count; /* agents whose records are being given up */
     sb_index_t agent_index; /* by id */
     sb_index_t peer_index;  /* by connection */
+    uint32_t recent_peer;   /* slot of the agent that was found by its connection last; 0, or stale */
     sb_index_t category_index;
     sb_index_t link_index;  /* by agent and category */
     sb_index_t topic_index; /* by agent, category and subject */
     sb_index_t field_index; /* by topic and name */
 
     sb_scratch_t scratch;
-    sb_effect_t *effects; /* in scratch */
+    sb_effect_t few_effects[SB_EFFECTS_FEW]; /* where the list begins */
+    sb_effect_t *effects;                    /* those, or in scratch once there are more */
     uint32_t effect_count;
     uint32_t effect_capacity;
     struct sb_publication_builder *open; /* the publication that updates are being added to, or NULL; publish.c */
@@ -385,6 +391,8 @@ sb_text_t sb_core_format (sb_core_t *self, const char *format, ...) __attribute_
 void sb_core_emit_store (sb_core_t *self, const sb_control_state_t *state);
 void sb_core_emit_send (sb_core_t *self, uint64_t peer, const sb_broker_message_t *message);
 void sb_core_emit_publish (sb_core_t *self, const sb_publication_t *publication);
+void sb_core_emit_publish_in_place (sb_core_t *self,
+                                    const sb_publication_t *publication); /* itself in scratch memory */
 void sb_core_emit_reply (sb_core_t *self, uint64_t token, const sb_command_reply_t *reply); /* token never 0 */
 void sb_core_emit_audit (sb_core_t *self, const sb_audit_t *audit);
 void sb_core_emit_log (sb_core_t *self, sb_severity_t severity, const char *event, sb_text_t agent_id,
@@ -403,7 +411,7 @@ sb_agent_record_t *sb_core_find_agent (const sb_core_t *self, sb_text_t id);
 sb_agent_record_t *sb_core_next_agent (const sb_core_t *self, uint32_t slot);
 
 /* The agent with a session on that connection, or NULL. */
-sb_agent_record_t *sb_core_find_peer (const sb_core_t *self, uint64_t peer);
+sb_agent_record_t *sb_core_find_peer (sb_core_t *self, uint64_t peer);
 
 /* A record for an id that has none: no session, OFFLINE. For operator states restored at start.
  * NULL when the table is full and nobody can be forgotten. */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EFFECTS_FIRST = 64, FORMAT_MAX = 4096 };
+enum { FORMAT_MAX = 4096 };
 
 void *sb_core_take (sb_core_t *self, size_t size)
 {
@@ -38,13 +38,12 @@ sb_text_t sb_core_format (sb_core_t *self, const char *format, ...)
 }
 
 /* The next place in the list of effects. */
-static sb_effect_t *s_add (sb_core_t *self, sb_effect_kind_t kind)
+static inline sb_effect_t *s_add (sb_core_t *self, sb_effect_kind_t kind)
 {
     if (self->effect_count == self->effect_capacity) {
-        uint32_t capacity = self->effect_capacity ? self->effect_capacity * 2 : EFFECTS_FIRST;
+        uint32_t capacity = self->effect_capacity * 4;
         sb_effect_t *effects = sb_scratch_take (&self->scratch, capacity * sizeof *effects);
-        if (self->effect_count)
-            memcpy (effects, self->effects, self->effect_count * sizeof *effects);
+        memcpy (effects, self->effects, self->effect_count * sizeof *effects);
         self->effects = effects;
         self->effect_capacity = capacity;
     }
@@ -69,6 +68,11 @@ void sb_core_emit_send (sb_core_t *self, uint64_t peer, const sb_broker_message_
     sb_effect_t *effect = s_add (self, SB_EFFECT_SEND);
     effect->send.peer = peer;
     effect->send.message = s_copy (self, message, sizeof *message);
+}
+
+void sb_core_emit_publish_in_place (sb_core_t *self, const sb_publication_t *publication)
+{
+    s_add (self, SB_EFFECT_PUBLISH)->publish = publication;
 }
 
 void sb_core_emit_publish (sb_core_t *self, const sb_publication_t *publication)

@@ -6,31 +6,42 @@
 #ifndef SB_STATE_H
 #define SB_STATE_H
 
+#include <assert.h>
+
 #include "commands.h"
 #include "control.h"
 #include "core_internal.h"
 #include "events.h"
 #include "health.h"
 
+/* Items of a slab of each pool, as powers of two. */
+enum {
+    SB_AGENTS_SLAB_LOG2 = 4,
+    SB_CATEGORIES_SLAB_LOG2 = 3,
+    SB_LINKS_SLAB_LOG2 = 8,
+    SB_TOPICS_SLAB_LOG2 = 8,
+    SB_FIELDS_SLAB_LOG2 = 10
+};
+
 static inline sb_agent_record_t *sb_agent_at (const sb_core_t *self, uint32_t slot)
 {
-    return sb_pool_at (&self->agents, slot);
+    return sb_pool_item (&self->agents, slot, sizeof (sb_agent_record_t), SB_AGENTS_SLAB_LOG2);
 }
 static inline sb_category_t *sb_category_at (const sb_core_t *self, uint32_t slot)
 {
-    return sb_pool_at (&self->categories, slot);
+    return sb_pool_item (&self->categories, slot, sizeof (sb_category_t), SB_CATEGORIES_SLAB_LOG2);
 }
 static inline sb_link_t *sb_link_at (const sb_core_t *self, uint32_t slot)
 {
-    return sb_pool_at (&self->links, slot);
+    return sb_pool_item (&self->links, slot, sizeof (sb_link_t), SB_LINKS_SLAB_LOG2);
 }
 static inline sb_topic_t *sb_topic_at (const sb_core_t *self, uint32_t slot)
 {
-    return sb_pool_at (&self->topics, slot);
+    return sb_pool_item (&self->topics, slot, sizeof (sb_topic_t), SB_TOPICS_SLAB_LOG2);
 }
 static inline sb_field_t *sb_field_at (const sb_core_t *self, uint32_t slot)
 {
-    return sb_pool_at (&self->fields, slot);
+    return sb_pool_item (&self->fields, slot, sizeof (sb_field_t), SB_FIELDS_SLAB_LOG2);
 }
 static inline sb_text_t sb_topic_text (const sb_topic_t *topic)
 {
@@ -99,12 +110,64 @@ void sb_free_field (sb_core_t *self, uint32_t field);
 void sb_free_topic (sb_core_t *self, uint32_t topic);
 void sb_free_link (sb_core_t *self, uint32_t link);
 
+/* True when values of that kind have octets of their own. */
+static inline bool sb_value_has_run (sb_value_kind_t kind)
+{
+    return kind == SB_VALUE_TEXT || kind == SB_VALUE_BYTES;
+}
+
+/* The bits of a value without octets of its own, but for a decimal's exponent. */
+static inline uint64_t sb_value_word (const sb_value_t *value)
+{
+    uint64_t word = 0;
+    if (value->kind == SB_VALUE_NUMBER)
+        memcpy (&word, &value->number, sizeof word);
+    else if (value->kind == SB_VALUE_BOOLEAN)
+        word = value->boolean;
+    else if (value->kind == SB_VALUE_INTEGER)
+        word = (uint64_t)value->integer;
+    else if (value->kind == SB_VALUE_DECIMAL)
+        word = (uint64_t)value->decimal.unscaled;
+    return word;
+}
+
+/* A decimal's exponent, else 0. */
+static inline int8_t sb_value_exponent (const sb_value_t *value)
+{
+    return value->kind == SB_VALUE_DECIMAL ? (int8_t)value->decimal.exponent : 0;
+}
+
+/* Octets that a change's name and value have besides what every change has. */
+static inline size_t sb_change_octets (const sb_change_t *change)
+{
+    return change->name.size + (sb_value_has_run (change->value.kind) ? change->value.text.size : 0);
+}
+
 /* Copies a value into `stored`; false when there is no room. sb_value_release gives its run back. */
 bool sb_value_store (sb_core_t *self, const sb_value_t *value, sb_stored_value_t *stored);
+
+/* Copies a value over another one. Precondition: it has no run, or the other one has a run of the same footprint. */
+void sb_value_overwrite_run (sb_core_t *self, sb_stored_value_t *stored, const sb_value_t *value);
+static inline void sb_value_overwrite (sb_core_t *self, sb_stored_value_t *stored, const sb_value_t *value)
+{
+    if (stored->kind != (uint8_t)value->kind || sb_value_has_run (value->kind)) {
+        sb_value_overwrite_run (self, stored, value);
+        return;
+    }
+    stored->integer = (int64_t)sb_value_word (value);
+    stored->exponent = sb_value_exponent (value);
+}
 void sb_value_release (sb_core_t *self, sb_stored_value_t *stored);
 
 /* True when both are the same bits of the same kind. */
-bool sb_value_same (const sb_stored_value_t *stored, const sb_value_t *value);
+static inline bool sb_value_same (const sb_stored_value_t *stored, const sb_value_t *value)
+{
+    if (stored->kind != (uint8_t)value->kind)
+        return false;
+    if (sb_value_has_run (value->kind))
+        return stored->size == value->text.size && sb_octets_equal (stored->run, value->text.data, stored->size);
+    return (uint64_t)stored->integer == sb_value_word (value) && stored->exponent == sb_value_exponent (value);
+}
 
 /* ------------------------------------------------------------------ agents (registry.c) */
 
@@ -147,6 +210,12 @@ void sb_interest_note (sb_core_t *self, sb_category_t *category, sb_text_t topic
 /* A category was made: watches on it join it. */
 void sb_interest_join_category (sb_core_t *self, uint32_t category);
 
+/* True while an admitted replacement is being applied. */
+static inline bool sb_replace_is_applying (const sb_agent_record_t *agent)
+{
+    return agent->stage.state >= SB_STAGE_APPLY;
+}
+
 /* ------------------------------------------------------------------ decisions and acks (decide.c) */
 
 /* What was found of one AgentMessage so far. */
@@ -156,12 +225,39 @@ typedef struct {
     sb_reason_t logged; /* refusals are logged once a message and reason */
 } sb_message_state_t;
 
+/* Answers a sequence that is not to be decided now. */
+void sb_decide_answer (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message);
+
 /* True when `sequence` is the one expected and may be decided now. Else it was answered: repeated, gap, pending, bad.
  */
-bool sb_decide_sequence (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message);
+static inline bool sb_decide_sequence (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence,
+                                       sb_message_state_t *message)
+{
+    bool is_next = sequence == agent->decided_through + 1 && sequence <= SB_NUMBER_MAX;
+    if (!is_next || sb_replace_is_applying (agent)) {
+        sb_decide_answer (self, agent, sequence, message);
+        return false;
+    }
+    agent->in_gap = false;
+    return true;
+}
+
+/* Puts the agent into the list of those to be acked at the end of the turn. */
+void sb_decide_want_ack (sb_core_t *self, sb_agent_record_t *agent);
 
 /* Decides the expected sequence. */
-void sb_decide_accept (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message);
+static inline void sb_decide_accept (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence,
+                                     sb_message_state_t *message)
+{
+    assert (sequence == agent->decided_through + 1);
+    agent->decided_through = sequence;
+    agent->accepted_count++;
+    agent->last_update_unix_ns = self->now_unix_ns;
+    message->accepted++;
+    sb_core_counter_add (self, SB_COUNTER_deltas_accepted, 1);
+    if (!agent->ack_pending)
+        sb_decide_want_ack (self, agent);
+}
 void sb_decide_refuse (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_reason_t reason,
                        sb_text_t field, uint32_t retry_after_ms, sb_message_state_t *message);
 
@@ -180,46 +276,88 @@ bool sb_decide_reserve_runs (sb_core_t *self, sb_agent_record_t *agent);
 uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, uint64_t above,
                              const sb_refusal_t **refusals);
 
-/* ------------------------------------------------------------------ deltas and state (admission.c, apply.c) */
+/* ------------------------------------------------------------------ deltas and state (admission.c, split.c, apply.c)
+ */
 
 /* Handles a batch of deltas of an agent's session. */
 void sb_admit_batch (sb_core_t *self, sb_agent_record_t *agent, const sb_batch_t *batch);
 
+/* What becomes of one change. */
+typedef struct {
+    uint32_t field; /* slot; 0: not there */
+    bool is_new;    /* the field is made and in no topic yet */
+    bool is_same;   /* nothing changes */
+    bool is_taken;  /* `value` holds a run of its own, to be put into a field that is there */
+    sb_stored_value_t value;
+} sb_write_t;
+
 /* The changes of a delta that go to one category. */
 typedef struct {
     sb_text_t category;
-    const sb_change_t **changes; /* in scratch memory */
+    const sb_change_t *changes; /* the delta's own, or in scratch memory */
+    sb_write_t *writes;         /* one for each, in scratch memory */
     uint32_t change_count;
-    uint32_t category_slot; /* 0: not made yet */
-    uint32_t topic_slot;    /* 0: not made yet */
+    uint32_t category_slot;   /* 0: not made yet */
+    uint32_t topic_slot;      /* 0: not made yet */
+    uint32_t field_count;     /* of the changes, those whose field is there */
+    size_t octets;            /* once prepared: of names, texts and bytes */
+    uint32_t published;       /* once prepared: changes that change something */
+    uint32_t time_to_live_ms; /* once prepared: of its fields; 0: for ever */
+    bool is_event;            /* once prepared: every change is published */
+    bool has_expiry;          /* once prepared: some of the fields had a time to live */
+    bool is_in_order;         /* each field stands right behind the one before it in the topic: no name stands twice */
 } sb_part_t;
 
-/* Splits by category; parts in order of first change, in scratch memory. */
-uint32_t sb_apply_split (sb_core_t *self, const sb_agent_record_t *agent, const sb_delta_t *delta, sb_part_t **parts);
+/* Octets of scratch memory that sb_split takes at most. */
+static inline size_t sb_split_scratch (const sb_update_t *update)
+{
+    return 65536 + update->change_count * (sizeof (sb_write_t) + sizeof (sb_change_t) + 32);
+}
+
+/* All of a delta. */
+typedef struct {
+    sb_part_t *parts; /* in order of first change, in scratch memory */
+    uint32_t count;
+    bool is_in_order; /* all parts are: no name stands twice */
+    bool is_known;    /* every field is there: none is added */
+} sb_split_t;
+
+/* Splits by category and finds the fields. */
+sb_split_t sb_split (sb_core_t *self, const sb_agent_record_t *agent, const sb_delta_t *delta);
 
 /* The limit on fields of one agent and category: NONE, or TOO_MANY_FIELDS with the first field that is one too many. */
-sb_reason_t sb_apply_check_fields (const sb_core_t *self, const sb_agent_record_t *agent, const sb_part_t *part,
+sb_reason_t sb_split_check_fields (const sb_core_t *self, const sb_agent_record_t *agent, const sb_part_t *part,
                                    sb_text_t *field);
 
 /* Applies all parts and publishes what changed, or changes nothing: NONE, or a reason of kind BOUND. */
-sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta, sb_part_t *parts,
-                            uint32_t count);
+sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta,
+                            const sb_split_t *split);
 
 /* Notes in a field of the agent which publication named it last, and what delta that told. */
 void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent, const sb_update_t *update,
                     uint64_t sequence, sb_cause_t cause);
 
-/* A change with name and value copied to scratch memory, for a publication. */
-sb_change_t sb_apply_copy_change (sb_core_t *self, const sb_change_t *change);
+/* Fills *copy with a change whose name and value are copied to scratch memory, for a publication. */
+static inline void sb_apply_copy_change (sb_core_t *self, const sb_change_t *change, sb_change_t *copy)
+{
+    *copy = *change;
+    copy->name = sb_scratch_text (&self->scratch, change->name);
+    if (sb_value_has_run (change->value.kind))
+        copy->value.text = sb_scratch_text (&self->scratch, change->value.text);
+}
+
+/* The time that a write to the category gives its fields when its delta asks for `time_to_live_ms`: that, or the
+ * category's; 0: for ever. */
+static inline uint32_t sb_time_to_live (const sb_category_t *category, uint32_t time_to_live_ms)
+{
+    return time_to_live_ms ? time_to_live_ms : category->time_to_live_ms;
+}
 
 /* ------------------------------------------------------------------ whole states (replace.c) */
 
 void sb_replace_begin (sb_core_t *self, sb_agent_record_t *agent, const sb_replace_mark_t *mark);
 void sb_replace_chunk (sb_core_t *self, sb_agent_record_t *agent, const sb_replace_chunk_t *chunk);
 void sb_replace_end (sb_core_t *self, sb_agent_record_t *agent, const sb_replace_mark_t *mark);
-
-/* True while an admitted replacement is being applied. */
-bool sb_replace_is_applying (const sb_agent_record_t *agent);
 
 /* One slice of it. True when more is left. */
 bool sb_replace_slice (sb_core_t *self, sb_agent_record_t *agent);
@@ -234,18 +372,64 @@ void sb_replace_drop (sb_core_t *self, sb_agent_record_t *agent);
 uint64_t sb_publish_sequence (sb_core_t *self, uint32_t topic, sb_cause_t cause);
 void sb_publish_update (sb_core_t *self, const sb_update_t *update);
 
+/* An update of the open publication; a list, as their number is not known yet. */
+typedef struct sb_open_update {
+    struct sb_open_update *next;
+    sb_update_t update;
+} sb_open_update_t;
+
+struct sb_publication_builder {
+    uint32_t slot; /* of the topic */
+    sb_topic_t *topic;
+    sb_category_t *category;
+    uint32_t update_count;
+    uint32_t change_count;  /* of all updates */
+    size_t octets;          /* of all changes, by sb_change_octets */
+    sb_open_update_t first; /* while update_count is 0, not yet */
+    sb_open_update_t *last;
+    sb_publication_t publication; /* without updates and quality */
+};
+
+/* sb_publish_update in two steps: the update to fill in; then its changes, whose names, texts and bytes have `octets`.
+ */
+static inline sb_update_t *sb_publish_add (sb_core_t *self)
+{
+    struct sb_publication_builder *open = self->open;
+    assert (open);
+    sb_open_update_t *item = &open->first;
+    if (open->update_count++) {
+        item = sb_scratch_take (&self->scratch, sizeof *item);
+        open->last->next = item;
+    }
+    item->next = NULL;
+    open->last = item;
+    return &item->update;
+}
+static inline void sb_publish_count (sb_core_t *self, uint32_t change_count, size_t octets)
+{
+    self->open->change_count += change_count;
+    self->open->octets += octets;
+}
+
 /* Publishes the topic's quality alone. */
 void sb_publish_quality (sb_core_t *self, uint32_t topic, sb_cause_t cause);
 
 /* Emits the open publication, if there is one. */
-void sb_publish_close (sb_core_t *self);
+void sb_publish_emit (sb_core_t *self);
+static inline void sb_publish_close (sb_core_t *self)
+{
+    if (self->open)
+        sb_publish_emit (self);
+}
 
 /* Publishes a level, not numbered, on any topic; `topic` and `agent_id` static or in scratch memory. */
 void sb_publish_level (sb_core_t *self, sb_text_t topic, sb_text_t agent_id, const sb_change_t *changes,
                        uint32_t count);
 
-/* Keeps a publication in its category's history, within its bounds. */
-void sb_history_add (sb_core_t *self, sb_category_t *category, const sb_publication_t *publication);
+/* Keeps a publication in its category's history, within its bounds. Its changes, of all updates, are `change_count`,
+ * and have `octets` by sb_change_octets. */
+void sb_history_add (sb_core_t *self, sb_category_t *category, const sb_publication_t *publication,
+                     uint32_t change_count, size_t octets);
 
 /* Drops what is beyond the bounds of count and octets, and of age; drops all. */
 void sb_history_trim (sb_core_t *self, sb_category_t *category);
@@ -261,7 +445,14 @@ bool sb_history_age_slice (sb_core_t *self);
 void sb_quality_set (sb_core_t *self, sb_topic_t *topic, sb_quality_t quality, sb_cause_t cause);
 
 /* An accepted write touched the topic: OK unless a cause still holds. True when that changed its quality. */
-bool sb_quality_written (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic);
+bool sb_quality_judge (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic);
+static inline bool sb_quality_written (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic)
+{
+    if (topic->quality != SB_QUALITY_OK || agent->held_quality != SB_QUALITY_OK)
+        return sb_quality_judge (self, agent, topic);
+    topic->walk = agent->walk;
+    return false;
+}
 
 /* One slice of the agent's walk. True when more is left. */
 bool sb_quality_slice (sb_core_t *self, sb_agent_record_t *agent);

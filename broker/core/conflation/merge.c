@@ -253,7 +253,7 @@ static void s_build (sb_core_t *self, sb_publication_t *publication, const s_ite
     publication->updates = updates;
     for (uint32_t i = 0; i < count; i++) {
         const s_item_t *item = &items[order[i]];
-        changes[i] = sb_apply_copy_change (self, &item->change);
+        sb_apply_copy_change (self, &item->change, &changes[i]);
         if (!before || !s_is_same_update (item, before)) {
             sb_update_t *update = &updates[publication->update_count++];
             *update = item->update;

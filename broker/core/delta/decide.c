@@ -134,7 +134,7 @@ uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, ui
 
 /* ---- acks */
 
-static void s_want_ack (sb_core_t *self, sb_agent_record_t *agent)
+void sb_decide_want_ack (sb_core_t *self, sb_agent_record_t *agent)
 {
     if (agent->ack_pending)
         return;
@@ -214,7 +214,7 @@ static void s_note (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence
         agent->first_note = number;
     agent->last_note = number;
     agent->note_count++;
-    s_want_ack (self, agent);
+    sb_decide_want_ack (self, agent);
 }
 
 /* ---- decisions */
@@ -240,49 +240,29 @@ static void s_answer_repeat (sb_core_t *self, sb_agent_record_t *agent, uint64_t
     sb_core_counter_add (self, SB_COUNTER_deltas_repeated, 1);
     sb_reason_t reason = s_first_decision (agent, sequence);
     if (reason == SB_REASON_NONE)
-        s_want_ack (self, agent);
+        sb_decide_want_ack (self, agent);
     else
         s_note (self, agent, sequence, reason, (sb_text_t){NULL, 0}, s_retry_after_ms (self, agent, reason));
 }
 
-bool sb_decide_sequence (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message)
+void sb_decide_answer (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message)
 {
     uint64_t expected = agent->decided_through + 1;
     if (sequence == 0 || sequence > SB_NUMBER_MAX) {
         s_tell (self, agent, sequence, SB_REASON_BAD_SEQUENCE, expected, message);
         sb_control_failure (self, agent, "BAD_SEQUENCE");
-        return false;
-    }
-    if (sequence < expected) {
+    } else if (sequence < expected)
         s_answer_repeat (self, agent, sequence);
-        return false;
-    }
-    if (sb_replace_is_applying (agent)) {
+    else if (sb_replace_is_applying (agent)) {
         uint64_t next = agent->stage.instance_id == agent->instance_id ? expected + 1 : expected;
         if (sequence >= next) /* a repeat of the replacement itself is answered when it is decided */
             s_tell (self, agent, sequence, SB_REASON_REPLACE_PENDING, next, message);
-        return false;
-    }
-    if (sequence > expected) {
+    } else {
         s_tell (self, agent, sequence, SB_REASON_SEQUENCE_GAP, expected, message);
         if (!agent->in_gap)
             sb_control_failure (self, agent, "SEQUENCE_GAP");
         agent->in_gap = true;
-        return false;
     }
-    agent->in_gap = false;
-    return true;
-}
-
-void sb_decide_accept (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_message_state_t *message)
-{
-    assert (sequence == agent->decided_through + 1);
-    agent->decided_through = sequence;
-    agent->accepted_count++;
-    agent->last_update_unix_ns = self->now_unix_ns;
-    message->accepted++;
-    sb_core_counter_add (self, SB_COUNTER_deltas_accepted, 1);
-    s_want_ack (self, agent);
 }
 
 void sb_decide_refuse (sb_core_t *self, sb_agent_record_t *agent, uint64_t sequence, sb_reason_t reason,

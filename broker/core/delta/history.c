@@ -15,50 +15,34 @@
 
 enum { RING_FIRST = 16 };
 
-static size_t s_entry_size (const sb_publication_t *publication)
+static size_t s_entry_size (const sb_publication_t *publication, uint32_t change_count, size_t octets)
 {
-    size_t size = offsetof (sb_history_entry_t, octets) + publication->topic.size;
-    for (uint32_t i = 0; i < publication->update_count; i++) {
-        const sb_update_t *update = &publication->updates[i];
-        size += sizeof (sb_packed_update_t) + update->change_count * sizeof (sb_packed_change_t);
-        for (uint32_t j = 0; j < update->change_count; j++) {
-            const sb_change_t *change = &update->changes[j];
-            size += change->name.size + (sb_history_has_run (change->value.kind) ? change->value.text.size : 0);
-        }
-    }
-    return size;
+    return offsetof (sb_history_entry_t, octets) + publication->topic.size +
+           publication->update_count * sizeof (sb_packed_update_t) + change_count * sizeof (sb_packed_change_t) +
+           octets;
 }
 
-static char *s_put (char *to, const void *octets, size_t size)
+static inline char *s_put (char *to, const char *octets, size_t size)
 {
-    if (size)
-        memcpy (to, octets, size);
+    sb_octets_copy (to, octets, size);
     return to + size;
 }
 
-static char *s_put_change (char *to, const sb_change_t *change)
+static inline char *s_put_change (char *to, const sb_change_t *change)
 {
-    sb_packed_change_t packed;
-    memset (&packed, 0, sizeof packed);
     const sb_value_t *value = &change->value;
-    packed.name_size = (uint8_t)change->name.size;
-    packed.kind = (uint8_t)value->kind;
-    packed.is_delete = change->is_delete;
-    if (sb_history_has_run (value->kind))
-        packed.size = value->text.size;
-    else if (value->kind == SB_VALUE_NUMBER)
-        memcpy (&packed.word, &value->number, sizeof packed.word);
-    else if (value->kind == SB_VALUE_INTEGER)
-        packed.word = (uint64_t)value->integer;
-    else if (value->kind == SB_VALUE_BOOLEAN)
-        packed.word = value->boolean;
-    else if (value->kind == SB_VALUE_DECIMAL) {
-        packed.word = (uint64_t)value->decimal.unscaled;
-        packed.exponent = (int8_t)value->decimal.exponent;
-    }
-    to = s_put (to, &packed, sizeof packed);
-    to = s_put (to, change->name.data, change->name.size);
-    return s_put (to, value->text.data, packed.size);
+    bool has_run = sb_value_has_run (value->kind);
+    sb_packed_change_t packed = {
+        .word = sb_value_word (value),
+        .size = has_run ? value->text.size : 0,
+        .name_size = (uint8_t)change->name.size,
+        .kind = (uint8_t)value->kind,
+        .exponent = sb_value_exponent (value),
+        .is_delete = change->is_delete,
+    };
+    memcpy (to, &packed, sizeof packed);
+    to = s_put (to + sizeof packed, change->name.data, change->name.size);
+    return has_run ? s_put (to, value->text.data, packed.size) : to;
 }
 
 static void s_pack (sb_history_entry_t *entry, const sb_publication_t *publication)
@@ -69,25 +53,21 @@ static void s_pack (sb_history_entry_t *entry, const sb_publication_t *publicati
     entry->agent_sequence = publication->agent_sequence;
     entry->broker_unix_ns = publication->broker_unix_ns;
     entry->update_count = publication->update_count;
-    entry->change_count = 0;
     entry->topic_size = (uint8_t)publication->topic.size;
     entry->agent_start = (uint8_t)(publication->agent_id.data - publication->topic.data);
     entry->agent_size = (uint8_t)publication->agent_id.size;
     entry->quality = (uint8_t)publication->quality;
     entry->cause = (uint8_t)publication->cause;
     char *to = s_put (entry->octets, publication->topic.data, publication->topic.size);
-    for (uint32_t i = 0; i < publication->update_count; i++) {
-        const sb_update_t *update = &publication->updates[i];
-        sb_packed_update_t packed;
-        memset (&packed, 0, sizeof packed);
-        packed.sequence = update->sequence;
-        packed.event_unix_ns = update->event_unix_ns;
-        packed.origin_unix_ns = update->origin_unix_ns;
-        packed.change_count = update->change_count;
-        entry->change_count += update->change_count;
-        to = s_put (to, &packed, sizeof packed);
-        for (uint32_t j = 0; j < update->change_count; j++)
-            to = s_put_change (to, &update->changes[j]);
+    const sb_update_t *update = publication->updates;
+    for (uint32_t updates = publication->update_count; updates; updates--, update++) {
+        sb_packed_update_t packed = {update->sequence, update->event_unix_ns, update->origin_unix_ns,
+                                     update->change_count, 0};
+        memcpy (to, &packed, sizeof packed);
+        to += sizeof packed;
+        const sb_change_t *change = update->changes;
+        for (uint32_t changes = packed.change_count; changes; changes--, change++)
+            to = s_put_change (to, change);
     }
     assert (to == (char *)entry + entry->size);
 }
@@ -139,7 +119,8 @@ void sb_history_trim (sb_core_t *self, sb_category_t *category)
     while (category->ring_count && (category->history_updates > category->history_limit ||
                                     category->history_bytes > category->history_limit_bytes))
         s_evict_oldest (self, category);
-    s_evict_aged (self, category, SB_SLICE);
+    if (category->history_limit_ns != SB_NEVER)
+        s_evict_aged (self, category, SB_SLICE);
 }
 
 void sb_history_clear (sb_core_t *self, sb_category_t *category)
@@ -182,14 +163,15 @@ static bool s_make_room (sb_core_t *self, sb_category_t *category)
     return true;
 }
 
-void sb_history_add (sb_core_t *self, sb_category_t *category, const sb_publication_t *publication)
+void sb_history_add (sb_core_t *self, sb_category_t *category, const sb_publication_t *publication,
+                     uint32_t change_count, size_t octets)
 {
     if (category->history_limit == 0) {
         sb_history_clear (self, category);
         s_note_gone (category, publication->broker_unix_ns);
         return;
     }
-    size_t size = s_entry_size (publication);
+    size_t size = s_entry_size (publication, change_count, octets);
     while (category->ring_count && category->history_bytes + size > category->history_limit_bytes)
         s_evict_oldest (self, category);
     sb_history_entry_t *entry = NULL;
@@ -202,6 +184,7 @@ void sb_history_add (sb_core_t *self, sb_category_t *category, const sb_publicat
         return;
     }
     entry->size = (uint32_t)size;
+    entry->change_count = change_count;
     entry->added_ns = self->now_ns;
     s_pack (entry, publication);
     *sb_history_at (category, category->ring_count++) = entry;

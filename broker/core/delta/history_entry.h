@@ -33,6 +33,7 @@ typedef struct {
     int64_t event_unix_ns;
     int64_t origin_unix_ns;
     uint32_t change_count;
+    uint32_t unused; /* 0, so that no octet is left to chance */
 } sb_packed_update_t;
 
 typedef struct {
@@ -43,12 +44,6 @@ typedef struct {
     int8_t exponent;
     bool is_delete;
 } sb_packed_change_t;
-
-/* True when values of that kind have octets of their own. */
-static inline bool sb_history_has_run (sb_value_kind_t kind)
-{
-    return kind == SB_VALUE_TEXT || kind == SB_VALUE_BYTES;
-}
 
 /* The place of the `number`th entry from the oldest. */
 static inline sb_history_entry_t **sb_history_at (const sb_category_t *category, uint32_t number)

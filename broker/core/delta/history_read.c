@@ -28,7 +28,7 @@ static const char *s_get_change (sb_core_t *self, const char *from, sb_change_t 
     change->is_delete = packed.is_delete;
     sb_value_t *value = &change->value;
     value->kind = (sb_value_kind_t)packed.kind;
-    if (sb_history_has_run (value->kind))
+    if (sb_value_has_run (value->kind))
         value->text = sb_core_copy (self, (sb_text_t){from, packed.size});
     else if (value->kind == SB_VALUE_NUMBER)
         memcpy (&value->number, &packed.word, sizeof value->number);

@@ -12,25 +12,9 @@
 #include <assert.h>
 #include <string.h>
 
-/* An update of the open publication; a list, as their number is not known yet. */
-typedef struct s_open_update {
-    struct s_open_update *next;
-    sb_update_t update;
-} s_open_update_t;
-
-struct sb_publication_builder {
-    uint32_t topic; /* slot */
-    uint32_t update_count;
-    s_open_update_t *first;
-    s_open_update_t *last;
-    sb_publication_t publication; /* without updates and quality */
-};
-
-/* Numbers a new publication of the topic and moves every head that it matches. */
-static void s_number (sb_core_t *self, uint32_t slot, sb_publication_t *publication)
+/* Moves every head that the topic's next publication matches. */
+static sb_head_t s_number (sb_core_t *self, sb_topic_t *topic, sb_category_t *category)
 {
-    sb_topic_t *topic = sb_topic_at (self, slot);
-    sb_category_t *category = sb_category_at (self, topic->category);
     sb_link_t *link = sb_link_at (self, topic->link);
     sb_head_t head = {.sequence = ++self->sequence,
                       .category_sequence = category->head.category_sequence + 1,
@@ -47,69 +31,80 @@ static void s_number (sb_core_t *self, uint32_t slot, sb_publication_t *publicat
         sb_interest_note (self, category, sb_topic_text (topic), head);
     if (self->control->hashes.count > 0)
         sb_state_hash_note (self, sb_topic_text (topic));
-    publication->topic = sb_core_copy (self, sb_topic_text (topic));
-    publication->stream_id = self->identity.stream_id;
-    publication->epoch = self->identity.epoch;
-    publication->sequence = head.sequence;
-    publication->category_sequence = head.category_sequence;
-    publication->topic_sequence = topic->topic_sequence;
-    publication->agent_sequence = head.agent_sequence;
-    uint32_t id_size = topic->text_size - category->name_size - topic->subject_size - 2u;
-    publication->agent_id = (sb_text_t){publication->topic.data + category->name_size + 1, id_size};
-    publication->broker_unix_ns = self->now_unix_ns;
+    return head;
 }
 
-uint64_t sb_publish_sequence (sb_core_t *self, uint32_t topic, sb_cause_t cause)
+uint64_t sb_publish_sequence (sb_core_t *self, uint32_t slot, sb_cause_t cause)
 {
     struct sb_publication_builder *open = self->open;
-    if (open && open->topic == topic && open->publication.cause == cause)
+    if (open && open->slot == slot && open->publication.cause == cause)
         return open->publication.sequence;
     sb_publish_close (self);
-    open = sb_core_take (self, sizeof *open);
+    sb_topic_t *topic = sb_topic_at (self, slot);
+    sb_category_t *category = sb_category_at (self, topic->category);
+    sb_head_t head = s_number (self, topic, category);
+    sb_text_t text = sb_scratch_text (&self->scratch, sb_topic_text (topic));
+    uint32_t id_size = text.size - category->name_size - topic->subject_size - 2u;
+    open = sb_scratch_take (&self->scratch, sizeof *open);
+    open->slot = slot;
     open->topic = topic;
-    open->publication.cause = cause;
-    s_number (self, topic, &open->publication);
+    open->category = category;
+    open->update_count = open->change_count = 0;
+    open->octets = 0;
+    open->publication = (sb_publication_t){.topic = text,
+                                           .stream_id = self->identity.stream_id,
+                                           .epoch = self->identity.epoch,
+                                           .sequence = head.sequence,
+                                           .category_sequence = head.category_sequence,
+                                           .topic_sequence = topic->topic_sequence,
+                                           .agent_id = {text.data + category->name_size + 1, id_size},
+                                           .broker_unix_ns = self->now_unix_ns,
+                                           .quality = SB_QUALITY_UNKNOWN,
+                                           .cause = cause,
+                                           .updates = NULL,
+                                           .update_count = 0,
+                                           .first_topic_sequence = 0,
+                                           .agent_sequence = head.agent_sequence,
+                                           .conflated_sequence = 0};
     self->open = open;
-    return open->publication.sequence;
+    return head.sequence;
 }
 
 void sb_publish_update (sb_core_t *self, const sb_update_t *update)
 {
-    struct sb_publication_builder *open = self->open;
-    assert (open);
-    s_open_update_t *item = sb_scratch_take (&self->scratch, sizeof *item);
-    *item = (s_open_update_t){NULL, *update};
-    if (open->last)
-        open->last->next = item;
-    else
-        open->first = item;
-    open->last = item;
-    open->update_count++;
+    size_t octets = 0;
+    for (uint32_t i = 0; i < update->change_count; i++)
+        octets += sb_change_octets (&update->changes[i]);
+    *sb_publish_add (self) = *update;
+    sb_publish_count (self, update->change_count, octets);
 }
 
-void sb_publish_close (sb_core_t *self)
+/* The updates side by side. */
+static const sb_update_t *s_gather (sb_core_t *self, const struct sb_publication_builder *open)
+{
+    if (open->update_count == 0)
+        return NULL;
+    if (open->update_count == 1)
+        return &open->first.update;
+    sb_update_t *updates = sb_scratch_take (&self->scratch, open->update_count * sizeof *updates), *next = updates;
+    for (const sb_open_update_t *item = &open->first; item; item = item->next)
+        *next++ = item->update;
+    return updates;
+}
+
+void sb_publish_emit (sb_core_t *self)
 {
     struct sb_publication_builder *open = self->open;
-    if (!open)
-        return;
     self->open = NULL;
     sb_publication_t *publication = &open->publication;
-    sb_topic_t *topic = sb_topic_at (self, open->topic);
-    publication->quality = (sb_quality_t)topic->quality;
+    publication->quality = (sb_quality_t)open->topic->quality;
     publication->update_count = open->update_count;
-    if (open->update_count == 1)
-        publication->updates = &open->first->update;
-    else if (open->update_count) {
-        sb_update_t *updates = sb_scratch_take (&self->scratch, open->update_count * sizeof *updates);
-        publication->updates = updates;
-        for (s_open_update_t *item = open->first; item; item = item->next)
-            *updates++ = item->update;
-    }
+    publication->updates = s_gather (self, open);
     sb_core_counter_add (self, SB_COUNTER_publications, 1);
-    sb_core_emit_publish (self, publication);
-    sb_history_add (self, sb_category_at (self, topic->category), publication);
+    sb_core_emit_publish_in_place (self, publication);
+    sb_history_add (self, open->category, publication, open->change_count, open->octets);
     if (self->conflation.prefix_count)
-        sb_conflation_note (self, open->topic, publication);
+        sb_conflation_note (self, open->slot, publication);
 }
 
 void sb_publish_quality (sb_core_t *self, uint32_t topic, sb_cause_t cause)
@@ -123,12 +118,8 @@ void sb_publish_quality (sb_core_t *self, uint32_t topic, sb_cause_t cause)
 static sb_change_t *s_copy_changes (sb_core_t *self, const sb_change_t *changes, uint32_t count)
 {
     sb_change_t *copies = sb_core_take (self, count * sizeof *copies);
-    for (uint32_t i = 0; i < count; i++) {
-        copies[i] = changes[i];
-        copies[i].name = sb_core_copy (self, changes[i].name);
-        if (changes[i].value.kind == SB_VALUE_TEXT || changes[i].value.kind == SB_VALUE_BYTES)
-            copies[i].value.text = sb_core_copy (self, changes[i].value.text);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        sb_apply_copy_change (self, &changes[i], &copies[i]);
     return copies;
 }
 
@@ -158,17 +149,18 @@ void sb_publish_level (sb_core_t *self, sb_text_t topic, sb_text_t agent_id, con
     update->event_unix_ns = self->now_unix_ns;
     update->changes = s_copy_changes (self, changes, count);
     update->change_count = count;
-    sb_publication_t publication = {.topic = topic,
-                                    .stream_id = self->identity.stream_id,
-                                    .epoch = self->identity.epoch,
-                                    .agent_id = agent_id,
-                                    .broker_unix_ns = self->now_unix_ns,
-                                    .quality = SB_QUALITY_OK,
-                                    .updates = update,
-                                    .update_count = 1};
-    sb_core_emit_publish (self, &publication);
+    sb_publication_t *publication = sb_core_take (self, sizeof *publication);
+    *publication = (sb_publication_t){.topic = topic,
+                                      .stream_id = self->identity.stream_id,
+                                      .epoch = self->identity.epoch,
+                                      .agent_id = agent_id,
+                                      .broker_unix_ns = self->now_unix_ns,
+                                      .quality = SB_QUALITY_OK,
+                                      .updates = update,
+                                      .update_count = 1};
+    sb_core_emit_publish_in_place (self, publication);
     if (self->conflation.prefix_count)
-        sb_conflation_note_level (self, &publication);
+        sb_conflation_note_level (self, publication);
 }
 
 void sb_core_publish_level (sb_core_t *self, const char *category, const sb_agent_record_t *agent,

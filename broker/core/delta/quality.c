@@ -37,7 +37,7 @@ void sb_quality_forget (sb_core_t *self, sb_topic_t *topic)
     s_count (self, topic);
 }
 
-bool sb_quality_written (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic)
+bool sb_quality_judge (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic)
 {
     bool is_ok = topic->quality == SB_QUALITY_OK;
     if (!is_ok || agent->held_quality != SB_QUALITY_OK) {

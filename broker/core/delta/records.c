@@ -22,20 +22,14 @@ typedef struct {
 
 static uint64_t s_key_hash (const sb_core_t *self, const s_key_t *key)
 {
-    char octets[8 + SB_FIELD_NAME_MAX];
-    assert (key->text.size <= SB_FIELD_NAME_MAX);
-    memcpy (octets, &key->first, 4);
-    memcpy (octets + 4, &key->second, 4);
-    if (key->text.size)
-        memcpy (octets + 8, key->text.data, key->text.size);
-    return sb_hash (self->hash_key, octets, 8 + key->text.size);
+    return sb_hash_pair (self->hash_key, key->first | (uint64_t)key->second << 32, key->text.data, key->text.size);
 }
 
 /* ---- categories */
 
 static bool s_category_match (const void *owner, uint32_t slot, const void *key)
 {
-    return sb_text_equal (sb_category_text (sb_category_at (owner, slot)), ((const s_key_t *)key)->text);
+    return sb_octets_same (sb_category_text (sb_category_at (owner, slot)), ((const s_key_t *)key)->text);
 }
 
 uint32_t sb_find_category (const sb_core_t *self, sb_text_t name)
@@ -49,7 +43,7 @@ uint32_t sb_find_category (const sb_core_t *self, sb_text_t name)
 static bool s_names (const sb_text_t *names, uint32_t count, sb_text_t name)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (sb_text_equal (names[i], name))
+        if (sb_octets_same (names[i], name))
             return true;
     return false;
 }
@@ -62,11 +56,11 @@ void sb_category_configure (sb_core_t *self, sb_category_t *category)
     category->is_admitted = s_names (config->admitted_categories, config->admitted_category_count, name);
     category->time_to_live_ms = 0;
     for (uint32_t i = 0; i < config->time_to_live_count; i++)
-        if (sb_text_equal (config->times_to_live[i].category, name))
+        if (sb_octets_same (config->times_to_live[i].category, name))
             category->time_to_live_ms = config->times_to_live[i].time_to_live_ms;
     sb_history_bound_t bound = {.updates = config->history_updates};
     for (uint32_t i = 0; i < config->history_bound_count; i++)
-        if (sb_text_equal (config->history_bounds[i].category, name))
+        if (sb_octets_same (config->history_bounds[i].category, name))
             bound = config->history_bounds[i];
     /* The memory for histories is sized by history_bytes at start, so no category may have more. */
     bool has_own_bytes = bound.bytes && bound.bytes < config->history_bytes;
@@ -162,7 +156,7 @@ static bool s_topic_match (const void *owner, uint32_t slot, const void *key)
     const sb_topic_t *topic = sb_topic_at (owner, slot);
     const s_key_t *wanted = key;
     return topic->agent == wanted->first && topic->category == wanted->second &&
-           sb_text_equal (sb_topic_subject (topic), wanted->text);
+           sb_octets_same (sb_topic_subject (topic), wanted->text);
 }
 
 uint32_t sb_find_topic (const sb_core_t *self, uint32_t agent, uint32_t category, sb_text_t subject)
@@ -273,7 +267,7 @@ static bool s_field_match (const void *owner, uint32_t slot, const void *key)
 {
     const sb_field_t *field = sb_field_at (owner, slot);
     const s_key_t *wanted = key;
-    return field->topic == wanted->first && sb_text_equal (sb_field_text (field), wanted->text);
+    return field->topic == wanted->first && sb_octets_same (sb_field_text (field), wanted->text);
 }
 
 static uint64_t s_field_hash (const sb_core_t *self, uint32_t topic, sb_text_t name)
@@ -286,7 +280,7 @@ static uint64_t s_field_hash (const sb_core_t *self, uint32_t topic, sb_text_t n
 static uint32_t s_scan_fields (const sb_core_t *self, const sb_topic_t *topic, sb_text_t name)
 {
     uint32_t slot = topic->first_field;
-    while (slot && !sb_text_equal (sb_field_text (sb_field_at (self, slot)), name))
+    while (slot && !sb_octets_same (sb_field_text (sb_field_at (self, slot)), name))
         slot = sb_field_at (self, slot)->next;
     return slot;
 }

@@ -15,11 +15,6 @@
 
 enum { STAGED_OVERHEAD = 32 }; /* octets of a change beyond name and text */
 
-bool sb_replace_is_applying (const sb_agent_record_t *agent)
-{
-    return agent->stage.state >= SB_STAGE_APPLY;
-}
-
 static void s_set_fault (sb_stage_t *stage, sb_reason_t reason, sb_text_t field)
 {
     if (stage->fault != SB_REASON_NONE)
@@ -78,7 +73,7 @@ static void s_stage_change (sb_core_t *self, sb_agent_record_t *agent, sb_text_t
         return;
     }
     uint32_t slot = sb_make_field (self, change->name, &change->value);
-    uint32_t time_to_live_ms = sb_expiry_time_to_live (self, category_slot, delta->time_to_live_ms);
+    uint32_t time_to_live_ms = sb_time_to_live (sb_category_at (self, category_slot), delta->time_to_live_ms);
     if (slot && !sb_expiry_stage (self, slot, time_to_live_ms)) {
         sb_free_field (self, slot);
         slot = 0;
@@ -166,7 +161,7 @@ void sb_replace_end (sb_core_t *self, sb_agent_record_t *agent, const sb_replace
     agent->stage.state = SB_STAGE_APPLY;
     agent->stage.walk = agent->walk;
     agent->replace_mark++;
-    sb_control_success (self, agent, 1);
+    sb_control_success (agent, 1);
     if (sb_replace_slice (self, agent))
         sb_timer_add_work (self, agent);
 }
@@ -191,7 +186,7 @@ static bool s_apply_field (sb_core_t *self, sb_agent_record_t *agent, uint32_t s
         return false;
     }
     sb_change_t written = {.name = sb_field_text (staged), .value = value};
-    *change = sb_apply_copy_change (self, &written);
+    sb_apply_copy_change (self, &written, change);
     uint64_t sequence = sb_publish_sequence (self, topic, SB_CAUSE_REPLACED);
     sb_update_t update = {.sequence = agent->stage.sequence,
                           .event_unix_ns = staged->event_unix_ns,
@@ -280,7 +275,7 @@ static uint32_t s_sweep_topic (sb_core_t *self, sb_agent_record_t *agent, uint32
             changes = sb_scratch_take (&self->scratch, SB_PUBLICATION_CHANGES * sizeof *changes);
         sb_publish_sequence (self, slot, SB_CAUSE_REPLACED);
         sb_change_t gone = {.name = sb_field_text (sb_field_at (self, field)), .is_delete = true};
-        changes[count++] = sb_apply_copy_change (self, &gone);
+        sb_apply_copy_change (self, &gone, &changes[count++]);
         sb_remove_field (self, field);
         sb_core_counter_add (self, SB_COUNTER_changes, 1);
         if (count == SB_PUBLICATION_CHANGES) {

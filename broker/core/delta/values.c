@@ -10,73 +10,44 @@
 #include <assert.h>
 #include <string.h>
 
-static bool s_has_run (uint8_t kind)
+/* Everything but the octets of a text or bytes. */
+static inline void s_store (const sb_value_t *value, sb_stored_value_t *stored)
 {
-    return kind == SB_VALUE_TEXT || kind == SB_VALUE_BYTES;
+    assert (value->kind != SB_VALUE_NONE); /* none passes admission */
+    bool has_run = sb_value_has_run (value->kind);
+    if (!has_run)
+        stored->integer = (int64_t)sb_value_word (value);
+    stored->size = has_run ? value->text.size : 0;
+    stored->kind = (uint8_t)value->kind;
+    stored->exponent = sb_value_exponent (value);
 }
 
 bool sb_value_store (sb_core_t *self, const sb_value_t *value, sb_stored_value_t *stored)
 {
-    memset (stored, 0, sizeof *stored);
-    stored->kind = (uint8_t)value->kind;
-    switch (value->kind) {
-    case SB_VALUE_NUMBER:
-        stored->number = value->number;
+    s_store (value, stored);
+    if (!sb_value_has_run (value->kind))
         return true;
-    case SB_VALUE_INTEGER:
-        stored->integer = value->integer;
-        return true;
-    case SB_VALUE_DECIMAL:
-        stored->integer = value->decimal.unscaled;
-        stored->exponent = (int8_t)value->decimal.exponent;
-        return true;
-    case SB_VALUE_BOOLEAN:
-        stored->integer = value->boolean;
-        return true;
-    case SB_VALUE_TEXT:
-    case SB_VALUE_BYTES:
-        stored->run = sb_blob_take (&self->values, value->text.size);
-        if (!stored->run)
-            return false;
-        if (value->text.size)
-            memcpy (stored->run, value->text.data, value->text.size);
-        stored->size = value->text.size;
-        return true;
-    case SB_VALUE_NONE:
-        break;
-    }
-    assert (!"a value of no kind passed admission");
-    return false;
+    stored->run = sb_blob_take (&self->values, value->text.size);
+    if (!stored->run)
+        return false;
+    sb_octets_copy (stored->run, value->text.data, value->text.size);
+    return true;
+}
+
+void sb_value_overwrite_run (sb_core_t *self, sb_stored_value_t *stored, const sb_value_t *value)
+{
+    if (!sb_value_has_run (value->kind))
+        sb_value_release (self, stored);
+    else
+        sb_octets_copy (stored->run, value->text.data, value->text.size);
+    s_store (value, stored);
 }
 
 void sb_value_release (sb_core_t *self, sb_stored_value_t *stored)
 {
-    if (s_has_run (stored->kind))
+    if (sb_value_has_run ((sb_value_kind_t)stored->kind))
         sb_blob_give (&self->values, stored->run, stored->size);
     stored->kind = SB_VALUE_NONE;
-}
-
-bool sb_value_same (const sb_stored_value_t *stored, const sb_value_t *value)
-{
-    if (stored->kind != (uint8_t)value->kind)
-        return false;
-    switch (value->kind) {
-    case SB_VALUE_NUMBER:
-        return memcmp (&stored->number, &value->number, sizeof stored->number) == 0;
-    case SB_VALUE_INTEGER:
-        return stored->integer == value->integer;
-    case SB_VALUE_DECIMAL:
-        return stored->integer == value->decimal.unscaled && stored->exponent == value->decimal.exponent;
-    case SB_VALUE_BOOLEAN:
-        return stored->integer == (int64_t)value->boolean;
-    case SB_VALUE_TEXT:
-    case SB_VALUE_BYTES:
-        return stored->size == value->text.size &&
-               (stored->size == 0 || memcmp (stored->run, value->text.data, stored->size) == 0);
-    case SB_VALUE_NONE:
-        break;
-    }
-    return false;
 }
 
 sb_value_t sb_core_value (const sb_stored_value_t *stored)

@@ -132,11 +132,6 @@ static bool s_ready (sb_core_t *self)
                          self->config.max_fields);
 }
 
-uint32_t sb_expiry_time_to_live (const sb_core_t *self, uint32_t category, uint32_t time_to_live_ms)
-{
-    return time_to_live_ms ? time_to_live_ms : sb_category_at (self, category)->time_to_live_ms;
-}
-
 bool sb_expiry_reserve (sb_core_t *self, uint32_t more)
 {
     return more == 0 || (s_ready (self) && sb_pool_reserve (&self->expiry.records, more));
@@ -250,7 +245,7 @@ static void s_expire_group (sb_core_t *self, const s_group_t *group, const uint3
         for (uint32_t i = 0; i < count; i++, place = next[place - 1]) {
             uint32_t slot = fields[place - 1];
             sb_change_t gone = {.name = sb_field_text (sb_field_at (self, slot)), .is_delete = true};
-            changes[i] = sb_apply_copy_change (self, &gone);
+            sb_apply_copy_change (self, &gone, &changes[i]);
             sb_remove_field (self, slot);
         }
         sb_update_t update = {.changes = changes, .change_count = count};

@@ -28,10 +28,6 @@ typedef struct {
     uint32_t buckets[SB_EXPIRY_LEVELS][SB_EXPIRY_BUCKETS]; /* first record of a ring; 0: empty */
 } sb_expiry_t;
 
-/* The time that a write to `category` (slot) gives its fields when its delta asks for `time_to_live_ms`: that, or the
- * category's; 0: for ever. */
-uint32_t sb_expiry_time_to_live (const sb_core_t *self, uint32_t category, uint32_t time_to_live_ms);
-
 /* Makes sure that the next `more` calls of sb_expiry_written cannot fail. False when there is no memory for that. */
 bool sb_expiry_reserve (sb_core_t *self, uint32_t more);
 

@@ -187,12 +187,6 @@ void sb_control_failure (sb_core_t *core, sb_agent_record_t *agent, const char *
     sb_control_touched (core, agent);
 }
 
-void sb_control_success (sb_core_t *core, sb_agent_record_t *agent, uint64_t count)
-{
-    (void)core;
-    sb_breaker_success (&agent->breaker, count);
-}
-
 sb_reason_t sb_control_admit (sb_core_t *core, sb_agent_record_t *agent, const sb_text_t *categories, uint32_t count,
                               uint64_t message, uint32_t *retry_after_ms)
 {

@@ -42,13 +42,28 @@ void sb_control_session_lost (sb_core_t *core, sb_agent_record_t *agent);
 void sb_control_failure (sb_core_t *core, sb_agent_record_t *agent, const char *cause);
 
 /* `count` deltas were accepted. */
-void sb_control_success (sb_core_t *core, sb_agent_record_t *agent, uint64_t count);
+static inline void sb_control_success (sb_agent_record_t *agent, uint64_t count)
+{
+    sb_breaker_success (&agent->breaker, count);
+}
 
 /* The last tests of a delta's admission, in DESIGN's order: the latch for each of its `count` categories, PAUSED,
  * ISOLATED, the breaker. `message` numbers the AgentMessage that it came in (counted up by one with each). Returns
  * SB_REASON_NONE, or EMERGENCY_STOPPED, PAUSED, ISOLATED, BREAKER_OPEN with *retry_after_ms set (else 0). */
 sb_reason_t sb_control_admit (sb_core_t *core, sb_agent_record_t *agent, const sb_text_t *categories, uint32_t count,
                               uint64_t message, uint32_t *retry_after_ms);
+
+/* True when sb_control_admit would let anything in, whatever its categories: nothing stands against the agent. */
+static inline bool sb_control_is_open (const sb_core_t *core, const sb_agent_record_t *agent)
+{
+    return !core->latch.stopped && !agent->operator_state.paused && agent->breaker.state == SB_BREAKER_CLOSED;
+}
+
+/* True when traffic only ever moves the agent's deadline later: it is LIVE, and no probe runs. */
+static inline bool sb_control_is_steady (const sb_agent_record_t *agent)
+{
+    return agent->liveness.state == SB_LIVENESS_LIVE && agent->breaker.state == SB_BREAKER_CLOSED;
+}
 
 /* A delta of `message` was refused for a reason that is no failure (a bound of the broker): a probe then counts neither
  * way. */

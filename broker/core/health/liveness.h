@@ -63,6 +63,16 @@ bool sb_liveness_register (sb_liveness_t *self, uint64_t interval_ns, uint64_t n
  * RECOVERING are never revived by it. Returns true when the state changed. */
 bool sb_liveness_heard (sb_liveness_t *self, uint64_t now_ns);
 
+/* The same for one that is LIVE, where it changes nothing else; false, and nothing done, for any other. */
+static inline bool sb_liveness_heard_again (sb_liveness_t *self, uint64_t now_ns)
+{
+    if (self->state != SB_LIVENESS_LIVE)
+        return false;
+    if (now_ns > self->heard_ns)
+        self->heard_ns = now_ns;
+    return true;
+}
+
 /* A heartbeat's progress counter and queue depth, after sb_liveness_heard. `is_judged` false: paused, latched or
  * self-paused, the clock stands. Returns true when that ended MUTE. */
 bool sb_liveness_beat (sb_liveness_t *self, uint64_t progress, uint32_t queue_depth, bool is_judged,

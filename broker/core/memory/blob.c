@@ -13,8 +13,8 @@ enum { SLAB_BYTES = 64 * 1024, CLASS_SIZE_MAX = 8192, CLASS_COUNT = 4 + 4 * 7 };
 
 _Static_assert((int)CLASS_COUNT == (int)SB_BLOB_CLASSES, "classes end at CLASS_SIZE_MAX");
 
-/* The class that holds `size`, and the size of its runs. */
-static uint32_t s_class_of (size_t size, size_t *class_size)
+/* The class that holds `size`, from 1 to CLASS_SIZE_MAX, and the size of its runs. */
+static inline uint32_t s_class_of (size_t size, size_t *class_size)
 {
     if (size <= 64) {
         uint32_t number = (uint32_t)((size + 15) / 16);
@@ -22,10 +22,9 @@ static uint32_t s_class_of (size_t size, size_t *class_size)
         return number - 1;
     }
     uint32_t octave = 63 - (uint32_t)__builtin_clzll (size - 1); /* 2^octave < size <= 2^(octave + 1) */
-    size_t step = (size_t)1 << (octave - 2);
-    size_t quarter = (size - ((size_t)1 << octave) + step - 1) / step; /* 1 to 4 */
-    *class_size = ((size_t)1 << octave) + quarter * step;
-    return 4 + (octave - 6) * 4 + (uint32_t)quarter - 1;
+    size_t steps = (size - 1) >> (octave - 2);                   /* 4 to 7 quarters are full */
+    *class_size = (steps + 1) << (octave - 2);
+    return (octave - 6) * 4 + (uint32_t)steps;
 }
 
 static size_t s_large_size (size_t size)
@@ -102,16 +101,18 @@ void sb_blob_give (sb_blob_t *self, void *run, size_t size)
 {
     if (!run || size == 0)
         return;
-    size_t footprint = sb_blob_footprint (size);
-    assert (self->used_bytes >= footprint);
-    self->used_bytes -= footprint;
     if (size > CLASS_SIZE_MAX) {
-        self->taken_bytes -= footprint;
-        sb_memory_give (self->memory, run, footprint);
+        size_t large = s_large_size (size);
+        assert (self->used_bytes >= large);
+        self->used_bytes -= large;
+        self->taken_bytes -= large;
+        sb_memory_give (self->memory, run, large);
         return;
     }
     size_t class_size;
     uint32_t class = s_class_of (size, &class_size);
+    assert (self->used_bytes >= class_size);
+    self->used_bytes -= class_size;
     *(void **)run = self->free_heads[class];
     self->free_heads[class] = run;
 }

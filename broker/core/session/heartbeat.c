@@ -17,7 +17,7 @@ static void s_take_positions (sb_agent_record_t *agent, const sb_heartbeat_t *be
         sb_interest_t *interest = &agent->interests[i];
         for (uint32_t j = 0; j < beat->seen_count; j++) {
             uint32_t place = (i + j) % beat->seen_count; /* sent in our order, as a rule */
-            if (!sb_text_equal (beat->seen[place].interest, interest->text))
+            if (!sb_octets_same (beat->seen[place].interest, interest->text))
                 continue;
             interest->seen = (sb_head_t){.sequence = beat->seen[place].sequence,
                                          .category_sequence = beat->seen[place].category_sequence};

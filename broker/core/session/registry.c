@@ -15,7 +15,7 @@
 
 static bool s_agent_match (const void *owner, uint32_t slot, const void *key)
 {
-    return sb_text_equal (sb_core_agent_id (sb_agent_at (owner, slot)), *(const sb_text_t *)key);
+    return sb_octets_same (sb_core_agent_id (sb_agent_at (owner, slot)), *(const sb_text_t *)key);
 }
 
 uint32_t sb_find_agent (const sb_core_t *self, sb_text_t id)
@@ -58,9 +58,12 @@ static uint64_t s_peer_hash (const sb_core_t *self, uint64_t peer)
     return mixed ^ mixed << 29;
 }
 
-sb_agent_record_t *sb_core_find_peer (const sb_core_t *self, uint64_t peer)
+sb_agent_record_t *sb_core_find_peer (sb_core_t *self, uint64_t peer)
 {
+    if (self->recent_peer && peer && sb_agent_at (self, self->recent_peer)->peer == peer)
+        return sb_agent_at (self, self->recent_peer);
     uint32_t slot = sb_index_find (&self->peer_index, s_peer_hash (self, peer), s_peer_match, self, &peer);
+    self->recent_peer = slot;
     return slot ? sb_agent_at (self, slot) : NULL;
 }
 
@@ -161,7 +164,7 @@ static uint32_t s_delete_fields (sb_core_t *self, uint32_t slot)
     sb_publish_sequence (self, slot, SB_CAUSE_FORGOTTEN);
     while (topic->first_field && count < SB_PUBLICATION_CHANGES) {
         sb_change_t gone = {.name = sb_field_text (sb_field_at (self, topic->first_field)), .is_delete = true};
-        changes[count++] = sb_apply_copy_change (self, &gone);
+        sb_apply_copy_change (self, &gone, &changes[count++]);
         sb_remove_field (self, topic->first_field);
     }
     sb_quality_forget (self, topic);

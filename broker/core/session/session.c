@@ -297,9 +297,13 @@ void sb_session_message (sb_core_t *self, const sb_event_t *event)
                 sb_core_refuse (self, peer, SB_REASON_REGISTER_AGAIN, (sb_text_t){NULL, 0});
             return;
         }
-        if (message->kind != SB_AGENT_MESSAGE_GOODBYE)
+        bool was_steady = sb_control_is_steady (agent);
+        if (message->kind != SB_AGENT_MESSAGE_GOODBYE && !sb_liveness_heard_again (&agent->liveness, self->now_ns))
             sb_control_heard (self, agent);
         s_dispatch (self, agent, message);
+        /* Deltas then leave the agent's place in the heap alone: what is due by it is judged anew. */
+        if (was_steady && message->kind == SB_AGENT_MESSAGE_BATCH && sb_control_is_steady (agent))
+            return;
     }
     if (agent)
         sb_core_schedule (self, agent, sb_control_deadline (agent));
