@@ -165,6 +165,8 @@ static int s_follow (follower_t *self)
             sb_run_complain (0, "a frame from %s is no publication: check --publish-endpoint", endpoint);
             break;
         case SB_STREAM_CONNECTED:
+        case SB_STREAM_REFUSED: /* nothing is conflated here */
+        case SB_STREAM_UNANSWERED:
         case SB_STREAM_QUIET:
             break;
         case SB_STREAM_INTERRUPTED:

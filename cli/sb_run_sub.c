@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * `syncbus sub`: publications as JSON lines. A loss is never silent: the sequence of each topic is watched, and what
- * is missing is said on standard error. One hash entry for each topic met.
+ * is missing is said on standard error; so is what the broker does not conflate, and the run ends. One hash entry for
+ * each topic met.
  */
 #include <assert.h>
 #include <czmq.h>
@@ -81,6 +82,19 @@ static int s_wait_ms (const subscriber_t *self, int64_t connect_end_ms)
     return end_ms && left_ms < 0 ? 0 : left_ms > most_ms ? (int)most_ms : (int)left_ms;
 }
 
+/* Nothing would ever come of what is refused. Returns SB_EXIT_REFUSED. */
+static int s_complain_refused (const subscriber_t *self, const char *endpoint)
+{
+    uint32_t interval_ms;
+    const char *topic;
+    for (uint32_t i = 0; (topic = sb_stream_refused (self->stream, i, &interval_ms)) != NULL; i++)
+        sb_run_complain (0,
+                         "the broker at %s does not conflate %s at %" PRIu32 " ms: raise limits/conflations in its "
+                         "configuration, take another interval, or read it without --conflate",
+                         endpoint, topic, interval_ms);
+    return SB_EXIT_REFUSED;
+}
+
 static int s_read (subscriber_t *self)
 {
     const char *endpoint = sb_arguments_option (&self->run->arguments, "publish-endpoint");
@@ -109,6 +123,14 @@ static int s_read (subscriber_t *self)
             break;
         case SB_STREAM_LOST:
             sb_run_complain (0, "the broker at %s is gone: waiting for it to come back", endpoint);
+            break;
+        case SB_STREAM_REFUSED:
+            return s_complain_refused (self, endpoint);
+        case SB_STREAM_UNANSWERED:
+            sb_run_complain (0,
+                             "the broker at %s does not say whether it conflates what is asked for: asking again, until "
+                             "it answers",
+                             endpoint);
             break;
         case SB_STREAM_BAD_FRAME:
             sb_run_complain (0, "a frame from %s is no publication: check --publish-endpoint", endpoint);

@@ -1,21 +1,34 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * The reading end of the publish endpoint. The monitor is read over its own PAIR, by the same poll: an actor
- * thread (zmonitor) would only pass the same events on.
+ * thread (zmonitor) would only pass the same events on. The join's prefix is subscribed to when the connection stands,
+ * behind all others on the same pipe; the one before is given up first, as ZeroMQ sends it again by itself.
  */
 #include "sb_stream.h"
 
 #include <assert.h>
 #include <czmq.h>
 
+#include "sb_conflated.h"
 #include "sb_names.h"
 
 static const char s_all[] = "abcdefghijklmnopqrstuvwxyz0123456789";
 
 enum {
-    SLICE_MS = 200,     /* the longest that a signal goes unnoticed */
-    CONFLATED_SIZE = 32 /* octets for ~conflated.60000. */
+    SLICE_MS = 200,      /* the longest that a signal goes unnoticed */
+    CONFLATED_SIZE = 32, /* octets for ~conflated.60000. */
+    PREFIX_SIZE = SB_TOPIC_MAX + 1 + CONFLATED_SIZE,
+    JOIN_SIZE = 64 /* octets for ~join.NONCE. */
 };
+
+static const char s_join[] = "~join.";
+
+/* A subscription that the broker may refuse. */
+typedef struct {
+    char prefix[PREFIX_SIZE]; /* the very octets subscribed to */
+    uint32_t size;
+    bool is_refused; /* not in force at the last answer */
+} s_conflated_t;
 
 struct sb_stream {
     zsock_t *subscriber;
@@ -23,6 +36,11 @@ struct sb_stream {
     bool is_connected; /* handshake done, not lost since */
     bool has_all;      /* conflated: the broker sends its own topics too, as the empty prefix has no other form */
     bool has_own;      /* the broker's own topics were asked for by name */
+    s_conflated_t *conflated;
+    uint32_t conflated_count;
+    char join[JOIN_SIZE]; /* ~join.NONCE. of the join that is not answered; "": none */
+    int64_t join_end_ms;  /* when to ask anew, on czmq's monotonic clock */
+    bool is_unanswered;   /* told on this connection */
 };
 
 sb_stream_t *sb_stream_new (void)
@@ -54,19 +72,32 @@ void sb_stream_destroy (sb_stream_t **self_p)
     zmq_socket_monitor (zsock_resolve ((*self_p)->subscriber), NULL, 0);
     zsock_destroy (&(*self_p)->subscriber);
     zsock_destroy (&(*self_p)->monitor);
+    free ((*self_p)->conflated);
     free (*self_p);
     *self_p = NULL;
+}
+
+/* Keeps a subscription that is looked for in answers to joins. */
+static void s_keep_conflated (sb_stream_t *self, const char *prefix, size_t size)
+{
+    self->conflated = realloc (self->conflated, (self->conflated_count + 1) * sizeof (*self->conflated));
+    assert (self->conflated);
+    s_conflated_t *conflated = &self->conflated[self->conflated_count++];
+    *conflated = (s_conflated_t){.size = (uint32_t)size};
+    memcpy (conflated->prefix, prefix, size);
 }
 
 /* Subscribes to `prefix`, or to it behind the conflated interval's own. */
 static void s_set_subscription (sb_stream_t *self, uint32_t conflate_ms, const void *topic, size_t topic_size)
 {
-    char prefix[SB_TOPIC_MAX + 1 + CONFLATED_SIZE] = "";
+    char prefix[PREFIX_SIZE] = "";
     if (conflate_ms)
         snprintf (prefix, CONFLATED_SIZE, "~conflated.%" PRIu32 ".", conflate_ms);
     size_t size = strlen (prefix);
     memcpy (prefix + size, topic, topic_size);
     size += topic_size;
+    if (conflate_ms)
+        s_keep_conflated (self, prefix, size);
     int result = zmq_setsockopt (zsock_resolve (self->subscriber), ZMQ_SUBSCRIBE, prefix, size);
     assert (result == 0);
 }
@@ -108,6 +139,78 @@ bool sb_stream_connect (sb_stream_t *self, const char *endpoint)
     return zsock_connect (self->subscriber, "%s", endpoint) == 0;
 }
 
+/* ---- joins */
+
+static void s_end_join (sb_stream_t *self)
+{
+    if (*self->join)
+        zsock_set_unsubscribe (self->subscriber, self->join);
+    *self->join = 0;
+}
+
+/* Asks what is in force, by a new nonce. */
+static void s_begin_join (sb_stream_t *self)
+{
+    s_end_join (self);
+    zuuid_t *nonce = zuuid_new ();
+    assert (nonce);
+    snprintf (self->join, sizeof (self->join), "%s%s.", s_join, zuuid_str (nonce));
+    zuuid_destroy (&nonce);
+    zsock_set_subscribe (self->subscriber, self->join);
+    self->join_end_ms = zclock_mono () + SB_STREAM_JOIN_MS;
+}
+
+/* The connection was made or lost: what was asked for on an older one is not answered any more. */
+static void s_follow_connection (sb_stream_t *self)
+{
+    s_end_join (self);
+    self->is_unanswered = false;
+    if (self->is_connected && self->conflated_count)
+        s_begin_join (self);
+}
+
+/* Asks anew when it is time to. True when that is to be told. */
+static bool s_renew_join (sb_stream_t *self)
+{
+    if (!*self->join || zclock_mono () < self->join_end_ms)
+        return false;
+    s_begin_join (self);
+    bool was_told = self->is_unanswered;
+    self->is_unanswered = true;
+    return !was_told;
+}
+
+/* True when the publication is the answer to the join that is under way, and something is not in force. */
+static bool s_is_refusal (sb_stream_t *self, const sb_publication_t *publication)
+{
+    bool is_refusal = false;
+    if (!*self->join || !sb_text_equal (publication->topic, sb_text (self->join)))
+        return false;
+    s_end_join (self);
+    for (uint32_t i = 0; i < self->conflated_count; i++) {
+        s_conflated_t *conflated = &self->conflated[i];
+        conflated->is_refused = !sb_conflated_is_in_force (publication, (sb_text_t){conflated->prefix, conflated->size});
+        is_refusal = is_refusal || conflated->is_refused;
+    }
+    return is_refusal;
+}
+
+const char *sb_stream_refused (const sb_stream_t *self, uint32_t number, uint32_t *interval_ms)
+{
+    for (uint32_t i = 0; i < self->conflated_count; i++) {
+        const s_conflated_t *conflated = &self->conflated[i];
+        sb_text_t rest;
+        if (!conflated->is_refused || number-- > 0)
+            continue;
+        bool is_conflated = sb_conflated_split ((sb_text_t){conflated->prefix, conflated->size}, interval_ms, &rest);
+        assert (is_conflated);
+        return rest.size ? rest.data : "all";
+    }
+    return NULL;
+}
+
+/* ---- reading */
+
 /* One event of the monitor; false when it changes nothing. */
 static bool s_read_monitor (sb_stream_t *self, sb_stream_outcome_t *outcome)
 {
@@ -121,14 +224,18 @@ static bool s_read_monitor (sb_stream_t *self, sb_stream_outcome_t *outcome)
     *outcome = is_connected ? SB_STREAM_CONNECTED : SB_STREAM_LOST;
     bool has_changed = is_connected != self->is_connected;
     self->is_connected = is_connected;
+    if (has_changed)
+        s_follow_connection (self);
     return has_changed;
 }
 
-/* True for a topic of the broker's own that only the empty prefix brought. */
+/* True for the answer to a join, and for a topic of the broker's own that only the empty prefix brought. */
 static bool s_is_unasked (const sb_stream_t *self, sb_text_t topic)
 {
     uint32_t interval_ms;
     sb_text_t rest;
+    if (sb_text_begins_with (topic, sb_text (s_join)))
+        return true;
     return self->has_all && !self->has_own && sb_conflated_split (topic, &interval_ms, &rest) && rest.size &&
            *rest.data == '_';
 }
@@ -157,6 +264,8 @@ sb_stream_outcome_t sb_stream_next (sb_stream_t *self, int wait_ms, sb_arena_t *
         sb_stream_outcome_t outcome;
         if (zsys_interrupted)
             return SB_STREAM_INTERRUPTED;
+        if (s_renew_join (self))
+            return SB_STREAM_UNANSWERED;
         /* In slices: a signal just before the poll does not end it. */
         int ready = zmq_poll (items, 2, left_ms < 0 ? 0 : left_ms < SLICE_MS ? (long)left_ms : SLICE_MS);
         if (ready < 0)
@@ -165,6 +274,8 @@ sb_stream_outcome_t sb_stream_next (sb_stream_t *self, int wait_ms, sb_arena_t *
             return outcome;
         if (items[1].revents & ZMQ_POLLIN) {
             outcome = s_read_publication (self, arena, publication);
+            if (outcome == SB_STREAM_PUBLICATION && s_is_refusal (self, publication))
+                return SB_STREAM_REFUSED;
             if (outcome != SB_STREAM_PUBLICATION || !s_is_unasked (self, publication->topic))
                 return outcome;
             continue;

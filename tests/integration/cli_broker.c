@@ -209,6 +209,65 @@ Test (cli, sub_ends_by_count_and_by_time, .timeout = 60)
     sb_scene_destroy (&scene);
 }
 
+/* Arguments for a broker that conflates so many prefixes. Valid until the next call. */
+static const char *const *s_conflations (sb_scene_t *scene, uint32_t most)
+{
+    static const char *arguments[3] = {"--config"};
+    char text[TEXT_SIZE];
+    snprintf (text, sizeof (text), "limits\n    conflations = %u\n", most);
+    arguments[1] = sb_scene_path (scene, "broker.conf");
+    sb_file_write (arguments[1], text);
+    return arguments;
+}
+
+/* The broker is gone, and another one with these arguments stands in its place. */
+static void s_replace_broker (sb_scene_t *scene, const char *const *arguments)
+{
+    sb_process_signal (sb_scene_broker (scene), SIGKILL);
+    sb_process_wait (sb_scene_broker (scene), SB_PATIENCE_MS);
+    sb_scene_restart_broker (scene, arguments);
+}
+
+Test (cli, sub_that_the_broker_does_not_conflate_is_1_and_names_the_fix, .timeout = 60)
+{
+    sb_scene_t *scene = sb_scene_new ();
+    sb_scene_start_broker (scene, s_conflations (scene, 1));
+    sb_process_t *first = START (scene, "first.out", "sub", "--conflate", "100", "_beat");
+    cr_expect (sb_process_says (first, "\"conflated_ms\":100", SB_PATIENCE_MS));
+    cr_expect_eq (RUN (scene, "sub", "--conflate", "200", "market_data.me.spot:BTC", "notes"), 1, "%s", s_output);
+    SAYS ("does not conflate market_data.me.spot:BTC at 200 ms");
+    SAYS ("does not conflate notes. at 200 ms");
+    SAYS ("raise limits/conflations");
+    SAYS ("without --conflate");
+    cr_expect_eq (RUN (scene, "sub", "~conflated.100.all"), 1, "%s", s_output);
+    SAYS ("does not conflate all at 100 ms");
+    cr_expect_eq (RUN (scene, "sub", "--conflate", "100", "_beat", "--count", "2"), 0, "%s", s_output);
+    cr_expect_eq (s_count (s_output, "\n"), 2, "what another asks for in the same words is in force: %s", s_output);
+    sb_process_signal (first, SIGINT);
+    cr_expect_eq (sb_process_wait (first, SB_PATIENCE_MS), 0);
+    sb_process_destroy (&first);
+    sb_scene_destroy (&scene);
+}
+
+Test (cli, sub_that_a_later_broker_does_not_conflate_is_1, .timeout = 60)
+{
+    sb_scene_t *scene = sb_scene_new ();
+    sb_scene_start_broker (scene, NULL);
+    sb_process_t *reader = START (scene, "reader.out", "sub", "--conflate", "50", "_beat");
+    cr_assert (sb_process_says (reader, "\"conflated_ms\":50", SB_PATIENCE_MS));
+    s_replace_broker (scene, NULL);
+    cr_assert (sb_process_says (reader, "is back", SB_PATIENCE_MS));
+    cr_expect_eq (sb_process_wait (reader, 300), -1, "the new one conflates it too");
+    s_replace_broker (scene, s_conflations (scene, 0));
+    cr_expect_eq (sb_process_wait (reader, SB_PATIENCE_MS), 1);
+    char *output = sb_process_output (reader);
+    cr_expect_not_null (strstr (output, "does not conflate _beat. at 50 ms"), "%s", output);
+    cr_expect_null (strstr (output, "~join"), "%s", output);
+    free (output);
+    sb_process_destroy (&reader);
+    sb_scene_destroy (&scene);
+}
+
 /* Checks that events stand one after the other from the first on; returns how many stood since the last 1. */
 static uint32_t s_check_follow (const char *output)
 {
