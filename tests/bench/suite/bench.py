@@ -69,6 +69,8 @@ def choose(arguments):
     for workload in workloads.WORKLOADS:
         if arguments.only and workload.name not in arguments.only:
             continue
+        if not arguments.only and arguments.mode != "full" and workload.name in workloads.FULL_ONLY:
+            continue
         cases = [case for case in workload.cases if is_there(case, drivers, no_peers)]
         left_out |= {case.system for case in workload.cases} - {case.system for case in cases}
         chosen.append(workload._replace(cases=cases))
@@ -98,7 +100,7 @@ def run_workload(workload, rounds, context):
 def print_summary(result):
     figures = {figure["key"]: figure for figure in result["figures"]}
     for label, case in result["cases"].items():
-        print("  %-18s %s" % (label, "   ".join("%s %s %s" % (figures[key]["title"], report.with_spread(value),
+        print("  %-24s %s" % (label, "   ".join("%s %s %s" % (figures[key]["title"], report.with_spread(value),
                                                              figures[key]["unit"])
                                                 for key, value in case.items() if key in result["charts"] and value)))
     for bar in result["bars"]:

@@ -47,15 +47,15 @@ def same_work_bars(batch):
 
 
 # Fewer than the 1,000,000 messages that a subscriber may be behind, so that nothing can be lost.
-SINGLE = Sizes(800000, 150000, 3000)
-BATCHED = Sizes(2400000, 400000, 6000)
-SINGLE_20 = Sizes(200000, 40000, 2000)
-MOSQUITTO_20 = Sizes(50000, 10000, 2000)  # it takes its time: several system calls a message and subscriber
-BATCHED_20 = Sizes(800000, 120000, 4000)
-SAME_WORK = Sizes(300000, 50000, 3000)
+SINGLE = Sizes(800000, 100000, 3000)
+BATCHED = Sizes(2400000, 300000, 6000)
+SINGLE_20 = Sizes(200000, 25000, 2000)
+MOSQUITTO_20 = Sizes(50000, 6000, 2000)  # it takes its time: several system calls a message and subscriber
+BATCHED_20 = Sizes(800000, 80000, 4000)
+SAME_WORK = Sizes(300000, 40000, 3000)
 KEYS = 4000  # of one agent in one category syncbusd takes 4,096 by default
-PACED = Sizes(100000, 15000, 2000)  # at 10,000 a second
-IDLE = Sizes(1000, 150, 30)         # at 100 a second
+PACED = Sizes(100000, 8000, 2000)  # at 10,000 a second
+IDLE = Sizes(1000, 80, 30)         # at 100 a second
 
 WORKLOADS = [
     Workload(
