@@ -80,6 +80,8 @@ def figures(published, received, server_ns):
                 server_cpu_us=server_ns / 1000 / updates,
                 publisher_cpu_us=published["cpu_seconds"] * 1e6 / updates,
                 subscriber_cpu_us=received["cpu_seconds"] * 1e6 / updates)
+    if received["messages"]:
+        made["per_message"] = received["updates"] / received["messages"]
     for name, said in (("sent_bytes", published), ("received_bytes", received)):
         if said["bytes"]:  # the library does not say
             made[name] = said["bytes"] / updates

@@ -76,7 +76,7 @@ def workload_lines(workload, folder, systems):
         yield from table(["Bar", "measured", ""], [bar_row(bar, figures) for bar in workload["bars"]])
         yield ""
     if workload["cases"]:
-        yield from table([""] + ["%s, %s" % (figure["title"], figure["unit"]) for figure in workload["figures"]],
+        yield from table([""] + [", ".join(filter(None, (figure["title"], figure["unit"]))) for figure in workload["figures"]],
                          [[label] + [with_spread(case[figure["key"]]) for figure in workload["figures"]]
                           for label, case in workload["cases"].items()])
         yield ""
