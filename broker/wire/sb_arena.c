@@ -8,6 +8,8 @@
  * none from then on. The cap is on the blocks together, so the tails that a
  * large take leaves unused count too; what was refused for them may fit next time.
  *
+ * A block can be taken from at both ends: who writes a message from its last octet to its first takes from the top.
+ *
  * Memory for protobuf-c carries its size in a header of 16 octets. protobuf-c
  * asks for exactly a string's length on the wire plus one, so the header tells
  * that length, which the char * it hands over does not when a NUL is embedded.

@@ -2,7 +2,8 @@
  *
  * The codec: the structs of sb_message.h to and from the bytes of
  * schemas/syncbus.proto. Pure; no sockets, no clock. Built on protobuf-c with
- * an arena, so that one message costs no malloc once the arena has grown.
+ * an arena, so that one message costs no malloc once the arena has grown; what
+ * makes up nearly all traffic has a way of its own (sb_hot.h).
  *
  * Decoding checks everything that can be checked without state: UTF-8, NULs,
  * name syntax, finiteness, counts. A message that cannot be read at all gives a

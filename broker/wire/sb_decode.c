@@ -9,6 +9,8 @@
  * is at most eight deep whatever the octets say; unknown fields are skipped;
  * groups, which proto3 does not have, make protobuf-c fail.
  *
+ * Deltas and publications that nothing is wrong with do not come here: see sb_hot.h.
+ *
  * What is wrong inside one delta is that delta's fault, the message stands.
  * A delta with a fault carries no changes, so that nobody takes half of it.
  */

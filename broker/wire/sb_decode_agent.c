@@ -7,7 +7,6 @@
  * which has a reason for each; here only what would make the structs untrue.
  */
 #include "sb_codec_private.h"
-#include "sb_hot.h"
 
 #include "sb_histogram.h"
 
@@ -213,14 +212,6 @@ sb_fault_t sb_protobuf_decode_agent_message (sb_arena_t *arena, const void *data
     if (decoder.fault.reason != SB_REASON_NONE)
         memset (message, 0, sizeof *message);
     return decoder.fault;
-}
-
-sb_fault_t sb_decode_agent_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
-                                    sb_agent_message_t *message)
-{
-    if (sb_hot_decode_agent_message (arena, data, size, max_bytes, message))
-        return (sb_fault_t){.reason = SB_REASON_NONE};
-    return sb_protobuf_decode_agent_message (arena, data, size, max_bytes, message);
 }
 
 sb_fault_t sb_decode_command_request (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,

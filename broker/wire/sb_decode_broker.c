@@ -8,7 +8,6 @@
  * since a state or reason that is taken for another one would mislead.
  */
 #include "sb_codec_private.h"
-#include "sb_hot.h"
 
 #include <string.h>
 
@@ -221,12 +220,4 @@ sb_fault_t sb_protobuf_decode_broker_message (sb_arena_t *arena, const void *dat
     if (decoder.fault.reason != SB_REASON_NONE)
         memset (message, 0, sizeof *message);
     return decoder.fault;
-}
-
-sb_fault_t sb_decode_broker_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
-                                     sb_broker_message_t *message)
-{
-    if (sb_hot_decode_broker_message (data, size, max_bytes, message))
-        return (sb_fault_t){.reason = SB_REASON_NONE};
-    return sb_protobuf_decode_broker_message (arena, data, size, max_bytes, message);
 }

@@ -6,7 +6,6 @@
  * the topic is copied, so that it outlives the frame and ends in a NUL.
  */
 #include "sb_codec_private.h"
-#include "sb_hot.h"
 
 #include <string.h>
 
@@ -96,14 +95,6 @@ sb_fault_t sb_protobuf_decode_publication (sb_arena_t *arena, const void *frame,
     if (decoder.fault.reason != SB_REASON_NONE)
         memset (publication, 0, sizeof *publication);
     return decoder.fault;
-}
-
-sb_fault_t sb_decode_publication (sb_arena_t *arena, const void *frame, size_t size, size_t max_bytes,
-                                  sb_publication_t *publication)
-{
-    if (sb_hot_decode_publication (arena, frame, size, max_bytes, publication))
-        return (sb_fault_t){.reason = SB_REASON_NONE};
-    return sb_protobuf_decode_publication (arena, frame, size, max_bytes, publication);
 }
 
 /* ------------------------------------------------------------------ replies */

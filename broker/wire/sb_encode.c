@@ -7,11 +7,11 @@
  * after each; bytes are borrowed. Children are kept by value in one array per
  * repeated field, with an array of pointers beside it. A message costs two
  * walks and no malloc once the arena has grown.
- * Rejected: an encoder of our own; it would save the copies, and be a second
- * place that must be right about the format.
+ * Rejected: an encoder of our own for all of it; it would save the copies, and be
+ * a second place that must be right about the format. Where the copies count there
+ * is one (sb_hot_encode.c), and it is held to this one.
  */
 #include "sb_codec_private.h"
-#include "sb_hot.h"
 
 #include <assert.h>
 #include <string.h>
@@ -234,10 +234,4 @@ size_t sb_protobuf_encode_publication (sb_arena_t *arena, const sb_publication_t
     if (message)
         sb_encode_publication_body (&encoder, publication, message);
     return sb_encoder_finish (&encoder, (ProtobufCMessage *)message, &publication->topic, encoding);
-}
-
-size_t sb_encode_publication (sb_arena_t *arena, const sb_publication_t *publication, sb_encoding_t **encoding)
-{
-    size_t size = sb_hot_encode_publication (arena, publication, encoding);
-    return size > 0 ? size : sb_protobuf_encode_publication (arena, publication, encoding);
 }

@@ -4,7 +4,6 @@
  * the schema and one switch over the bodies; see sb_encode.c for how.
  */
 #include "sb_codec_private.h"
-#include "sb_hot.h"
 
 #include <assert.h>
 
@@ -247,10 +246,4 @@ size_t sb_protobuf_encode_agent_message (sb_arena_t *arena, const sb_agent_messa
         s_encode_body (&encoder, message, target);
     }
     return sb_encoder_finish (&encoder, (ProtobufCMessage *)target, NULL, encoding);
-}
-
-size_t sb_encode_agent_message (sb_arena_t *arena, const sb_agent_message_t *message, sb_encoding_t **encoding)
-{
-    size_t size = sb_hot_encode_agent_message (arena, message, encoding);
-    return size > 0 ? size : sb_protobuf_encode_agent_message (arena, message, encoding);
 }

@@ -4,7 +4,6 @@
  * each message of the schema and one switch over the bodies; see sb_encode.c.
  */
 #include "sb_codec_private.h"
-#include "sb_hot.h"
 
 #include <assert.h>
 
@@ -256,10 +255,4 @@ size_t sb_protobuf_encode_broker_message (sb_arena_t *arena, const sb_broker_mes
         s_encode_body (&encoder, message, target);
     }
     return sb_encoder_finish (&encoder, (ProtobufCMessage *)target, NULL, encoding);
-}
-
-size_t sb_encode_broker_message (sb_arena_t *arena, const sb_broker_message_t *message, sb_encoding_t **encoding)
-{
-    size_t size = sb_hot_encode_broker_message (arena, message, encoding);
-    return size > 0 ? size : sb_protobuf_encode_broker_message (arena, message, encoding);
 }

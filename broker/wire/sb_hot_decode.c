@@ -8,12 +8,15 @@
  * the original, so a NUL can take its place. Fields are expected in the order of their numbers, each at most once.
  * Rejected: texts that point into the frame, since who keeps or prints them relies on arena and NUL.
  *
- * Instructions, protobuf-c before and this now: see docs/ARCHITECTURE.md.
+ * Measured with callgrind (bench_steps): a delta's frame takes 664 instructions, 3853 with protobuf-c, and each further
+ * field 165 instead of 1386. A publication takes a reader 1480 instead of 6260.
  */
 #include "sb_hot.h"
 
 #include "sb_codec_private.h"
 #include "sb_hot_read.h"
+
+static const sb_fault_t s_no_fault = {.reason = SB_REASON_NONE};
 
 /* A message on its way into the arena. Nothing is taken from the arena before all of it is read. */
 typedef struct {
@@ -139,8 +142,8 @@ static bool s_read_value (const s_work_t *self, sb_hot_reader_t reader, sb_value
 
 /* ------------------------------------------------------------------ changes */
 
-static inline bool s_read_change (const s_work_t *self, sb_hot_reader_t reader, bool (*is_name) (sb_text_t),
-                                  sb_change_t *change)
+static inline __attribute__ ((always_inline)) bool s_read_change (const s_work_t *self, sb_hot_reader_t reader,
+                                                                  bool (*is_name) (sb_text_t), sb_change_t *change)
 {
     sb_hot_reader_t name, kind;
     *change = (sb_change_t){0};
@@ -161,8 +164,8 @@ static inline bool s_read_change (const s_work_t *self, sb_hot_reader_t reader, 
 }
 
 /* The changes that follow each other under `tag`. */
-static bool s_read_changes (s_work_t *self, sb_hot_reader_t *reader, uint8_t tag, bool (*is_name) (sb_text_t),
-                            sb_update_t *update)
+static inline __attribute__ ((always_inline)) bool s_read_changes (s_work_t *self, sb_hot_reader_t *reader, uint8_t tag,
+                                                                   bool (*is_name) (sb_text_t), sb_update_t *update)
 {
     sb_change_t *changes = (sb_change_t *)self->low;
     uint32_t count = 0;
@@ -203,39 +206,30 @@ static bool s_read_delta (s_work_t *self, sb_hot_reader_t reader, sb_delta_t *de
         update->change_count > SB_CHANGES_MAX ||
         !sb_hot_read_number (&reader, SB_HOT_DELTA_TIME_TO_LIVE, &time_to_live_ms) || reader.at != reader.end)
         return false;
-    delta->time_to_live_ms = (uint32_t)time_to_live_ms;
-    return time_to_live_ms <= UINT32_MAX && (delta->category.size == 0 || sb_name_is_category (delta->category)) &&
-           sb_name_is_subject (delta->subject);
+    delta->time_to_live_ms = (uint32_t)time_to_live_ms; /* protobuf has it that more bits are dropped */
+    return (delta->category.size == 0 || sb_name_is_category (delta->category)) && sb_name_is_subject (delta->subject);
 }
 
-static bool s_read_deltas (s_work_t *self, sb_hot_reader_t reader, sb_batch_t *batch)
+/* The deltas of a batch, or the one that is the body. */
+static inline bool s_read_deltas (s_work_t *self, bool is_batch, sb_hot_reader_t body, sb_batch_t *batch)
 {
-    if (!sb_hot_take_tag (&reader, SB_HOT_BATCH_DELTAS))
+    size_t count = 1;
+    if (is_batch && (!sb_hot_take_tag (&body, SB_HOT_BATCH_DELTAS) ||
+                     (count = s_count (body, SB_HOT_BATCH_DELTAS)) == 0 || count > SB_CHANGES_MAX))
         return false;
-    size_t count = s_count (reader, SB_HOT_BATCH_DELTAS);
-    sb_delta_t *deltas = count > 0 && count <= SB_CHANGES_MAX ? s_take (self, count, sizeof *deltas) : NULL;
+    sb_delta_t *deltas = s_take (self, count, sizeof *deltas);
     if (!deltas)
         return false;
     batch->deltas = deltas;
     batch->delta_count = (uint32_t)count;
-    sb_hot_reader_t part;
-    do {
-        if (!sb_hot_read_part (&reader, &part) || !s_read_delta (self, part, deltas++))
+    sb_hot_reader_t part = body;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            body.at++; /* the tag: s_count has seen that the next is a delta too */
+        if ((is_batch && !sb_hot_read_part (&body, &part)) || !s_read_delta (self, part, &deltas[i]))
             return false;
-    } while (sb_hot_take_tag (&reader, SB_HOT_BATCH_DELTAS));
-    return reader.at == reader.end;
-}
-
-static bool s_read_body (s_work_t *self, bool is_batch, sb_hot_reader_t body, sb_batch_t *batch)
-{
-    if (is_batch)
-        return s_read_deltas (self, body, batch);
-    sb_delta_t *delta = s_take (self, 1, sizeof *delta);
-    if (!delta || !s_read_delta (self, body, delta))
-        return false;
-    batch->deltas = delta;
-    batch->delta_count = 1;
-    return true;
+    }
+    return !is_batch || body.at == body.end;
 }
 
 bool sb_hot_decode_agent_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
@@ -249,11 +243,19 @@ bool sb_hot_decode_agent_message (sb_arena_t *arena, const void *data, size_t si
     if (!is_batch && !sb_hot_take_tag (&reader, SB_HOT_AGENT_MESSAGE_DELTA))
         return false;
     if (!sb_hot_read_part (&reader, &body) || reader.at != reader.end || !s_begin (&work, arena, data, size) ||
-        !s_read_body (&work, is_batch, body, &message->batch))
+        !s_read_deltas (&work, is_batch, body, &message->batch))
         return false;
     message->kind = SB_AGENT_MESSAGE_BATCH;
     sb_arena_close (arena, work.low, work.high);
     return true;
+}
+
+sb_fault_t sb_decode_agent_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                    sb_agent_message_t *message)
+{
+    if (sb_hot_decode_agent_message (arena, data, size, max_bytes, message))
+        return s_no_fault;
+    return sb_protobuf_decode_agent_message (arena, data, size, max_bytes, message);
 }
 
 /* ------------------------------------------------------------------ publications */
@@ -340,6 +342,14 @@ bool sb_hot_decode_publication (sb_arena_t *arena, const void *frame, size_t siz
     return true;
 }
 
+sb_fault_t sb_decode_publication (sb_arena_t *arena, const void *frame, size_t size, size_t max_bytes,
+                                  sb_publication_t *publication)
+{
+    if (sb_hot_decode_publication (arena, frame, size, max_bytes, publication))
+        return s_no_fault;
+    return sb_protobuf_decode_publication (arena, frame, size, max_bytes, publication);
+}
+
 /* ------------------------------------------------------------------ acks */
 
 bool sb_hot_decode_broker_message (const void *data, size_t size, size_t max_bytes, sb_broker_message_t *message)
@@ -355,4 +365,12 @@ bool sb_hot_decode_broker_message (const void *data, size_t size, size_t max_byt
     message->kind = SB_BROKER_MESSAGE_ACK;
     message->ack = (sb_ack_t){.decided_through = decided_through};
     return true;
+}
+
+sb_fault_t sb_decode_broker_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
+                                     sb_broker_message_t *message)
+{
+    if (sb_hot_decode_broker_message (data, size, max_bytes, message))
+        return s_no_fault;
+    return sb_protobuf_decode_broker_message (arena, data, size, max_bytes, message);
 }

@@ -54,6 +54,10 @@ static __attribute__ ((noinline)) sb_hot_number_t sb_hot_long_varint (const uint
     uint64_t octets;
     if (end - at < 10)
         return sb_hot_near_end_varint (at, end);
+    if (at[1] < 0x80)
+        return (sb_hot_number_t){at + 2, (uint64_t)at[1] << 7 | (at[0] & 0x7f)};
+    if (at[2] < 0x80)
+        return (sb_hot_number_t){at + 3, (uint64_t)at[2] << 14 | (uint64_t)(at[1] & 0x7f) << 7 | (at[0] & 0x7f)};
     memcpy (&octets, at, sizeof octets);
     octets = le64toh (octets);
     uint64_t last = ~octets & UINT64_C (0x8080808080808080);
@@ -111,7 +115,7 @@ static inline bool sb_hot_read_signed (sb_hot_reader_t *self, uint8_t tag, int64
     return true;
 }
 
-/* The size of a part in three or four octets, as many as anybody needs. */
+/* The size of a part in two to four octets, as many as anybody needs. */
 static __attribute__ ((noinline)) sb_hot_number_t sb_hot_long_size (const uint8_t *at, const uint8_t *end)
 {
     uint64_t size = 0;
@@ -121,26 +125,29 @@ static __attribute__ ((noinline)) sb_hot_number_t sb_hot_long_size (const uint8_
         if (octet < 0x80)
             return (sb_hot_number_t){at, size};
     }
-    return (sb_hot_number_t){NULL, 0};
-}
-
-static inline sb_hot_number_t sb_hot_size (const uint8_t *at, const uint8_t *end)
-{
-    if (at < end && at[0] < 0x80)
-        return (sb_hot_number_t){at + 1, at[0]};
-    if (end - at >= 2 && at[1] < 0x80)
-        return (sb_hot_number_t){at + 2, (uint64_t)at[1] << 7 | (at[0] & 0x7f)};
-    return sb_hot_long_size (at, end);
+    return (sb_hot_number_t){end, UINT64_MAX};
 }
 
 /* A size and as many octets, to *part; false when there are fewer. */
-static inline bool sb_hot_read_part (sb_hot_reader_t *self, sb_hot_reader_t *part)
+static inline __attribute__ ((always_inline)) bool sb_hot_read_part (sb_hot_reader_t *self, sb_hot_reader_t *part)
 {
-    sb_hot_number_t size = sb_hot_size (self->at, self->end);
-    if (!size.at || size.number > (uint64_t)(self->end - size.at))
+    const uint8_t *at = self->at;
+    if (at == self->end)
         return false;
-    part->at = size.at;
-    part->end = self->at = size.at + size.number;
+    uint64_t size = *at++;
+    if (size >= 0x80) {
+        if (at < self->end && *at < 0x80) {
+            size = (size & 0x7f) | (uint64_t)*at++ << 7;
+        } else {
+            sb_hot_number_t read = sb_hot_long_size (at - 1, self->end);
+            at = read.at;
+            size = read.number;
+        }
+    }
+    if (size > (uint64_t)(self->end - at))
+        return false;
+    part->at = at;
+    part->end = self->at = at + size;
     return true;
 }
 

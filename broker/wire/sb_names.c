@@ -98,24 +98,43 @@ static uint32_t s_utf8_size (const uint8_t *octets, uint32_t left)
     return 0;
 }
 
-/* True when none of the eight octets is 0 or above 0x7f. A borrow of the subtraction may make a good octet behind a 0
- * look bad, never a bad one good. */
-static inline bool s_is_ascii8 (const uint8_t *octets)
+/* Not 0 when one of the octets in `word` is 0 or above 0x7f. The borrow of the subtraction can make a good octet next
+ * to a 0 look bad, never a bad one good. */
+static inline uint64_t s_not_plain (uint64_t word)
+{
+    return (word | (word - UINT64_C (0x0101010101010101))) & UINT64_C (0x8080808080808080);
+}
+
+static inline uint64_t s_word (const uint8_t *octets)
 {
     uint64_t word;
     memcpy (&word, octets, sizeof word);
-    return ((word | (word - UINT64_C (0x0101010101010101))) & UINT64_C (0x8080808080808080)) == 0;
+    return word;
+}
+
+/* True when all octets are 0x01 to 0x7f: looked at eight by eight, the last eight maybe twice. */
+static inline bool s_is_plain (const uint8_t *octets, uint32_t size)
+{
+    if (size < 8) {
+        uint64_t word = UINT64_C (0x0101010101010101);
+        for (uint32_t i = 0; i < size; i++)
+            word = word << 8 | octets[i];
+        return s_not_plain (word) == 0;
+    }
+    const uint8_t *last = octets + size - 8;
+    uint64_t found = s_not_plain (s_word (last));
+    for (; octets < last && !found; octets += 8)
+        found = s_not_plain (s_word (octets));
+    return found == 0;
 }
 
 bool sb_text_is_utf8 (sb_text_t text)
 {
     const uint8_t *octets = (const uint8_t *)text.data;
     uint32_t at = 0;
+    if (s_is_plain (octets, text.size))
+        return true;
     while (at < text.size) {
-        if (text.size - at >= 8 && s_is_ascii8 (octets + at)) {
-            at += 8;
-            continue;
-        }
         if (octets[at] < 0x80) {
             if (octets[at] == 0)
                 return false;
@@ -285,7 +304,7 @@ bool sb_conflated_split (sb_text_t text, uint32_t *interval_ms, sb_text_t *rest)
 {
     static const char word[] = "~conflated.";
     uint32_t at = sizeof word - 1, number = 0;
-    if (text.size <= at || memcmp (text.data, word, at) != 0 || text.data[at] == '0')
+    if (text.size <= at || text.data[0] != word[0] || memcmp (text.data, word, at) != 0 || text.data[at] == '0')
         return false;
     for (; at < text.size && text.data[at] >= '0' && text.data[at] <= '9' && number <= SB_CONFLATION_MAX_MS; at++)
         number = number * 10 + (uint32_t)(text.data[at] - '0');

@@ -83,8 +83,26 @@ static void s_seeds_chunk (seed_t *seed)
     sample_free (&sample);
 }
 
+/* Seeds for hot path and protobuf-c side by side: every body whole, and cut where it hurts most. */
+static void s_seeds_differential (seed_t *seed, sample_frame_t frame, const char *target, size_t size_max)
+{
+    for (uint32_t number = 0; number < sample_count (frame); number++) {
+        sample_t full = sample_new (frame, number, true), bare = sample_new (frame, number, false);
+        if (full.size <= size_max) {
+            s_save (seed, target, &full, full.size, "full", number);
+            s_save (seed, target, &full, full.size - 1, "short", number);
+        }
+        s_save (seed, target, &bare, bare.size, "bare", number);
+        sample_free (&bare);
+        sample_free (&full);
+    }
+}
+
 void seeds_wire (seed_t *seed)
 {
+    s_seeds_differential (seed, SAMPLE_AGENT_MESSAGE, "differential_agent_message", 4096);
+    s_seeds_differential (seed, SAMPLE_PUBLICATION, "differential_publication", 4096);
+    s_seeds_differential (seed, SAMPLE_BROKER_MESSAGE, "differential_broker_message", 512);
     static const struct {
         sample_frame_t frame;
         uint32_t number;

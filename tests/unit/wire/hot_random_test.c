@@ -58,7 +58,7 @@ static uint64_t s_number (void)
 
 static void s_varint (octets_t *self, uint64_t number)
 {
-    uint32_t extra = !s_is_tidy && s_one_in (24) ? (uint32_t)(s_random () % 4) : 0;
+    uint32_t extra = !s_is_tidy && s_one_in (24) ? (uint32_t)(s_random () % 8) : 0;
     for (; number >= 0x80; number >>= 7)
         s_add (self, &(unsigned char){(unsigned char)(number | 0x80)}, 1);
     s_add (self, &(unsigned char){(unsigned char)(number | (extra ? 0x80 : 0))}, 1);
