@@ -127,10 +127,11 @@ static int s_read (subscriber_t *self)
         case SB_STREAM_REFUSED:
             return s_complain_refused (self, endpoint);
         case SB_STREAM_UNANSWERED:
-            sb_run_complain (0,
-                             "the broker at %s does not say whether it conflates what is asked for: asking again, until "
-                             "it answers",
-                             endpoint);
+            sb_run_complain (
+                0,
+                "the broker at %s does not say whether it conflates what is asked for: asking again, until "
+                "it answers",
+                endpoint);
             break;
         case SB_STREAM_BAD_FRAME:
             sb_run_complain (0, "a frame from %s is no publication: check --publish-endpoint", endpoint);

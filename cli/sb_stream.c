@@ -189,7 +189,8 @@ static bool s_is_refusal (sb_stream_t *self, const sb_publication_t *publication
     s_end_join (self);
     for (uint32_t i = 0; i < self->conflated_count; i++) {
         s_conflated_t *conflated = &self->conflated[i];
-        conflated->is_refused = !sb_conflated_is_in_force (publication, (sb_text_t){conflated->prefix, conflated->size});
+        conflated->is_refused =
+            !sb_conflated_is_in_force (publication, (sb_text_t){conflated->prefix, conflated->size});
         is_refusal = is_refusal || conflated->is_refused;
     }
     return is_refusal;

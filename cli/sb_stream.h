@@ -44,8 +44,8 @@ bool sb_stream_subscribe (sb_stream_t *self, const char *topic, uint32_t conflat
 /* Starts connecting. Returns false when the endpoint makes no sense. */
 bool sb_stream_connect (sb_stream_t *self, const char *endpoint);
 
-/* The `number`-th subscription, from 0, that was not in force at the last answer: what was subscribed to at *interval_ms,
- * a prefix or a topic, "all" for everything. NULL when there are no more. Valid as long as the stream. */
+/* The `number`-th subscription, from 0, that was not in force at the last answer: what was subscribed to at
+ * *interval_ms, a prefix or a topic, "all" for everything. NULL when there are no more. Valid as long as the stream. */
 const char *sb_stream_refused (const sb_stream_t *self, uint32_t number, uint32_t *interval_ms);
 
 /* The next thing that happens within wait_ms; -1 waits for ever. The publication lives in `arena`. */
