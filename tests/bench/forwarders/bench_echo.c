@@ -93,6 +93,8 @@ static void s_announce (const s_server_t *self, const char *path)
              (int)getpid ());
     if (fclose (file) != 0 || rename (other, path) != 0)
         s_fail (path);
+    printf ("{\"ready\": true}\n");
+    fflush (stdout);
 }
 
 /* Publishes the frame by reference. */

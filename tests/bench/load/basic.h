@@ -50,6 +50,7 @@ typedef struct {
     uint64_t agents;
     uint64_t processes; /* of readers */
     uint64_t speed;     /* times as fast as recorded */
+    uint64_t before;    /* ticks that are published before the measurement begins: the state has filled up */
     bool is_bare;
     bool is_full;
 } basic_options_t;
@@ -67,16 +68,25 @@ typedef struct {
     _Atomic uint64_t fields;  /* in them */
     _Atomic uint64_t lost;
     basic_bytes_t before, after;
-    _Atomic int noted; /* borders of the measurement at which the bytes were read: 1, 2 */
+    _Atomic int noted; /* the last border at which the bytes were read */
 } basic_counts_t;
 
+/* What the parent has come to. */
+enum {
+    BASIC_CONNECTING,
+    BASIC_FILLING,   /* all hear each other */
+    BASIC_MEASURING, /* octets are read here */
+    BASIC_MEASURED   /* and here: all was received, or is lost */
+};
+
 typedef struct {
-    _Atomic int border; /* 1: all hear each other, 2: all was received or is lost */
+    _Atomic int border;
     _Atomic bool is_over;
     _Atomic uint64_t sent;    /* updates */
     _Atomic uint64_t decided; /* as far as the system acks */
     _Atomic uint64_t refused;
     _Atomic uint64_t late_ns; /* the sender's greatest lateness */
+    _Atomic bool is_filled;
     _Atomic bool is_sent;
     _Atomic bool is_ready;       /* the sender: everybody is registered */
     basic_bytes_t before, after; /* the sender's */

@@ -103,9 +103,9 @@ static void s_read_message (s_reader_t *self, s_agent_t *agent)
 static void s_note (s_reader_t *self)
 {
     const int border = self->shared->border;
-    if (border == 0 || border > 2 || self->counts->noted >= border)
+    if (border < BASIC_MEASURING || self->counts->noted >= border)
         return;
-    *(border == 1 ? &self->counts->before : &self->counts->after) = basic_bytes (self->options);
+    *(border == BASIC_MEASURING ? &self->counts->before : &self->counts->after) = basic_bytes (self->options);
     self->counts->noted = border;
 }
 

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { BEAT_NS = 1000 * 1000 * 1000, PROBE_NS = 50 * 1000 * 1000, WINDOW = 4000, CHANGES = 512 };
+enum { BEAT_NS = 1000 * 1000 * 1000, PROBE_NS = 50 * 1000 * 1000, FILL_NS = 400 * 1000, WINDOW = 4000, CHANGES = 512 };
 
 typedef struct {
     void *dealer;
@@ -158,40 +158,38 @@ static void s_connect (s_sender_t *self, void *context)
     }
 }
 
-/* Notes the octets at a border that the parent has set. */
+/* Notes the octets at the border that the parent has set. */
 static void s_note (s_sender_t *self)
 {
     const int border = self->shared->border;
-    if (self->shared->noted >= border)
-        return;
-    *(border == 1 ? &self->shared->before : &self->shared->after) = basic_bytes (self->options);
+    *(border == BASIC_MEASURING ? &self->shared->before : &self->shared->after) = basic_bytes (self->options);
     self->shared->noted = border;
 }
 
-static void s_replay (s_sender_t *self)
+/* Publishes the ticks first to end-1, each when it is due; without a pace, so slowly that nothing is lost. */
+static void s_replay (s_sender_t *self, uint64_t first, uint64_t end, bool has_pace)
 {
-    const basic_recording_t *recording = self->recording;
+    const basic_tick_t *ticks = self->recording->ticks;
     const uint64_t begin_ns = scale_now_ns () + PROBE_NS;
-    for (uint64_t i = 0; i < recording->count; i++) {
-        const basic_tick_t *tick = &recording->ticks[i];
+    for (uint64_t i = first; i < end; i++) {
         const uint64_t agent = i % self->options->agents;
-        const uint64_t due_ns = begin_ns + (tick->time_ns - recording->ticks[0].time_ns) / self->options->speed;
+        const uint64_t due_ns = begin_ns + (has_pace ? (ticks[i].time_ns - ticks[first].time_ns) / self->options->speed
+                                                     : (i - first) * FILL_NS);
         const uint64_t now_ns = scale_now_ns ();
         if (now_ns < due_ns)
             scale_sleep_until (due_ns);
-        else if (now_ns - due_ns > self->shared->late_ns)
+        else if (has_pace && now_ns - due_ns > self->shared->late_ns)
             self->shared->late_ns = now_ns - due_ns;
-        s_publish (self, agent, tick);
+        s_publish (self, agent, &ticks[i]);
         s_read (self, &self->agents[agent]);
         s_beat (self);
     }
-    self->shared->is_sent = true;
 }
 
-/* Beats and reads on while `condition` has not come to `value`. */
-static void s_idle (s_sender_t *self, const _Atomic int *condition, int value, bool probes)
+/* Beats and reads on until the parent has come to `border`, or it is over. */
+static void s_idle (s_sender_t *self, int border, bool probes)
 {
-    while (*condition < value && !self->shared->is_over) {
+    while (self->shared->border < border && !self->shared->is_over) {
         s_beat (self);
         if (probes)
             s_probe (self);
@@ -209,12 +207,16 @@ void basic_run_sender (const basic_options_t *options, const basic_recording_t *
     scale_wire_open (&self.wire);
     s_connect (&self, context);
     shared->is_ready = true;
-    s_idle (&self, &shared->border, 1, options->is_bare);
+    s_idle (&self, BASIC_FILLING, options->is_bare);
+    s_replay (&self, 0, options->before, false);
+    shared->is_filled = true;
+    s_idle (&self, BASIC_MEASURING, false);
     s_note (&self);
-    s_replay (&self);
-    s_idle (&self, &shared->border, 2, false);
+    s_replay (&self, options->before, recording->count, true);
+    shared->is_sent = true;
+    s_idle (&self, BASIC_MEASURED, false);
     s_note (&self);
-    s_idle (&self, &shared->border, 3, false);
+    s_idle (&self, BASIC_MEASURED + 1, false);
     for (uint64_t i = 0; i < options->agents; i++)
         zmq_close (self.agents[i].dealer);
     zmq_ctx_term (context);

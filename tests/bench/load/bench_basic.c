@@ -8,7 +8,7 @@
  * meant: the fields that changed, in ten categories of which each agent reads two, with acks and beats.
  *
  * Sending and reading ends of the agents live in processes of their own, so that a late reader does not hold up the
- * pace. Octets are counted from the moment when all hear each other until the last update was read.
+ * pace. The first ticks fill the state; octets are counted from when these were read until the last update was.
  *
  * Prints one line of JSON; what was lost is counted there. Fails when an update is neither read nor lost, or undecided.
  */
@@ -28,6 +28,12 @@ typedef struct {
     pid_t children[BASIC_PROCESSES_MAX + 1];
     uint32_t child_count;
 } s_bench_t;
+
+typedef struct {
+    uint64_t sent;
+    uint64_t updates; /* received, and so many samples */
+    uint64_t fields;
+} s_begin_t;
 
 bool basic_reads (const basic_options_t *options, uint64_t reader, uint64_t writer)
 {
@@ -77,13 +83,18 @@ static void s_wait_for (const s_bench_t *self, bool (*condition) (const s_bench_
     }
 }
 
-/* Deliveries that there should be: each writer has as many readers as any other. */
-static uint64_t s_expected (const s_bench_t *self)
+/* Deliveries that there should be of so many updates: each writer has as many readers as any other. */
+static uint64_t s_deliveries (const s_bench_t *self, uint64_t updates)
 {
     uint64_t readers = 0;
     for (uint64_t i = 0; i < self->options.agents; i++)
         readers += basic_reads (&self->options, i, 0);
-    return self->shared->sent * readers;
+    return updates * readers;
+}
+
+static bool s_is_filled (const s_bench_t *self)
+{
+    return self->shared->is_filled && SUM (self, updates) == s_deliveries (self, self->shared->sent);
 }
 
 /* Until everything was read and decided, or nothing has come for a while. Time of the last arrival. */
@@ -96,7 +107,7 @@ static uint64_t s_await_end (const s_bench_t *self)
         if (read != updates || !self->shared->is_sent)
             last_ns = now_ns;
         updates = read;
-        if (self->shared->is_sent && is_decided && read == s_expected (self))
+        if (self->shared->is_sent && is_decided && read == s_deliveries (self, self->shared->sent))
             return now_ns;
         if (now_ns - last_ns > QUIET_S * UINT64_C (1000000000))
             return last_ns;
@@ -106,10 +117,13 @@ static uint64_t s_await_end (const s_bench_t *self)
 
 /* ---------------------------------------------------------------- result */
 
-static void s_print (s_bench_t *self, uint64_t window_ns, uint64_t cpu_ns)
+/* `begin` holds what the counts were when the measurement began. */
+static void s_print (s_bench_t *self, const s_begin_t *begin, uint64_t window_ns, uint64_t cpu_ns)
 {
     const basic_shared_t *shared = self->shared;
-    const uint64_t expected = s_expected (self), received = SUM (self, updates), count = shared->sample_count;
+    const uint64_t sent = shared->sent - begin->sent, expected = s_deliveries (self, sent);
+    const uint64_t received = SUM (self, updates) - begin->updates, count = shared->sample_count - begin->updates;
+    uint64_t *samples = self->shared->samples + begin->updates;
     uint64_t up = shared->after.sent - shared->before.sent, down = shared->after.received - shared->before.received;
     for (uint64_t i = 0; i < self->options.processes; i++) {
         up += shared->counts[i].after.sent - shared->counts[i].before.sent;
@@ -121,16 +135,14 @@ static void s_print (s_bench_t *self, uint64_t window_ns, uint64_t cpu_ns)
     printf ("{\"system\": \"%s\", \"mode\": \"%s\", \"agents\": %lu, \"speed\": %lu, \"ticks\": %lu, \"updates\": %lu, "
             "\"window_ns\": %lu, \"expected\": %lu, \"received\": %lu, \"lost\": %lu, \"fields\": %lu, ",
             self->options.system, self->options.mode, (unsigned long)self->options.agents,
-            (unsigned long)self->options.speed, (unsigned long)self->recording.count, (unsigned long)shared->sent,
-            (unsigned long)window_ns, (unsigned long)expected, (unsigned long)received,
-            (unsigned long)(expected - received), (unsigned long)SUM (self, fields));
+            (unsigned long)self->options.speed, (unsigned long)(self->recording.count - self->options.before),
+            (unsigned long)sent, (unsigned long)window_ns, (unsigned long)expected, (unsigned long)received,
+            (unsigned long)(expected - received), (unsigned long)(SUM (self, fields) - begin->fields));
     printf ("\"bytes_up\": %lu, \"bytes_down\": %lu, \"cpu_ns_per_update\": %.0f, \"late_max_ns\": %lu, ",
-            (unsigned long)up, (unsigned long)down, (double)cpu_ns / (double)shared->sent,
-            (unsigned long)shared->late_ns);
+            (unsigned long)up, (unsigned long)down, (double)cpu_ns / (double)sent, (unsigned long)shared->late_ns);
     printf ("\"latency_p50_ns\": %lu, \"latency_p99_ns\": %lu, \"latency_max_ns\": %lu}\n",
-            (unsigned long)scale_quantile (self->shared->samples, count, 500),
-            (unsigned long)scale_quantile (self->shared->samples, count, 990),
-            (unsigned long)scale_quantile (self->shared->samples, count, 1000));
+            (unsigned long)scale_quantile (samples, count, 500), (unsigned long)scale_quantile (samples, count, 990),
+            (unsigned long)scale_quantile (samples, count, 1000));
 }
 
 /* ---------------------------------------------------------------- the program */
@@ -150,6 +162,7 @@ static void s_read_arguments (s_bench_t *self, int argument_count, char **argume
         {"agents", NULL, &o->agents, "a multiple of 10"},
         {"processes", NULL, &o->processes, "that the readers are spread over"},
         {"speed", NULL, &o->speed, "times as fast as recorded"},
+        {"before", NULL, &o->before, "ticks that are published before the measurement begins"},
     };
     scale_read_options (argument_count, arguments, options, sizeof options / sizeof options[0]);
     o->is_bare = strcmp (o->system, "bare") == 0;
@@ -181,18 +194,23 @@ int main (int argument_count, char **arguments)
     static s_bench_t self;
     s_read_arguments (&self, argument_count, arguments);
     basic_read_ticks (&self.recording, self.options.ticks);
+    if (self.options.before >= self.recording.count)
+        scale_fail ("there are not more ticks than --before");
     self.shared =
         scale_share (sizeof *self.shared + self.recording.count * self.options.agents * sizeof self.shared->samples[0]);
     s_start (&self);
     s_wait_for (&self, s_hears, "all agents hear");
-    self.shared->border = 1;
+    self.shared->border = BASIC_FILLING;
+    s_wait_for (&self, s_is_filled, "the first ticks are read");
+    const s_begin_t begin = {.sent = self.shared->sent, .updates = SUM (&self, updates), .fields = SUM (&self, fields)};
+    self.shared->border = BASIC_MEASURING;
     s_wait_for (&self, s_has_noted, "octets are noted");
     const uint64_t begin_ns = scale_now_ns (), cpu_ns = scale_process (self.options.pid).cpu_ns;
     const uint64_t end_ns = s_await_end (&self);
     const uint64_t used_ns = scale_process (self.options.pid).cpu_ns - cpu_ns;
-    self.shared->border = 2;
+    self.shared->border = BASIC_MEASURED;
     s_wait_for (&self, s_has_noted, "octets are noted");
-    s_print (&self, end_ns - begin_ns, used_ns);
+    s_print (&self, &begin, end_ns - begin_ns, used_ns);
     self.shared->is_over = true;
     for (uint32_t i = 0; i < self.child_count; i++)
         scale_join (self.children[i]);

@@ -80,7 +80,7 @@ typedef struct {
 void scale_wire_open (scale_wire_t *self);
 void scale_wire_close (scale_wire_t *self);
 
-/* A context that bears `sockets` sockets. */
+/* A context that bears `sockets` sockets; raises the limit of file descriptors as far as it goes. */
 void *scale_context (uint32_t sockets);
 
 /* A socket of that type, connected; queues without a bound on its side, so that only the server's matter. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { ARENA_BYTES = 64 << 20, FRAME_MAX = 64 << 20, PATIENCE_MS = 60000 };
@@ -30,6 +31,10 @@ void scale_wire_close (scale_wire_t *self)
 
 void *scale_context (uint32_t sockets)
 {
+    struct rlimit limit;
+    getrlimit (RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit (RLIMIT_NOFILE, &limit);
     void *context = zmq_ctx_new ();
     if (!context || zmq_ctx_set (context, ZMQ_MAX_SOCKETS, (int)sockets + 16) != 0)
         scale_fail ("no context for %u sockets: %s", sockets, zmq_strerror (errno));

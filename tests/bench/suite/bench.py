@@ -89,7 +89,9 @@ def run_workload(workload, rounds, context):
                 figures[case.label] = workload.run(case, context)
                 print(", ".join("%s%s %s %s" % (": " if i == 0 else "", figure.title,
                                                 number(figures[case.label][figure.key]), figure.unit)
-                                for i, figure in enumerate(workload.figures[:2])), flush=True)
+                                for i, figure in enumerate(figure for figure in workload.figures
+                                                          if figure.key in figures[case.label])
+                                if i < 2), flush=True)
             except (AccountingError, peers.PeerError, OSError, subprocess.SubprocessError) as error:
                 failures.append({"case": case.label, "round": turn + 1, "problem": str(error)})
                 print(": DOES NOT ADD UP: %s" % error, flush=True)
