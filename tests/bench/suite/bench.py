@@ -20,13 +20,13 @@ from charts import number
 from model import AccountingError, Context
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-ROUNDS = {"full": 5, "quick": 3, "tiny": 1}
+ROUNDS = {"full": 5, "quick": 2, "tiny": 1}
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__.split("\n")[0])
     parser.add_argument("--build", default=os.path.join(SOURCE, "build/release"), help="folder of the build")
-    parser.add_argument("--rounds", type=int, help="rounds of each workload (5; quick: 3; tiny: 1)")
+    parser.add_argument("--rounds", type=int, help="rounds of each workload (5; quick: 2; tiny: 1)")
     parser.add_argument("--quick", dest="mode", action="store_const", const="quick", default="full",
                         help="small counts: under two minutes")
     parser.add_argument("--tiny", dest="mode", action="store_const", const="tiny",
@@ -107,7 +107,7 @@ def print_summary(result):
                                                 for key, value in case.items() if key in result["charts"] and value)))
     for bar in result["bars"]:
         print("  bar: %s: %s: %s" % tuple(report.bar_row(bar, figures)))
-    print(flush=True)
+    print("  took %.0f s\n" % result["seconds"], flush=True)
 
 
 def run_all(chosen, left_out, arguments):
@@ -124,7 +124,9 @@ def run_all(chosen, left_out, arguments):
     results = []
     for workload in chosen:
         print("%s: %s" % (workload.name, workload.title), flush=True)
+        begun = time.monotonic()
         results.append(run_workload(workload, rounds, context))
+        results[-1]["seconds"] = round(time.monotonic() - begun, 1)
         print_summary(results[-1])
     systems = {case.label: case.system for workload in chosen for case in workload.cases}
     used = {system for system in systems.values() if system in peers.PEERS}
