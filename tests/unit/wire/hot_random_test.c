@@ -24,7 +24,7 @@ typedef struct {
 static uint64_t s_state;
 static bool s_is_tidy; /* fields in order and once, numbers as short as can be, texts good */
 static octets_t s_parts[DEPTH_MAX];
-static unsigned char s_payload[300];
+static unsigned char s_payload[40000];
 
 /* xorshift64: any will do, the same each time. */
 static uint64_t s_random (void)
@@ -138,7 +138,7 @@ static void s_field (octets_t *self, const ProtobufCFieldDescriptor *field, uint
         return;
     case PROTOBUF_C_TYPE_BYTES:
         s_varint (self, field->id << 3 | 2);
-        s_sized (self, s_payload, s_random () % sizeof s_payload);
+        s_sized (self, s_payload, s_random () % (s_one_in (100) ? sizeof s_payload : 300));
         return;
     case PROTOBUF_C_TYPE_MESSAGE:
         s_varint (self, field->id << 3 | 2);
