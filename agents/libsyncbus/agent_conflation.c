@@ -9,37 +9,9 @@
  * is looked for as after any join, see sb_scope_change. Rejected: to stay subscribed, stale, and to join now and then
  * until it is granted; an agent would have no data at all for want of a bound in the broker's configuration.
  */
-#include <string.h>
-
 #include "agent_recovery.h"
+#include "sb_conflated.h"
 #include "sb_names.h"
-
-/* Whether `text`, prefixes with blanks between and `*` behind each, has that one. A text that was cut may have had it:
- * then no is the safe answer. */
-static bool s_names (sb_text_t text, sb_text_t prefix)
-{
-    for (uint32_t start = 0; start < text.size;) {
-        const char *blank = memchr (text.data + start, ' ', text.size - start);
-        uint32_t end = blank ? (uint32_t)(blank - text.data) : text.size;
-        if (end - start == prefix.size + 1 && text.data[end - 1] == '*' &&
-            memcmp (text.data + start, prefix.data, prefix.size) == 0)
-            return true;
-        start = end + 1;
-    }
-    return false;
-}
-
-static bool s_is_in_force (const sb_publication_t *answer, uint32_t interval_ms, sb_text_t prefix)
-{
-    char name[32] = "conflation.";
-    *sb_step_write_decimal (name + strlen (name), interval_ms) = 0;
-    for (uint32_t i = 0; i < answer->update_count; i++) {
-        const sb_value_t *value = sb_update_find (&answer->updates[i], name);
-        if (value && value->kind == SB_VALUE_TEXT && s_names (value->text, prefix))
-            return true;
-    }
-    return false;
-}
 
 /* Those that are subscribed to by that prefix are read as they are published from now on. */
 static void s_give_up (sb_agent_step_t *self, uint32_t interval_ms, sb_text_t prefix)
@@ -107,7 +79,7 @@ void sb_conflation_look (sb_agent_step_t *self, const sb_publication_t *answer)
     const uint32_t *was_ms = s_intervals (self);
     for (uint32_t i = 0; i < self->prefix_count; i++) {
         if (sb_conflated_split (self->prefixes[i], &interval_ms, &prefix) &&
-            !s_is_in_force (answer, interval_ms, prefix))
+            !sb_conflated_is_in_force (answer, self->prefixes[i]))
             s_give_up (self, interval_ms, prefix);
     }
     if (s_differs (self, was_ms))
