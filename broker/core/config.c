@@ -167,11 +167,22 @@ static bool s_glob (sb_text_t pattern, sb_text_t name)
     return p == pattern.size;
 }
 
+/* False for most patterns: they begin with a letter that is not the name's. */
+static inline bool s_may_begin (sb_text_t pattern, sb_text_t name)
+{
+    if (!pattern.size || !name.size)
+        return true;
+    char first = pattern.data[0];
+    return first == name.data[0] || first == '*' || first == '?';
+}
+
 sb_text_t sb_config_categorize (const sb_core_t *self, sb_text_t name)
 {
     const sb_core_config_t *config = &self->config;
-    for (uint32_t i = 0; i < config->category_rule_count; i++)
-        if (s_glob (config->category_rules[i].pattern, name))
-            return config->category_rules[i].category;
+    for (uint32_t i = 0; i < config->category_rule_count; i++) {
+        const sb_category_rule_t *rule = &config->category_rules[i];
+        if (s_may_begin (rule->pattern, name) && s_glob (rule->pattern, name))
+            return rule->category;
+    }
     return (sb_text_t)TEXT ("uncategorized");
 }

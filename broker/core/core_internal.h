@@ -175,6 +175,7 @@ typedef struct {
     sb_text_t text;   /* as in Welcome, in the agent's profile */
     sb_text_t prefix; /* what is subscribed to, in the agent's profile */
     uint32_t watch;   /* index + 1, or 0 */
+    uint32_t whole;   /* slot of the category that it is all of, once that was looked up; else 0 */
     sb_head_t seen;   /* by the agent's word */
 } sb_interest_t;
 
@@ -390,6 +391,7 @@ sb_text_t sb_core_format (sb_core_t *self, const char *format, ...) __attribute_
  * to must be static, or in scratch memory (sb_core_take, sb_core_copy), or live until the next step. */
 void sb_core_emit_store (sb_core_t *self, const sb_control_state_t *state);
 void sb_core_emit_send (sb_core_t *self, uint64_t peer, const sb_broker_message_t *message);
+sb_broker_message_t *sb_core_add_send (sb_core_t *self, uint64_t peer); /* zeroed, to be filled in at once */
 void sb_core_emit_publish (sb_core_t *self, const sb_publication_t *publication);
 void sb_core_emit_publish_in_place (sb_core_t *self,
                                     const sb_publication_t *publication); /* itself in scratch memory */
@@ -541,7 +543,7 @@ bool sb_core_read_history (sb_core_t *self, const sb_category_t *category, const
 int64_t sb_core_history_oldest_unix_ns (const sb_category_t *category);
 
 /* The head of an interest of an agent. */
-sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *interest);
+sb_head_t sb_core_interest_head (const sb_core_t *self, sb_interest_t *interest);
 
 /* Publications of the agent's interests that it has not seen: at its last beat, since what is on its way between two
  * beats is none; of one that is SUSPECT or DEAD, now. O(interests). */

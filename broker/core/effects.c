@@ -70,6 +70,15 @@ void sb_core_emit_send (sb_core_t *self, uint64_t peer, const sb_broker_message_
     effect->send.message = s_copy (self, message, sizeof *message);
 }
 
+sb_broker_message_t *sb_core_add_send (sb_core_t *self, uint64_t peer)
+{
+    sb_broker_message_t *message = sb_core_take (self, sizeof *message);
+    sb_effect_t *effect = s_add (self, SB_EFFECT_SEND);
+    effect->send.peer = peer;
+    effect->send.message = message;
+    return message;
+}
+
 void sb_core_emit_publish_in_place (sb_core_t *self, const sb_publication_t *publication)
 {
     s_add (self, SB_EFFECT_PUBLISH)->publish = publication;

@@ -171,10 +171,11 @@ static void s_emit_ack (sb_core_t *self, sb_agent_record_t *agent)
         refusal->field = sb_core_copy (self, (sb_text_t){note->field, note->field_size});
         refusal->retry_after_ms = note->retry_after_ms;
     }
-    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_ACK};
-    message.ack = (sb_ack_t){agent->decided_through, refused, count};
-    if (agent->peer)
-        sb_core_emit_send (self, agent->peer, &message);
+    if (agent->peer) {
+        sb_broker_message_t *message = sb_core_add_send (self, agent->peer);
+        message->kind = SB_BROKER_MESSAGE_ACK;
+        message->ack = (sb_ack_t){agent->decided_through, refused, count};
+    }
     sb_decide_drop_notes (self, agent);
 }
 

@@ -31,7 +31,7 @@ static uint64_t s_unseen (const sb_core_t *self, const sb_agent_record_t *agent)
 {
     uint64_t backlog = 0;
     for (uint32_t i = 0; i < agent->interest_count; i++) {
-        const sb_interest_t *interest = &agent->interests[i];
+        sb_interest_t *interest = &agent->interests[i];
         sb_head_t head = sb_core_interest_head (self, interest);
         if (head.sequence <= interest->seen.sequence)
             continue;
@@ -63,8 +63,9 @@ static void s_judge_backlog (sb_core_t *self, sb_agent_record_t *agent, uint64_t
 
 static void s_emit_ack (sb_core_t *self, sb_agent_record_t *agent, const sb_heartbeat_t *beat)
 {
-    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK};
-    sb_heartbeat_ack_t *ack = &message.heartbeat_ack;
+    sb_broker_message_t *message = sb_core_add_send (self, agent->peer);
+    message->kind = SB_BROKER_MESSAGE_HEARTBEAT_ACK;
+    sb_heartbeat_ack_t *ack = &message->heartbeat_ack;
     ack->broker_unix_ns = self->now_unix_ns;
     ack->decided_through = agent->decided_through;
     ack->refused_count = sb_decide_refusals (self, agent, beat->decided_through, &ack->refused);
@@ -77,7 +78,6 @@ static void s_emit_ack (sb_core_t *self, sb_agent_record_t *agent, const sb_hear
     ack->stream_id = self->identity.stream_id;
     ack->epoch = self->identity.epoch;
     ack->sequence = self->sequence;
-    sb_core_emit_send (self, agent->peer, &message);
 }
 
 void sb_heartbeat (sb_core_t *self, sb_agent_record_t *agent, const sb_heartbeat_t *beat)

@@ -254,9 +254,11 @@ void sb_interest_release (sb_core_t *self, sb_agent_record_t *agent)
 
 /* ---- heads */
 
-sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *interest)
+sb_head_t sb_core_interest_head (const sb_core_t *self, sb_interest_t *interest)
 {
     static const sb_head_t s_none = {0, 0, 0};
+    if (interest->whole)
+        return sb_category_at (self, interest->whole)->head;
     if (interest->prefix.size == 0)
         return self->public_head;
     if (interest->watch)
@@ -265,8 +267,10 @@ sb_head_t sb_core_interest_head (const sb_core_t *self, const sb_interest_t *int
     uint32_t slot = s_category_of (interest->prefix, &category) ? sb_find_category (self, category) : 0;
     if (!slot)
         return s_none;
-    if (interest->prefix.size == category.size + 1)
+    if (interest->prefix.size == category.size + 1) {
+        interest->whole = slot; /* categories stay for ever */
         return sb_category_at (self, slot)->head;
+    }
     sb_text_t agent_id = {interest->prefix.data + category.size + 1, interest->prefix.size - category.size - 1};
     const char *dot = memchr (agent_id.data, '.', agent_id.size);
     if (!dot)

@@ -47,6 +47,7 @@ typedef struct {
     uint32_t flush_each; /* deltas; 0: never */
     bool is_equal;       /* the value stays */
     bool is_bytes;       /* it is 128 octets */
+    bool is_mixed;       /* topics and fields come in an order that no guess finds */
     bool is_ruled;       /* deltas name no category */
     bool is_conflated;   /* somebody reads the topics at 100 ms */
     bool has_ticks;      /* deadlines are kept */
@@ -128,7 +129,7 @@ static void s_ticks (s_bench_t *self)
 
 static void s_beat (s_bench_t *self, uint64_t peer)
 {
-    sb_interest_position_t seen = {.interest = sb_text ("scanner_data")};
+    sb_interest_position_t seen = {.interest = sb_text ("market_data")};
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
     message.heartbeat = (sb_heartbeat_t){.received = self->written,
                                          .processed = self->written,
@@ -146,12 +147,15 @@ static void s_fill (s_bench_t *self, uint32_t place, uint32_t agent)
     double value = self->row->is_equal ? 1.5 : (double)number + 0.5;
     for (uint32_t i = 0; i < delta->update.change_count; i++)
         self->changes[place][i].value.number = value;
+    uint64_t drawn = self->row->is_mixed ? number * UINT64_C (0x9e3779b97f4a7c15) >> 32 : number;
+    if (self->row->is_mixed)
+        self->changes[place][0].name = sb_text (s_names[drawn / 1000 % FIELDS_MAX]);
     if (self->row->is_bytes) {
         memcpy (self->octets, &number, sizeof number);
         self->changes[place][0].value = (sb_value_t){.kind = SB_VALUE_BYTES, .bytes = {self->octets, 128}};
     }
     if (self->row->topics)
-        delta->subject = sb_text (self->subjects[number % self->row->topics]);
+        delta->subject = sb_text (self->subjects[drawn % self->row->topics]);
     delta->update.sequence = ++self->numbers[agent];
     delta->update.event_unix_ns = (int64_t)self->now_ns;
     self->now_ns += STEP_NS;
@@ -307,6 +311,12 @@ static const s_row_t s_rows[] = {
     {.name = "step_equal_value", DELTA " that changes nothing", s_write, REPEAT, .is_equal = true},
     {.name = "step_bytes_128", DELTA " of 128 octets", s_write, REPEAT, .is_bytes = true},
     {.name = "step_200_topics", DELTA ", topics in turn", s_write, REPEAT, .topics = TOPICS},
+    {.name = "step_mixed",
+     DELTA ", 200 topics and ten fields in no order",
+     s_write,
+     REPEAT,
+     .topics = TOPICS,
+     .is_mixed = true},
     {.name = "step_by_rules", DELTA " without category", s_write, REPEAT, .is_ruled = true},
     {.name = "step_conflated",
      DELTA ", topics in turn, at 100 ms",
@@ -386,7 +396,7 @@ static void s_register (s_bench_t *self, uint64_t peer)
 {
     char id[24];
     snprintf (id, sizeof id, "agent-%u", (unsigned)peer);
-    sb_text_t interest = sb_text ("scanner_data");
+    sb_text_t interest = sb_text ("market_data");
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_REGISTRATION};
     message.registration = (sb_registration_t){.protocol = SB_PROTOCOL,
                                                .agent_id = sb_text (id),

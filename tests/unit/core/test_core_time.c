@@ -195,6 +195,32 @@ Test (reload, changes_rules_and_bounds_but_not_tables)
     harness_stop (&h);
 }
 
+Test (ticks, deltas_put_suspicion_off_to_the_nanosecond)
+{
+    harness_t h;
+    harness_start (&h);
+    harness_register (&h, 1, "a", 10);
+    for (uint64_t i = 1; i <= 40; i++) { /* ten seconds without a beat */
+        harness_advance (&h, 250);
+        harness_delta (&h, 1, i, "c", "", "p", (double)i);
+    }
+    uint64_t due_ns = h.now_ns + 3000 * HARNESS_MS;
+    harness_advance (&h, 2999);
+    harness_expect_not (&h, "to='SUSPECT'");
+    while (sb_core_deadline (h.core) < due_ns) {
+        h.now_ns = sb_core_deadline (h.core);
+        harness_tick (&h);
+    }
+    cr_assert_eq (sb_core_deadline (h.core), due_ns);
+    h.now_ns = due_ns - 1;
+    harness_tick (&h);
+    harness_expect_not (&h, "to='SUSPECT'");
+    h.now_ns = due_ns;
+    harness_tick (&h);
+    harness_expect_times (&h, "to='SUSPECT'", 1);
+    harness_stop (&h);
+}
+
 /* Steps a script of many kinds of events, and sums up all effects. */
 static uint64_t s_run_script (uint64_t seed, size_t *size)
 {
