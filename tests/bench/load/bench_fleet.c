@@ -250,6 +250,7 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
                            .fields = 10,
                            .processes = 10,
                            .interval_ms = 1000,
+                           .beat_laps = 1,
                            .beat_s = 10,
                            .writers = 10,
                            .categories = 1,
@@ -266,7 +267,8 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
         {"fields", NULL, &o->fields, "of each agent"},
         {"field-octets", NULL, &o->field_octets, "of each field's value; 0: a number"},
         {"processes", NULL, &o->processes, "that the agents are spread over"},
-        {"interval-ms", NULL, &o->interval_ms, "between two beats of an agent"},
+        {"interval-ms", NULL, &o->interval_ms, "of a lap through the agents"},
+        {"beat-laps", NULL, &o->beat_laps, "laps from one beat of an agent to its next"},
         {"beat-s", NULL, &o->beat_s, "that beats alone are measured"},
         {"writers", NULL, &o->writers, "agents that write"},
         {"deltas", NULL, &o->deltas, "that they write, measured; a quarter as many before"},
@@ -280,8 +282,8 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
     if (!o->ingress || !o->publish || !o->pid || (!is_bare && !o->command))
         scale_fail ("--ingress, --publish, --pid and, but for a bare server, --command are needed");
     if (o->processes == 0 || o->processes > FLEET_PROCESSES_MAX || o->agents < o->processes || o->interval_ms == 0 ||
-        o->writers > o->agents / o->processes || o->readers > o->agents || !o->categories || !o->connects_per_s ||
-        o->subscribers > 1000 || o->field_octets > 128 || !o->fields)
+        o->beat_laps == 0 || o->writers > o->agents / o->processes || o->readers > o->agents || !o->categories ||
+        !o->connects_per_s || o->subscribers > 1000 || o->field_octets > 128 || !o->fields)
         scale_fail ("these numbers do not fit together");
     if (is_bare && (o->deltas || o->subscribers))
         scale_fail ("a bare server has no deltas and publishes nothing");

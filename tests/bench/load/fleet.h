@@ -34,7 +34,8 @@ typedef struct {
     uint64_t fields;  /* of each agent */
     uint64_t field_octets;
     uint64_t processes;
-    uint64_t interval_ms;
+    uint64_t interval_ms; /* of a lap through the agents */
+    uint64_t beat_laps;   /* from one beat of an agent to its next */
     uint64_t beat_s;      /* how long beats alone are measured */
     uint64_t writers;     /* the first agents */
     uint64_t deltas;      /* measured, of all writers together; 0: none */
