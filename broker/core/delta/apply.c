@@ -201,7 +201,8 @@ static uint32_t s_prepare_parts (sb_core_t *self, const sb_agent_record_t *agent
         perishable += part->time_to_live_ms ? part->change_count : 0;
         scratch += s_scratch_needed (part);
     }
-    bool has_room = sb_scratch_reserve (&self->scratch, scratch) && sb_expiry_reserve (self, perishable);
+    bool has_room =
+        sb_scratch_reserve (&self->scratch, scratch) && (perishable == 0 || sb_expiry_reserve (self, perishable));
     *reason = has_room ? SB_REASON_NONE : SB_REASON_STORE_FULL;
     return split->count;
 }

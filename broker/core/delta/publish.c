@@ -43,9 +43,12 @@ uint64_t sb_publish_sequence (sb_core_t *self, uint32_t slot, sb_cause_t cause)
     sb_topic_t *topic = sb_topic_at (self, slot);
     sb_category_t *category = sb_category_at (self, topic->category);
     sb_head_t head = s_number (self, topic, category);
-    sb_text_t text = sb_scratch_text (&self->scratch, sb_topic_text (topic));
+    open = sb_scratch_take (&self->scratch, sizeof *open + topic->text_size + 1u);
+    char *octets = (char *)(open + 1); /* the topic, with a NUL as every text in scratch memory */
+    sb_octets_copy (octets, topic->text, topic->text_size);
+    octets[topic->text_size] = '\0';
+    sb_text_t text = {octets, topic->text_size};
     uint32_t id_size = text.size - category->name_size - topic->subject_size - 2u;
-    open = sb_scratch_take (&self->scratch, sizeof *open);
     open->slot = slot;
     open->topic = topic;
     open->category = category;

@@ -243,9 +243,6 @@ static void s_goodbye (sb_core_t *self, sb_agent_record_t *agent)
 static void s_dispatch (sb_core_t *self, sb_agent_record_t *agent, const sb_agent_message_t *message)
 {
     switch (message->kind) {
-    case SB_AGENT_MESSAGE_BATCH:
-        sb_admit_batch (self, agent, &message->batch);
-        return;
     case SB_AGENT_MESSAGE_HEARTBEAT:
         sb_heartbeat (self, agent, &message->heartbeat);
         return;
@@ -274,9 +271,25 @@ static void s_dispatch (sb_core_t *self, sb_agent_record_t *agent, const sb_agen
         sb_snapshot_credit (self, agent, &message->snapshot_credit);
         return;
     case SB_AGENT_MESSAGE_REGISTRATION:
+    case SB_AGENT_MESSAGE_BATCH:
         break;
     }
     assert (!"a message of no kind passed the codec");
+}
+
+/* Handles what an agent sent in its session. True when its deadline may have moved other than later: deltas of an agent
+ * that is steady leave its place in the heap alone, and when that comes up it is judged anew. */
+static inline bool s_hear (sb_core_t *self, sb_agent_record_t *agent, const sb_agent_message_t *message)
+{
+    bool was_steady = sb_control_is_steady (agent);
+    if (message->kind != SB_AGENT_MESSAGE_GOODBYE && !sb_liveness_heard_again (&agent->liveness, self->now_ns))
+        sb_control_heard (self, agent);
+    if (message->kind == SB_AGENT_MESSAGE_BATCH) {
+        sb_admit_batch (self, agent, &message->batch);
+        return !was_steady || !sb_control_is_steady (agent);
+    }
+    s_dispatch (self, agent, message);
+    return true;
 }
 
 void sb_session_message (sb_core_t *self, const sb_event_t *event)
@@ -286,26 +299,15 @@ void sb_session_message (sb_core_t *self, const sb_event_t *event)
     self->message_number++;
     sb_core_counter_add (self, SB_COUNTER_messages, 1);
     sb_core_counter_add (self, SB_COUNTER_message_bytes, event->message.size);
-    sb_agent_record_t *agent;
-    if (message->kind == SB_AGENT_MESSAGE_REGISTRATION) {
+    if (message->kind == SB_AGENT_MESSAGE_REGISTRATION)
         s_register (self, peer, &message->registration);
-        agent = sb_core_find_peer (self, peer);
-    } else {
-        agent = sb_core_find_peer (self, peer);
-        if (!agent) {
-            if (message->kind != SB_AGENT_MESSAGE_GOODBYE)
-                sb_core_refuse (self, peer, SB_REASON_REGISTER_AGAIN, (sb_text_t){NULL, 0});
-            return;
-        }
-        bool was_steady = sb_control_is_steady (agent);
-        if (message->kind != SB_AGENT_MESSAGE_GOODBYE && !sb_liveness_heard_again (&agent->liveness, self->now_ns))
-            sb_control_heard (self, agent);
-        s_dispatch (self, agent, message);
-        /* Deltas then leave the agent's place in the heap alone: what is due by it is judged anew. */
-        if (was_steady && message->kind == SB_AGENT_MESSAGE_BATCH && sb_control_is_steady (agent))
-            return;
+    sb_agent_record_t *agent = sb_core_find_peer (self, peer);
+    if (!agent) {
+        if (message->kind != SB_AGENT_MESSAGE_GOODBYE && message->kind != SB_AGENT_MESSAGE_REGISTRATION)
+            sb_core_refuse (self, peer, SB_REASON_REGISTER_AGAIN, (sb_text_t){NULL, 0});
+        return;
     }
-    if (agent)
+    if (message->kind == SB_AGENT_MESSAGE_REGISTRATION || s_hear (self, agent, message))
         sb_core_schedule (self, agent, sb_control_deadline (agent));
 }
 
