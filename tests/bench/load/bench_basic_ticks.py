@@ -66,7 +66,8 @@ def main(output, count, folder=""):
                            quotes(os.path.join(capture, "book_ticker_l1.csv.gz")), key=lambda row: row[0])
     with open(output, "w", encoding="ascii") as file:
         for _, (time_ns, instrument, fields) in zip(range(int(count)), rows):
-            file.write(f"{time_ns} {instrument} " + " ".join(f"{name}={value}" for name, value in fields.items()) + "\n")
+            told = " ".join(f"{name}={value}" for name, value in fields.items())
+            file.write(f"{time_ns} {instrument} {told}\n")
     print("recorded" if is_recorded else "simulated")
 
 
