@@ -267,10 +267,27 @@ static void s_wait (sim_t *self, s_merge_t *merge, const sim_topic_t *topic, con
                 s_note_gone (merge, publication->updates[i].changes[j].name, publication->sequence);
 }
 
+/* The topic was given up and is made anew: what waited of it for somebody went out before, the rest is forgotten. */
+static void s_begin_anew (sim_t *self, const sim_topic_t *topic)
+{
+    for (uint32_t i = topic->merge; i; i = self->checker->conflation->merges[i - 1].next) {
+        s_merge_t *merge = &self->checker->conflation->merges[i - 1];
+        self->checks++;
+        if (merge->first && !merge->was_left)
+            sim_fail (self, "%s begins anew, and %" PRIu64 " still waits at %u ms", topic->text, merge->first,
+                      merge->interval_ms);
+        merge->first = merge->emitted_ns = 0;
+        merge->gone_count = 0;
+        merge->was_left = false;
+    }
+}
+
 void sim_conflation_offered (sim_t *self, const sb_publication_t *publication, sim_topic_t *topic)
 {
     sim_conflation_t *model = self->checker->conflation;
     sb_text_t text = sb_text (topic->text);
+    if (publication->topic_sequence == 1)
+        s_begin_anew (self, topic);
     for (uint32_t i = 0; i < model->asked_count; i++) {
         uint32_t interval_ms = model->asked[i].interval_ms;
         bool is_first = s_matches (&model->asked[i], text);

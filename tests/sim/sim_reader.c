@@ -30,7 +30,7 @@ struct sim_reader {
     s_heard_t *heard;
     uint32_t heard_count;
     uint64_t snapshot;             /* number of the last one asked for */
-    uint64_t snapshot_id;          /* and its id on the wire */
+    uint64_t snapshot_id;          /* and its id on the wire; 0: it was of another life, or none was asked for */
     uint64_t end;                  /* sequence of the last whole one */
     bool is_stale[SIM_CATEGORIES]; /* a gap was told, its recovery not yet */
     uint64_t restarts;             /* of repairs, as counted when last looked at */
@@ -89,13 +89,15 @@ static s_heard_t *s_heard (sim_t *self, sim_reader_t *reader, uint32_t topic)
     return heard;
 }
 
-/* Sequences of another life of the broker mean nothing any more; the picture stays. */
+/* Sequences of another life of the broker mean nothing any more, nor do parts of its snapshot that are still under way;
+ * the picture stays. */
 static void s_follow (sim_reader_t *reader, uint64_t life)
 {
     if (reader->life == life)
         return;
     reader->life = life;
     reader->end = 0;
+    reader->snapshot_id = 0;
     memset (reader->is_stale, 0, sizeof reader->is_stale);
     for (uint32_t i = 0; i < reader->heard_count; i++)
         reader->heard[i].last = reader->heard[i].covered = reader->heard[i].snapshot = 0;
