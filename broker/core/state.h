@@ -13,6 +13,7 @@
 #include "core_internal.h"
 #include "events.h"
 #include "health.h"
+#include "values.h"
 
 /* Items of a slab of each pool, as powers of two. */
 enum {
@@ -109,65 +110,6 @@ void sb_free_field (sb_core_t *self, uint32_t field);
 /* Frees a topic without fields and a link; the agent's lists are the caller's. */
 void sb_free_topic (sb_core_t *self, uint32_t topic);
 void sb_free_link (sb_core_t *self, uint32_t link);
-
-/* True when values of that kind have octets of their own. */
-static inline bool sb_value_has_run (sb_value_kind_t kind)
-{
-    return kind == SB_VALUE_TEXT || kind == SB_VALUE_BYTES;
-}
-
-/* The bits of a value without octets of its own, but for a decimal's exponent. */
-static inline uint64_t sb_value_word (const sb_value_t *value)
-{
-    uint64_t word = 0;
-    if (value->kind == SB_VALUE_NUMBER)
-        memcpy (&word, &value->number, sizeof word);
-    else if (value->kind == SB_VALUE_BOOLEAN)
-        word = value->boolean;
-    else if (value->kind == SB_VALUE_INTEGER)
-        word = (uint64_t)value->integer;
-    else if (value->kind == SB_VALUE_DECIMAL)
-        word = (uint64_t)value->decimal.unscaled;
-    return word;
-}
-
-/* A decimal's exponent, else 0. */
-static inline int8_t sb_value_exponent (const sb_value_t *value)
-{
-    return value->kind == SB_VALUE_DECIMAL ? (int8_t)value->decimal.exponent : 0;
-}
-
-/* Octets that a change's name and value have besides what every change has. */
-static inline size_t sb_change_octets (const sb_change_t *change)
-{
-    return change->name.size + (sb_value_has_run (change->value.kind) ? change->value.text.size : 0);
-}
-
-/* Copies a value into `stored`; false when there is no room. sb_value_release gives its run back. */
-bool sb_value_store (sb_core_t *self, const sb_value_t *value, sb_stored_value_t *stored);
-
-/* Copies a value over another one. Precondition: it has no run, or the other one has a run of the same footprint. */
-void sb_value_overwrite_run (sb_core_t *self, sb_stored_value_t *stored, const sb_value_t *value);
-static inline void sb_value_overwrite (sb_core_t *self, sb_stored_value_t *stored, const sb_value_t *value)
-{
-    if (stored->kind != (uint8_t)value->kind || sb_value_has_run (value->kind)) {
-        sb_value_overwrite_run (self, stored, value);
-        return;
-    }
-    stored->integer = (int64_t)sb_value_word (value);
-    stored->exponent = sb_value_exponent (value);
-}
-void sb_value_release (sb_core_t *self, sb_stored_value_t *stored);
-
-/* True when both are the same bits of the same kind. */
-static inline bool sb_value_same (const sb_stored_value_t *stored, const sb_value_t *value)
-{
-    if (stored->kind != (uint8_t)value->kind)
-        return false;
-    if (sb_value_has_run (value->kind))
-        return stored->size == value->text.size && sb_octets_equal (stored->run, value->text.data, stored->size);
-    return (uint64_t)stored->integer == sb_value_word (value) && stored->exponent == sb_value_exponent (value);
-}
 
 /* ------------------------------------------------------------------ agents (registry.c) */
 
@@ -372,50 +314,13 @@ void sb_replace_drop (sb_core_t *self, sb_agent_record_t *agent);
 uint64_t sb_publish_sequence (sb_core_t *self, uint32_t topic, sb_cause_t cause);
 void sb_publish_update (sb_core_t *self, const sb_update_t *update);
 
-/* An update of the open publication; a list, as their number is not known yet. */
-typedef struct sb_open_update {
-    struct sb_open_update *next;
-    sb_update_t update;
-} sb_open_update_t;
-
-struct sb_publication_builder {
-    uint32_t slot; /* of the topic */
-    sb_topic_t *topic;
-    sb_category_t *category;
-    uint32_t update_count;
-    uint32_t change_count;  /* of all updates */
-    size_t octets;          /* of all changes, by sb_change_octets */
-    sb_open_update_t first; /* while update_count is 0, not yet */
-    sb_open_update_t *last;
-    sb_publication_t publication; /* without updates and quality */
-};
-
-/* sb_publish_update in two steps: the update to fill in; then its changes, whose names, texts and bytes have `octets`.
- */
-static inline sb_update_t *sb_publish_add (sb_core_t *self)
-{
-    struct sb_publication_builder *open = self->open;
-    assert (open);
-    sb_open_update_t *item = &open->first;
-    if (open->update_count++) {
-        item = sb_scratch_take (&self->scratch, sizeof *item);
-        open->last->next = item;
-    }
-    item->next = NULL;
-    open->last = item;
-    return &item->update;
-}
-static inline void sb_publish_count (sb_core_t *self, uint32_t change_count, size_t octets)
-{
-    self->open->change_count += change_count;
-    self->open->octets += octets;
-}
-
 /* Publishes the topic's quality alone. */
 void sb_publish_quality (sb_core_t *self, uint32_t topic, sb_cause_t cause);
 
-/* Emits the open publication, if there is one. */
+/* Emits the open publication. Precondition: there is one. */
 void sb_publish_emit (sb_core_t *self);
+
+/* The same, if there is one. */
 static inline void sb_publish_close (sb_core_t *self)
 {
     if (self->open)
@@ -444,7 +349,8 @@ bool sb_history_age_slice (sb_core_t *self);
 /* Sets a topic's quality and cause, and since when. */
 void sb_quality_set (sb_core_t *self, sb_topic_t *topic, sb_quality_t quality, sb_cause_t cause);
 
-/* An accepted write touched the topic: OK unless a cause still holds. True when that changed its quality. */
+/* An accepted write touched the topic: OK unless a cause still holds. True when that changed its quality. The first
+ * does any case, the second calls it where something may change. */
 bool sb_quality_judge (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic);
 static inline bool sb_quality_written (sb_core_t *self, sb_agent_record_t *agent, sb_topic_t *topic)
 {

@@ -6,7 +6,7 @@
  * back and the state is as it was. Commit then cannot fail. So a delta is applied whole or not at all, over several
  * categories too. A write of the same bits is not published, except in event categories. O(changes).
  */
-#include "state.h"
+#include "publication.h"
 
 /* ---- preparing */
 

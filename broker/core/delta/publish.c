@@ -7,6 +7,7 @@
  * message ends. So effects stand in order of sequence, and no order of deltas is ever changed. O(changes).
  */
 #include "control_internal.h"
+#include "publication.h"
 #include "state.h"
 
 #include <assert.h>

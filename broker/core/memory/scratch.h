@@ -54,9 +54,11 @@ static inline void sb_scratch_reset (sb_scratch_t *self)
     sb_scratch_enter (self, self->first);
 }
 
+/* Adds a block of at least `size` octets behind the current one, unless there is one. False when there is no memory. */
+bool sb_scratch_add (sb_scratch_t *self, size_t size);
+
 /* Makes sure that the next takes, up to `size` octets in all (with 16 added for each), cannot fail.
  * False when there is no memory for that. */
-bool sb_scratch_add (sb_scratch_t *self, size_t size);
 static inline bool sb_scratch_reserve (sb_scratch_t *self, size_t size)
 {
     return self->left >= size || sb_scratch_add (self, size);
