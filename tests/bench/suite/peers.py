@@ -23,6 +23,8 @@ import sys
 import tempfile
 import time
 
+from processes import die_with_parent
+
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 5
@@ -193,7 +195,8 @@ class Peer:
             file.write("\n".join(row.lines(self.port, self.folder)) + "\n")
         with open(os.path.join(self.folder, "output"), "wb") as output:
             self.process = subprocess.Popen([self.program] + row.arguments + [path], cwd=self.folder,
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+                                            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                            preexec_fn=die_with_parent)
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
             if answers(self.port):
