@@ -246,6 +246,27 @@ Test (snapshot, no_chunk_for_five_seconds_begins_it_again)
     sb_fixture_end (&f);
 }
 
+/* The SUB meets a broker that was started again; the DEALER has yet to find out. */
+Test (snapshot, a_chunk_of_an_epoch_that_is_over_is_not_taken)
+{
+    enum { NOTHING, RECONNECTED, PUBLISHED, CASES };
+    for (int what = NOTHING; what < CASES; what++) {
+        sb_fixture_t f = s_asked ();
+        sb_fixture_answer_join (&f);
+        uint64_t id = s_snapshot (&f)->snapshot_id;
+        if (what == RECONNECTED) {
+            f.welcome.epoch = 2;
+            sb_fixture_event (&f, SB_AGENT_EVENT_UNSUBSCRIBED);
+            sb_fixture_event (&f, SB_AGENT_EVENT_SUBSCRIBED);
+            cr_assert (sb_fixture_answer_join (&f));
+        } else if (what == PUBLISHED)
+            sb_fixture_publish (&f, 2, "m.b.", 1, 1);
+        s_chunk (&f, id, 1);
+        cr_assert_eq (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0) != NULL, what == NOTHING, "%d", what);
+        sb_fixture_end (&f);
+    }
+}
+
 Test (snapshot, credit_is_given_as_the_handler_keeps_up)
 {
     sb_fixture_t f = s_make ();

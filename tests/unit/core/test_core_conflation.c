@@ -349,6 +349,28 @@ Test (conflation, who_comes_back_gets_no_range_from_before)
     harness_stop (&h);
 }
 
+Test (conflation, what_waits_for_nobody_is_not_sent_when_the_topic_is_made_anew)
+{
+    harness_t h;
+    harness_init (&h);
+    h.config.forget_after_ms = 1000;
+    harness_start_configured (&h);
+    harness_register (&h, 1, "a", 10);
+    s_subscribe (&h, "~conflated.60000.x.");
+    harness_delta (&h, 1, 1, "x", "", "p", 1);
+    harness_delta (&h, 1, 2, "x", "", "p", 2);
+    s_unsubscribe (&h, "~conflated.60000.x.");
+    harness_goodbye (&h, 1);
+    harness_forget (&h);
+    harness_advance (&h, 10000);
+    harness_expect_not (&h, "~conflated");
+    s_subscribe (&h, "~conflated.60000.x.");
+    harness_register (&h, 2, "a", 11);
+    harness_delta (&h, 2, 1, "x", "", "p", 3);
+    s_expect_range (&h, 1, 1);
+    harness_stop (&h);
+}
+
 Test (conflation, entry_that_missed_something_is_not_sent_when_it_falls_due)
 {
     harness_t h;
