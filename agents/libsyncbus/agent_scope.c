@@ -104,6 +104,8 @@ bool sb_scope_make (sb_agent_step_t *self, sb_watch_t *watch)
 {
     sb_text_t name = {watch->name, watch->size};
     bool is_of_category = false;
+    /* What no join nor anything since told of was not there then: counted from 1, also while the SUB is down. */
+    bool is_based = self->reception->is_answered || self->reception->has_base;
     if (!watch->scopes)
         watch->scopes = calloc (self->config.interest_count + 1, sizeof *watch->scopes);
     watch->scope_count = 0;
@@ -111,7 +113,7 @@ bool sb_scope_make (sb_agent_step_t *self, sb_watch_t *watch)
         const sb_want_t *want = &self->wants[i];
         bool concerns =
             sb_prefix_matches (want->prefix, name) || (want->prefix.size && sb_text_begins_with (want->prefix, name));
-        sb_scope_t scope = {.kind = SB_SCOPE_CATEGORY, .is_based = self->reception->is_answered};
+        sb_scope_t scope = {.kind = SB_SCOPE_CATEGORY, .is_based = is_based};
         if (!concerns || watch->is_whole)
             continue;
         if (want->interval_ms && s_is_merged_less (self, name, want->interval_ms))

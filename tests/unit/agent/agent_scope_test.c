@@ -309,6 +309,63 @@ Test (scope, what_was_lost_of_a_cut_prefix_before_a_registration_is_looked_for)
     sb_fixture_end (&f);
 }
 
+/* A category of which the first thing is heard while the SUB is down: what was still under way of its last connection,
+ * of a subject that is not wanted. The join is answered. */
+static sb_fixture_t s_first_heard_while_down (const sb_text_t *interest)
+{
+    sb_fixture_t f = s_open (interest);
+    sb_fixture_event (&f, SB_AGENT_EVENT_UNSUBSCRIBED);
+    sb_fixture_publish (&f, 1, "m.b.y", 1, 1);
+    sb_fixture_event (&f, SB_AGENT_EVENT_SUBSCRIBED);
+    cr_assert (sb_fixture_answer_join (&f));
+    for (int i = 0; i < 2; i++) /* to the heartbeat before, too */
+        s_level (&f, 0, 0, 0);  /* nothing of what is wanted was published */
+    cr_assert (sb_agent_step_is_current (f.step));
+    return f;
+}
+
+Test (scope, of_a_category_first_heard_of_while_the_sub_was_down_holes_are_seen)
+{
+    static const sb_text_t interest = {"m.b.x", 5};
+    sb_fixture_t f = s_first_heard_while_down (&interest);
+    f.agent_heads['b']++;
+    f.heads['m']++;
+    sb_fixture_publish (&f, 1, "m.b.y", 3, 2); /* 2 is missing */
+    cr_assert (s_history (&f));
+    cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 3);
+    sb_fixture_end (&f);
+}
+
+Test (scope, of_a_category_first_heard_of_while_the_sub_was_down_heads_are_judged)
+{
+    static const sb_text_t interest = {"m.b.x", 5};
+    sb_fixture_t f = s_first_heard_while_down (&interest);
+    f.head = 2; /* lost, and the last one */
+    f.heads['m']++;
+    s_level (&f, 2, 2, 2);
+    sb_fixture_beat (&f);
+    cr_assert (s_history (&f));
+    cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 2);
+    sb_fixture_end (&f);
+}
+
+Test (scope, of_a_category_first_heard_of_while_the_sub_was_down_what_was_lost_before_a_registration_is_looked_for)
+{
+    static const sb_text_t interest = {"m.b.x", 5};
+    sb_fixture_t f = s_first_heard_while_down (&interest);
+    f.head = 2;
+    f.heads['m']++;
+    sb_fixture_event (&f, SB_AGENT_EVENT_LINK_DOWN);
+    sb_fixture_join (&f);
+    s_level (&f, 0, 0, 0); /* from now on the broker would know */
+    sb_fixture_beat (&f);
+    sb_fixture_beat (&f);
+    cr_assert (s_history (&f));
+    cr_assert_eq (s_parameter (s_history (&f), "after")->integer, 0);
+    cr_assert_eq (s_parameter (s_history (&f), "through")->integer, 2);
+    sb_fixture_end (&f);
+}
+
 Test (scope, what_a_repair_has_read_the_next_one_does_not_read_again)
 {
     static const sb_text_t interest = {"m.b.", 4};
