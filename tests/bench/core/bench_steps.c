@@ -67,7 +67,7 @@ struct s_bench {
     uint64_t snapshots;           /* last snapshot_id */
     sb_effects_t effects;         /* of the last step */
     char subjects[TOPICS][16];    /* SYMBOL0 … */
-    char octets[128];             /* of is_bytes */
+    char octets[BATCH_MAX][128];  /* of is_bytes */
     sb_change_t changes[BATCH_MAX][FIELDS_MAX];
     sb_delta_t deltas[BATCH_MAX];
     char frames[FRAMES][FRAME_MAX]; /* agents' messages, encoded */
@@ -151,8 +151,8 @@ static void s_fill (s_bench_t *self, uint32_t place, uint32_t agent)
     if (self->row->is_mixed)
         self->changes[place][0].name = sb_text (s_names[drawn / 1000 % FIELDS_MAX]);
     if (self->row->is_bytes) {
-        memcpy (self->octets, &number, sizeof number);
-        self->changes[place][0].value = (sb_value_t){.kind = SB_VALUE_BYTES, .bytes = {self->octets, 128}};
+        memcpy (self->octets[place], &number, sizeof number);
+        self->changes[place][0].value = (sb_value_t){.kind = SB_VALUE_BYTES, .bytes = {self->octets[place], 128}};
     }
     if (self->row->topics)
         delta->subject = sb_text (self->subjects[drawn % self->row->topics]);
@@ -308,6 +308,12 @@ static const s_row_t s_rows[] = {
     {.name = "step_five_fields", DELTA, s_write, REPEAT, .fields = 5},
     {.name = "step_ten_fields", DELTA, s_write, REPEAT, .fields = 10},
     {.name = "step_batch_16", DELTA ", of a batch of 16", s_write_batch, REPEAT / 16, .units = 16},
+    {.name = "step_batch_bytes",
+     DELTA " of 128 octets, of a batch of 16",
+     s_write_batch,
+     REPEAT / 16,
+     .units = 16,
+     .is_bytes = true},
     {.name = "step_equal_value", DELTA " that changes nothing", s_write, REPEAT, .is_equal = true},
     {.name = "step_bytes_128", DELTA " of 128 octets", s_write, REPEAT, .is_bytes = true},
     {.name = "step_200_topics", DELTA ", topics in turn", s_write, REPEAT, .topics = TOPICS},
