@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,21 @@
 #include <unistd.h>
 
 enum { EXIT_CANNOT_SERVE = 1, EXIT_USAGE = 2, PROBLEM_OCTETS = 8192 };
+
+/* Messages of some KiB come and go at the end of the heap, which glibc by default gives back from 128 KiB up and asks
+ * for again: a page fault for each 47 updates in a flood. So each of the two heaps that are used (ours, and that of
+ * libzmq's thread) keeps up to HEAP_KEPT free octets at its end and grows by HEAP_STEP. MAP_FROM goes with them: once
+ * one of these is set, it no longer adapts to what is freed, and each message from 128 KiB up would be mapped anew. */
+static void s_set_heap (void)
+{
+    enum { HEAP_KEPT = 8 << 20, HEAP_STEP = 1 << 18, MAP_FROM = 1 << 20 };
+    static const int settings[][2] = {
+        {M_TRIM_THRESHOLD, HEAP_KEPT}, {M_TOP_PAD, HEAP_STEP}, {M_MMAP_THRESHOLD, MAP_FROM}};
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        int is_set = mallopt (settings[i][0], settings[i][1]);
+        assert (is_set);
+    }
+}
 
 static int s_block_signals (void)
 {
@@ -73,6 +89,7 @@ static void s_warn_of_variables (const sb_options_t *options, sb_log_t *log)
 static int s_run (sb_options_t *options, sb_config_t *config)
 {
     char problem[PROBLEM_OCTETS];
+    s_set_heap ();
     int signal_descriptor = s_block_signals ();
     sb_log_t *log = sb_log_new (config);
     assert (signal_descriptor >= 0 && log);
