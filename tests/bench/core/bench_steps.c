@@ -6,9 +6,9 @@
  *   bench_steps ROW COUNT      does the row's work COUNT times
  *
  * Making ready costs the same whatever COUNT is, so the difference of two runs is that of their repetitions alone. Only
- * the work itself is counted: callgrind collects within s_step, s_decode and s_encode (--toggle-collect), not while
- * messages are filled in. The core is configured by its defaults: history on. What is warmed up first: the history,
- * so that each publication also evicts one. Clock: 10 us a delta.
+ * the work itself is counted: callgrind collects within s_step, s_decode, s_encode and s_encode_agents
+ * (--toggle-collect), not while messages are filled in. The core is configured by its defaults: history on. What is
+ * warmed up first: the history, so that each publication also evicts one. Clock: 10 us a delta.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@ enum {
     WARM_UP = 2000, /* twice the history of market_data */
     FRAMES = 2048,
     FRAME_MAX = 1024,
+    PUBLICATION_MAX = 4096, /* octets, of BATCH_MAX updates */
     STEP_NS = 10000,
     SNAPSHOT_TOPICS = 100
 };
@@ -39,20 +40,21 @@ typedef struct {
     const char *name;
     const char *unit;
     void (*repeat) (s_bench_t *self);
-    uint32_t count;      /* repetitions that instructions.py counts, and twice as many */
-    uint32_t units;      /* of a repetition; 0: one */
-    uint32_t fields;     /* of a delta; 0: one */
-    uint32_t agents;     /* 0: one */
-    uint32_t topics;     /* that deltas go to in turn; 0: one */
-    uint32_t flush_each; /* deltas; 0: never */
-    bool is_equal;       /* the value stays */
-    bool is_bytes;       /* it is 128 octets */
-    bool is_mixed;       /* topics and fields come in an order that no guess finds */
-    bool is_ruled;       /* deltas name no category */
-    bool is_conflated;   /* somebody reads the topics at 100 ms */
-    bool has_ticks;      /* deadlines are kept */
-    bool has_beats;      /* each agent beats once a second */
-    uint32_t tick_ms;    /* 0: as by default */
+    uint32_t count;       /* repetitions that instructions.py counts, and twice as many */
+    uint32_t units;       /* of a repetition; 0: one */
+    uint32_t fields;      /* of a delta; 0: one */
+    uint32_t agents;      /* 0: one */
+    uint32_t topics;      /* that deltas go to in turn; 0: one */
+    uint32_t flush_each;  /* deltas; 0: never */
+    bool is_equal;        /* the value stays */
+    bool is_bytes;        /* it is 128 octets */
+    bool is_mixed;        /* topics and fields come in an order that no guess finds */
+    bool is_ruled;        /* deltas name no category */
+    bool is_conflated;    /* somebody reads the topics at 100 ms */
+    bool has_ticks;       /* deadlines are kept */
+    bool has_beats;       /* each agent beats once a second */
+    bool ends_with_batch; /* what is warmed up */
+    uint32_t tick_ms;     /* 0: as by default */
 } s_row_t;
 
 struct s_bench {
@@ -98,7 +100,17 @@ __attribute__ ((noinline)) static void s_encode (s_bench_t *self, const sb_effec
     size_t size = effect->kind == SB_EFFECT_PUBLISH
                       ? sb_encode_publication (self->arena, effect->publish, &encoding)
                       : sb_encode_broker_message (self->arena, effect->send.message, &encoding);
-    if (size == 0 || size > FRAME_MAX)
+    if (size == 0 || size > PUBLICATION_MAX)
+        abort ();
+    sb_encoding_write (encoding, frame);
+}
+
+__attribute__ ((noinline)) static void s_encode_agents (s_bench_t *self, const sb_agent_message_t *message, char *frame)
+{
+    sb_encoding_t *encoding;
+    sb_arena_reset (self->arena);
+    size_t size = sb_encode_agent_message (self->arena, message, &encoding);
+    if (size == 0 || size > PUBLICATION_MAX)
         abort ();
     sb_encoding_write (encoding, frame);
 }
@@ -264,15 +276,23 @@ static void s_decode_frame (s_bench_t *self)
 /* The last step's publication, again and again. */
 static void s_encode_effect (s_bench_t *self)
 {
-    char frame[FRAME_MAX];
+    char frame[PUBLICATION_MAX];
     s_encode (self, &self->effects.items[0], frame);
 }
 
 static void s_encode_effects (s_bench_t *self)
 {
-    char frame[FRAME_MAX];
+    char frame[PUBLICATION_MAX];
     for (uint32_t i = 0; i < self->effects.count; i++)
         s_encode (self, &self->effects.items[i], frame);
+}
+
+/* The message of the last batch, again and again. */
+static void s_encode_batch (s_bench_t *self)
+{
+    char frame[PUBLICATION_MAX];
+    sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH, .batch = {self->deltas, BATCH_MAX}};
+    s_encode_agents (self, &message, frame);
 }
 
 /* From a frame in to the frame out. */
@@ -359,6 +379,20 @@ static const s_row_t s_rows[] = {
     {.name = "encode_one_field", "a publication", s_encode_effect, FRAMED},
     {.name = "encode_ten_fields", "a publication", s_encode_effect, FRAMED, .fields = 10},
     {.name = "encode_bytes_128", "a publication", s_encode_effect, FRAMED, .is_bytes = true},
+    {.name = "encode_batch_bytes",
+     "an update of 128 octets, of a publication of 16",
+     s_encode_effect,
+     FRAMED,
+     .units = BATCH_MAX,
+     .is_bytes = true,
+     .ends_with_batch = true},
+    {.name = "encode_agents_batch",
+     DELTA " of 128 octets, of a batch of 16",
+     s_encode_batch,
+     FRAMED,
+     .units = BATCH_MAX,
+     .is_bytes = true,
+     .ends_with_batch = true},
     {.name = "path_one_field", "a delta's frame in, its publication's out", s_path, FRAMED},
     {.name = "path_bytes_128", "a delta's frame in, its publication's out", s_path, FRAMED, .is_bytes = true},
     {.name = "path_turn_16",
@@ -470,6 +504,8 @@ static s_bench_t *s_make (const s_row_t *row)
         }
     for (uint32_t i = 0; i < warm_up && !row->tick_ms; i++)
         s_write (self);
+    if (row->ends_with_batch)
+        s_write_batch (self);
     if (row->repeat == s_decode_frame || row->repeat == s_path || row->repeat == s_path_turn)
         s_make_frames (self);
     return self;
