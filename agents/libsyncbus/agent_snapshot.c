@@ -2,8 +2,10 @@
  *
  * Snapshots: of everything at a join, of a category when its history does not reach back far enough.
  *
- * Chunks come by credit. Where a handler has to keep up there is one under way at a time, asked for while its queue
- * has room, so that differences exceed the bound by one chunk's at most. Chunks go into the copy as they come; what
+ * Chunks come by credit, filled up when half of it is used, so that the broker is never without while chunks are under
+ * way: asked for when all was used, each eight chunks would wait for a way there and back. Where a handler has to keep
+ * up there is one chunk at a time, asked for while its queue has room, so that differences exceed the bound by one
+ * chunk's at most: a chunk may hold more topics than the queue holds. Chunks go into the copy as they come; what
  * differed is delivered. At its end numbers, counts and hash are compared; then all that was published before the end
  * must have come past the SUB: only then is known what of it was lost. What waited is delivered last.
  */
@@ -48,6 +50,12 @@ static void s_begin_scan (sb_agent_step_t *self, const sb_watch_t *watch)
     sb_copy_scan_covers (self->reception->copy, self->reception->sub_sequence);
 }
 
+/* Chunks that may be under way at once. */
+static uint32_t s_most_credit (const sb_agent_step_t *self)
+{
+    return self->config.has_update_handler ? 1 : SB_RECOVERY_CREDIT;
+}
+
 void sb_scan_start (sb_agent_step_t *self, sb_watch_t *watch)
 {
     sb_reception_t *reception = self->reception;
@@ -58,7 +66,7 @@ void sb_scan_start (sb_agent_step_t *self, sb_watch_t *watch)
     request->snapshot_id = ++reception->number;
     request->interests = interests;
     request->interest_count = watch ? s_interests_of (self, watch, interests) : 0;
-    request->credit = self->config.has_update_handler ? 1 : SB_RECOVERY_CREDIT;
+    request->credit = s_most_credit (self);
     reception->credit = request->credit;
     reception->active = watch;
     reception->phase = SB_RECOVERY_SNAPSHOT;
@@ -80,7 +88,7 @@ void sb_scan_start (sb_agent_step_t *self, sb_watch_t *watch)
 
 bool sb_scan_has_work (const sb_agent_step_t *self)
 {
-    return self->reception->credit == 0 && sb_reception_good_room (self) > 0;
+    return 2 * self->reception->credit <= s_most_credit (self) && sb_reception_good_room (self) > 0;
 }
 
 void sb_scan_flush (sb_agent_step_t *self)
@@ -88,8 +96,8 @@ void sb_scan_flush (sb_agent_step_t *self)
     sb_reception_t *reception = self->reception;
     sb_snapshot_credit_t *credit = &sb_step_send (self, SB_AGENT_MESSAGE_SNAPSHOT_CREDIT)->snapshot_credit;
     credit->snapshot_id = reception->number;
-    credit->credit = self->config.has_update_handler ? 1 : SB_RECOVERY_CREDIT;
-    reception->credit = credit->credit;
+    credit->credit = s_most_credit (self) - reception->credit;
+    reception->credit = s_most_credit (self);
     reception->is_awaited = true;
     reception->deadline_ns = self->now_ns + SB_RECOVERY_ANSWER_MS * SB_NS_PER_MS;
 }

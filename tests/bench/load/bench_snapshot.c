@@ -26,7 +26,7 @@ enum {
     SUBJECTS = 4, /* of each */
     FIELDS_A_DELTA = 500,
     WINDOW = 4,
-    CREDIT = 8, /* chunks under way, as the client library has it: asked for anew when they are used up */
+    CREDIT = 8, /* chunks under way at most, as the client library has it: filled up when half is used */
     CHUNKS_MAX = 1 << 18,
     RECORDING_BYTES = 1 << 30,
     ROUNDS_MAX = 100,
@@ -233,12 +233,12 @@ static void s_apply (s_receiver_t *self, const sb_snapshot_chunk_t *chunk)
         self->fields += topic->field_count;
         sb_copy_scan_topic (self->copy, topic, s_difference, NULL);
     }
-    if (--self->credit > 0)
+    if (2 * --self->credit > CREDIT)
         return;
-    self->credit = CREDIT;
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_SNAPSHOT_CREDIT};
-    message.snapshot_credit = (sb_snapshot_credit_t){.snapshot_id = self->snapshot_id, .credit = CREDIT};
+    message.snapshot_credit = (sb_snapshot_credit_t){.snapshot_id = self->snapshot_id, .credit = CREDIT - self->credit};
     scale_send (&self->bench->wire, self->socket, &message);
+    self->credit = CREDIT;
 }
 
 static void s_finish (s_receiver_t *self, const sb_snapshot_end_t *end)

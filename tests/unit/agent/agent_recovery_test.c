@@ -302,6 +302,34 @@ Test (snapshot, credit_is_given_as_the_handler_keeps_up)
     sb_fixture_end (&f);
 }
 
+/* Half of it is under way while more is asked for, and never more than all of it. */
+Test (snapshot, credit_is_filled_up_when_half_of_it_is_used)
+{
+    sb_fixture_t f = s_make ();
+    f.config.has_update_handler = false;
+    sb_fixture_start (&f);
+    sb_fixture_event (&f, SB_AGENT_EVENT_LINK_UP);
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_WELCOME, .welcome = f.welcome};
+    sb_fixture_message (&f, &message);
+    sb_fixture_event (&f, SB_AGENT_EVENT_SUBSCRIBED);
+    cr_assert (sb_fixture_answer_join (&f));
+    uint64_t id = s_snapshot (&f)->snapshot_id;
+    uint32_t most = s_snapshot (&f)->credit, under_way = most;
+    cr_assert_eq (most, 8);
+    for (uint32_t number = 1; number <= 3 * most; number++) {
+        s_chunk (&f, id, number);
+        under_way--;
+        const sb_agent_message_t *sent = sb_fixture_sent (&f, SB_AGENT_MESSAGE_SNAPSHOT_CREDIT, 0);
+        cr_assert_eq (sent != NULL, under_way == most / 2, "chunk %u", number);
+        if (!sent)
+            continue;
+        cr_assert_eq (sent->snapshot_credit.snapshot_id, id);
+        cr_assert_eq (sent->snapshot_credit.credit, most / 2);
+        under_way += sent->snapshot_credit.credit;
+    }
+    sb_fixture_end (&f);
+}
+
 Test (snapshot, is_whole_only_when_the_sub_has_brought_what_was_published_before_its_end)
 {
     sb_fixture_t f = s_asked ();
