@@ -125,9 +125,12 @@ void sim_expiry_deleted (sim_t *self, const sim_topic_t *topic, sb_text_t name)
         sim_fail (self, "%s:%.*s expires and is not there", topic->text, (int)name.size, name.data);
     uint64_t late_ns = sim_canary (self, SIM_CANARY_expiry) ? 1000 * SIM_MS : 0;
     bool is_honest = topic->agent >= 0 && (uint32_t)topic->agent < self->agent_count;
-    if (is_honest && !s_may_go (self, topic, field, late_ns))
-        sim_fail (self, "%s:%s expires %.3f s too soon", topic->text, field->name,
-                  (double)(int64_t)(field->expires_ns + late_ns - self->now_ns) / 1e9);
+    if (!is_honest || s_may_go (self, topic, field, late_ns))
+        return;
+    if (!field->expires_ns)
+        sim_fail (self, "%s:%s expires and has no time to live", topic->text, field->name);
+    sim_fail (self, "%s:%s expires %.3f s too soon", topic->text, field->name,
+              (double)(int64_t)(field->expires_ns + late_ns - self->now_ns) / 1e9);
 }
 
 static void s_look (sim_t *self, const sim_topic_t *topic)
