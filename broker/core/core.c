@@ -230,6 +230,7 @@ void sb_core_step (sb_core_t *self, const sb_event_t *event, sb_effects_t *effec
     self->effects = self->few_effects;
     self->effect_count = 0;
     self->effect_capacity = SB_EFFECTS_FEW;
+    self->updates_left = 0;
     self->work_bytes = 0;
     s_handle (self, event);
     sb_publish_close (self);

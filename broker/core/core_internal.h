@@ -332,6 +332,8 @@ struct sb_core {
     uint32_t effect_count;
     uint32_t effect_capacity;
     struct sb_publication_builder *open; /* the publication that updates are being added to, or NULL; publish.c */
+    sb_update_t *next_update;            /* where its next one goes, in scratch */
+    uint32_t updates_left;               /* room there */
 
     uint64_t sequence;     /* global head */
     sb_head_t public_head; /* last publication outside the broker's categories */

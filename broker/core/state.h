@@ -224,6 +224,11 @@ uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, ui
 /* Handles a batch of deltas of an agent's session. */
 void sb_admit_batch (sb_core_t *self, sb_agent_record_t *agent, const sb_batch_t *batch);
 
+/* Decides the agent's next deltas, `count` of them at hand, as long as they are of the usual kind: see usual.c. Returns
+ * how many; the one after them was not touched. */
+uint32_t sb_take_usual (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *deltas, uint32_t count,
+                        sb_message_state_t *message);
+
 /* What becomes of one change. */
 typedef struct {
     uint32_t field; /* slot; 0: not there */
@@ -276,8 +281,17 @@ sb_reason_t sb_apply_parts (sb_core_t *self, sb_agent_record_t *agent, const sb_
                             const sb_split_t *split);
 
 /* Notes in a field of the agent which publication named it last, and what delta that told. */
-void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent, const sb_update_t *update,
-                    uint64_t sequence, sb_cause_t cause);
+static inline void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent,
+                                  const sb_update_t *update, uint64_t sequence, sb_cause_t cause)
+{
+    field->sequence = sequence;
+    field->changed_unix_ns = self->now_unix_ns;
+    field->delta_sequence = update->sequence;
+    field->instance_id = agent->instance_id;
+    field->event_unix_ns = update->event_unix_ns;
+    field->origin_unix_ns = update->origin_unix_ns;
+    field->cause = (uint8_t)cause;
+}
 
 /* Fills *copy with a change whose name and value are copied to scratch memory, for a publication. */
 static inline void sb_apply_copy_change (sb_core_t *self, const sb_change_t *change, sb_change_t *copy)

@@ -6,7 +6,7 @@
  * categories, emergency stop for each category, PAUSED, ISOLATED, breaker, and last the broker's own bounds, which
  * so are never touched by a delta that nobody wanted. A delta that passed is applied in the same step.
  */
-#include "state.h"
+#include "publication.h"
 
 #include <string.h>
 
@@ -135,8 +135,14 @@ static inline void s_admit (sb_core_t *self, sb_agent_record_t *agent, const sb_
 void sb_admit_batch (sb_core_t *self, sb_agent_record_t *agent, const sb_batch_t *batch)
 {
     sb_message_state_t message = {0, SB_REASON_NONE, SB_REASON_NONE};
-    for (uint32_t i = 0; i < batch->delta_count; i++)
-        s_admit (self, agent, &batch->deltas[i], &message);
+    if (batch->delta_count > 1)
+        sb_publish_make_room (self, batch->delta_count < SB_CHANGES_MAX ? batch->delta_count : SB_CHANGES_MAX);
+    const sb_delta_t *delta = batch->deltas, *end = delta + batch->delta_count;
+    while (delta < end) {
+        delta += sb_take_usual (self, agent, delta, (uint32_t)(end - delta), &message);
+        if (delta < end)
+            s_admit (self, agent, delta++, &message);
+    }
     sb_publish_close (self);
     if (message.accepted)
         sb_control_success (agent, message.accepted);

@@ -10,15 +10,6 @@
 
 /* ---- preparing */
 
-/* The value fits where the field's old one is: no run, or one of the same size class. */
-static bool s_fits (const sb_stored_value_t *old, const sb_value_t *value)
-{
-    if (!sb_value_has_run (value->kind))
-        return true;
-    return sb_value_has_run ((sb_value_kind_t)old->kind) && value->text.size &&
-           sb_blob_footprint (old->size) == sb_blob_footprint (value->text.size);
-}
-
 /* Takes what one change needs. False when there is no room; then it holds nothing. */
 static inline bool s_prepare (sb_core_t *self, const sb_change_t *change, sb_part_t *part, sb_write_t *write)
 {
@@ -39,7 +30,7 @@ static inline bool s_prepare (sb_core_t *self, const sb_change_t *change, sb_par
     part->has_expiry |= field->expiry != 0;
     write->is_same = sb_value_same (&field->value, &change->value);
     part->published += !write->is_same;
-    if (write->is_same || s_fits (&field->value, &change->value))
+    if (write->is_same || sb_value_fits (&field->value, &change->value))
         return true;
     write->is_taken = sb_value_store (self, &change->value, &write->value);
     return write->is_taken;
@@ -90,25 +81,13 @@ static sb_reason_t s_prepare_part (sb_core_t *self, const sb_agent_record_t *age
 }
 
 /* Octets of scratch memory that publishing a part takes at most: names and values, and fixed sizes. */
-static size_t s_scratch_needed (const sb_part_t *part)
+static size_t s_scratch_needed (const sb_core_t *self, const sb_part_t *part)
 {
     enum { FIXED = 4096, EACH = 64 }; /* of a publication; of a copied name or text */
-    return FIXED + part->change_count * (sizeof (sb_change_t) + EACH) + part->octets;
+    return FIXED + sb_publish_scratch (self) + part->change_count * (sizeof (sb_change_t) + EACH) + part->octets;
 }
 
 /* ---- committing */
-
-void sb_apply_note (const sb_core_t *self, sb_field_t *field, const sb_agent_record_t *agent, const sb_update_t *update,
-                    uint64_t sequence, sb_cause_t cause)
-{
-    field->sequence = sequence;
-    field->changed_unix_ns = self->now_unix_ns;
-    field->delta_sequence = update->sequence;
-    field->instance_id = agent->instance_id;
-    field->event_unix_ns = update->event_unix_ns;
-    field->origin_unix_ns = update->origin_unix_ns;
-    field->cause = (uint8_t)cause;
-}
 
 /* Puts one prepared change that is published into the state. In an event category also one that changes nothing. */
 static void s_commit_write (sb_core_t *self, const sb_agent_record_t *agent, const sb_update_t *update,
@@ -152,7 +131,7 @@ static void s_note_recent (sb_agent_record_t *agent, const sb_part_t *part, sb_t
 static void s_commit_writes (sb_core_t *self, const sb_agent_record_t *agent, const sb_update_t *update,
                              const sb_part_t *part, uint32_t published, bool is_all)
 {
-    uint64_t sequence = sb_publish_sequence (self, part->topic_slot, SB_CAUSE_NONE);
+    uint64_t sequence = sb_publish_delta_sequence (self, part->topic_slot);
     sb_change_t *changes = sb_scratch_take (&self->scratch, published * sizeof *changes);
     sb_update_t *copy = sb_publish_add (self);
     *copy = *update;
@@ -199,7 +178,7 @@ static uint32_t s_prepare_parts (sb_core_t *self, const sb_agent_record_t *agent
         if (*reason != SB_REASON_NONE)
             return i;
         perishable += part->time_to_live_ms ? part->change_count : 0;
-        scratch += s_scratch_needed (part);
+        scratch += s_scratch_needed (self, part);
     }
     bool has_room =
         sb_scratch_reserve (&self->scratch, scratch) && (perishable == 0 || sb_expiry_reserve (self, perishable));

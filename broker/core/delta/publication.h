@@ -10,38 +10,45 @@
 
 #include "state.h"
 
-/* An update of the open publication; a list, as their number is not known yet. */
-typedef struct sb_open_update {
-    struct sb_open_update *next;
-    sb_update_t update;
-} sb_open_update_t;
-
 struct sb_publication_builder {
     uint32_t slot; /* of the topic */
     sb_topic_t *topic;
     sb_category_t *category;
-    uint32_t update_count;
-    uint32_t change_count;  /* of all updates */
-    size_t octets;          /* of all changes, by sb_change_octets */
-    sb_open_update_t first; /* while update_count is 0, not yet */
-    sb_open_update_t *last;
-    sb_publication_t publication; /* without updates and quality */
+    uint32_t change_count;        /* of all updates */
+    size_t octets;                /* of all changes, by sb_change_octets */
+    sb_publication_t publication; /* without quality; its updates are the last that were taken of core->next_update */
 };
+
+/* Makes room in scratch memory for `count` updates side by side: of a publication, or of one after the other. Those of
+ * the open one move there. */
+void sb_publish_make_room (sb_core_t *self, uint32_t count);
+
+/* Octets of scratch memory that the next update may take beside its own, for room that the open publication grows to.
+ */
+static inline size_t sb_publish_scratch (const sb_core_t *self)
+{
+    return self->open ? (size_t)2 * self->open->publication.update_count * sizeof (sb_update_t) : 0;
+}
+
+/* sb_publish_sequence for a delta's changes: a call only where a publication must be opened. */
+static inline uint64_t sb_publish_delta_sequence (sb_core_t *self, uint32_t topic)
+{
+    const struct sb_publication_builder *open = self->open;
+    if (open && open->slot == topic && open->publication.cause == SB_CAUSE_NONE)
+        return open->publication.sequence;
+    return sb_publish_sequence (self, topic, SB_CAUSE_NONE);
+}
 
 /* sb_publish_update in two steps: the update to fill in; then its changes, whose names, texts and bytes have `octets`.
  */
 static inline sb_update_t *sb_publish_add (sb_core_t *self)
 {
-    struct sb_publication_builder *open = self->open;
-    assert (open);
-    sb_open_update_t *item = &open->first;
-    if (open->update_count++) {
-        item = sb_scratch_take (&self->scratch, sizeof *item);
-        open->last->next = item;
-    }
-    item->next = NULL;
-    open->last = item;
-    return &item->update;
+    assert (self->open);
+    if (self->updates_left == 0)
+        sb_publish_make_room (self, 0);
+    self->updates_left--;
+    self->open->publication.update_count++;
+    return self->next_update++;
 }
 static inline void sb_publish_count (sb_core_t *self, uint32_t change_count, size_t octets)
 {

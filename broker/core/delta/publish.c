@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { UPDATES_FEW = 4 };
+
 /* Moves every head that the topic's next publication matches. */
 static sb_head_t s_number (sb_core_t *self, sb_topic_t *topic, sb_category_t *category)
 {
@@ -53,7 +55,7 @@ uint64_t sb_publish_sequence (sb_core_t *self, uint32_t slot, sb_cause_t cause)
     open->slot = slot;
     open->topic = topic;
     open->category = category;
-    open->update_count = open->change_count = 0;
+    open->change_count = 0;
     open->octets = 0;
     open->publication = (sb_publication_t){.topic = text,
                                            .stream_id = self->identity.stream_id,
@@ -65,13 +67,30 @@ uint64_t sb_publish_sequence (sb_core_t *self, uint32_t slot, sb_cause_t cause)
                                            .broker_unix_ns = self->now_unix_ns,
                                            .quality = SB_QUALITY_UNKNOWN,
                                            .cause = cause,
-                                           .updates = NULL,
+                                           .updates = self->next_update,
                                            .update_count = 0,
                                            .first_topic_sequence = 0,
                                            .agent_sequence = head.agent_sequence,
                                            .conflated_sequence = 0};
     self->open = open;
     return head.sequence;
+}
+
+void sb_publish_make_room (sb_core_t *self, uint32_t count)
+{
+    uint32_t kept = self->open ? self->open->publication.update_count : 0;
+    if (count < 2 * kept)
+        count = 2 * kept;
+    if (count < UPDATES_FEW)
+        count = UPDATES_FEW;
+    sb_update_t *updates = sb_scratch_take (&self->scratch, count * sizeof *updates);
+    if (self->open) {
+        if (kept)
+            memcpy (updates, self->open->publication.updates, kept * sizeof *updates);
+        self->open->publication.updates = updates;
+    }
+    self->next_update = updates + kept;
+    self->updates_left = count - kept;
 }
 
 void sb_publish_update (sb_core_t *self, const sb_update_t *update)
@@ -83,27 +102,14 @@ void sb_publish_update (sb_core_t *self, const sb_update_t *update)
     sb_publish_count (self, update->change_count, octets);
 }
 
-/* The updates side by side. */
-static const sb_update_t *s_gather (sb_core_t *self, const struct sb_publication_builder *open)
-{
-    if (open->update_count == 0)
-        return NULL;
-    if (open->update_count == 1)
-        return &open->first.update;
-    sb_update_t *updates = sb_scratch_take (&self->scratch, open->update_count * sizeof *updates), *next = updates;
-    for (const sb_open_update_t *item = &open->first; item; item = item->next)
-        *next++ = item->update;
-    return updates;
-}
-
 void sb_publish_emit (sb_core_t *self)
 {
     struct sb_publication_builder *open = self->open;
     self->open = NULL;
     sb_publication_t *publication = &open->publication;
     publication->quality = (sb_quality_t)open->topic->quality;
-    publication->update_count = open->update_count;
-    publication->updates = s_gather (self, open);
+    if (publication->update_count == 0)
+        publication->updates = NULL;
     sb_core_counter_add (self, SB_COUNTER_publications, 1);
     sb_core_emit_publish_in_place (self, publication);
     sb_history_add (self, open->category, publication, open->change_count, open->octets);

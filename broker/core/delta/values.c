@@ -34,7 +34,7 @@ bool sb_value_store (sb_core_t *self, const sb_value_t *value, sb_stored_value_t
     return true;
 }
 
-void sb_value_overwrite_run (sb_core_t *self, sb_stored_value_t *stored, const sb_value_t *value)
+void sb_value_overwrite_kind (sb_core_t *self, sb_stored_value_t *stored, const sb_value_t *value)
 {
     if (!sb_value_has_run (value->kind))
         sb_value_release (self, stored);

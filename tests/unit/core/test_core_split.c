@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * Finding topics and fields by guess changes nothing but the cost: a model that knows no guesses agrees on every
- * decision, every change published and every value, whatever order names come in, while fields come and go, their
- * slots are used again elsewhere, and values grow and shrink across the sizes that share a place.
+ * decision, every change published and every value, whatever order names come in, singly or in batches, while fields
+ * come and go, their slots are used again elsewhere, and values grow and shrink across the sizes that share a place.
  */
 #include "core_harness.h"
 
 #include "state.h"
 
-enum { AGENTS = 3, SUBJECTS = 3, NAMES = 12, CATEGORIES = 4, DELTAS = 20000, CHANGES = 14, TEXT_MAX = 100, LIMIT = 20 };
+enum {
+    AGENTS = 3,
+    SUBJECTS = 3,
+    NAMES = 12,
+    CATEGORIES = 4,
+    DELTAS = 20000,
+    CHANGES = 14,
+    TEXT_MAX = 100,
+    LIMIT = 20,
+    BATCH = 8
+};
 
 /* By the default rules: market_data, risk, sentiment, uncategorized; three names of each. */
 static const char *const s_names[NAMES] = {"price",
@@ -41,9 +51,25 @@ typedef struct {
     s_held_t held[AGENTS][CATEGORIES][SUBJECTS][NAMES]; /* the model */
     uint32_t orders[AGENTS][CHANGES];                   /* the names of the agent's last delta */
     uint32_t counts[AGENTS];
-    char texts[CHANGES][TEXT_MAX];
+    s_held_t known[AGENTS][CATEGORIES][SUBJECTS][NAMES];       /* what a reader made of the publications */
     uint64_t refused_twice, refused_many, accepted, published; /* what happened */
 } s_model_t;
+
+/* A delta's changes while they are sent. */
+typedef struct {
+    sb_change_t changes[CHANGES];
+    char texts[CHANGES][TEXT_MAX];
+} s_entry_t;
+
+/* A message that is being filled. */
+typedef struct {
+    sb_delta_t deltas[BATCH];
+    s_entry_t entries[BATCH];
+    uint32_t count;
+    uint32_t category, subject; /* of the last delta */
+    uint32_t published;         /* changes that should be */
+    uint32_t refusals[SB_REASON_LIMIT];
+} s_batch_t;
 
 static uint32_t s_draw (s_model_t *self, uint32_t limit)
 {
@@ -69,14 +95,14 @@ static uint32_t s_draw_names (s_model_t *self, uint32_t agent)
     return self->counts[agent];
 }
 
-static s_held_t s_draw_value (s_model_t *self, uint32_t place, sb_change_t *change)
+static s_held_t s_draw_value (s_model_t *self, char *text, sb_change_t *change)
 {
     s_held_t held = {.is_there = true, .is_text = s_draw (self, 3) == 0};
     if (held.is_text) {
         held.size = s_draw (self, TEXT_MAX);
         held.octet = (char)('a' + s_draw (self, 2));
-        memset (self->texts[place], held.octet, held.size);
-        change->value = (sb_value_t){.kind = SB_VALUE_TEXT, .text = {self->texts[place], held.size}};
+        memset (text, held.octet, held.size);
+        change->value = (sb_value_t){.kind = SB_VALUE_TEXT, .text = {text, held.size}};
     } else {
         held.number = s_draw (self, 4);
         change->value = (sb_value_t){.kind = SB_VALUE_NUMBER, .number = held.number};
@@ -134,21 +160,57 @@ static sb_reason_t s_expect (s_model_t *self, uint32_t agent, uint32_t category,
     return SB_REASON_NONE;
 }
 
-/* Changes that the last step published of agents' topics. */
-static uint32_t s_published (const s_model_t *self)
+/* The place of that text among `count`. */
+static uint32_t s_place (const char *const *texts, uint32_t count, sb_text_t text)
+{
+    uint32_t place = 0;
+    while (place < count && !sb_text_equal (sb_text (texts[place]), text))
+        place++;
+    cr_assert_lt (place, count);
+    return place;
+}
+
+/* A reader: puts the publication's changes into what it knows. Returns how many there are. */
+static uint32_t s_read_publication (s_model_t *self, const sb_publication_t *publication)
+{
+    uint32_t count = 0;
+    const char *category_end = memchr (publication->topic.data, '.', publication->topic.size);
+    sb_text_t category = {publication->topic.data, (uint32_t)(category_end - publication->topic.data)};
+    sb_text_t subject = {category_end + 3, publication->topic.size - category.size - 3};
+    uint32_t agent = (uint32_t)(category_end[1] - 'a');
+    s_held_t *known =
+        self->known[agent][s_place (s_categories, CATEGORIES, category)][s_place (s_subjects, SUBJECTS, subject)];
+    for (uint32_t i = 0; i < publication->update_count; i++) {
+        const sb_update_t *update = &publication->updates[i];
+        cr_assert_gt (update->sequence + BATCH, self->sequences[agent]);
+        for (uint32_t j = 0; j < update->change_count; j++, count++) {
+            const sb_change_t *change = &update->changes[j];
+            s_held_t *held = &known[s_place (s_names, NAMES, change->name)];
+            *held = (s_held_t){.is_there = !change->is_delete};
+            if (change->is_delete)
+                continue;
+            held->is_text = change->value.kind == SB_VALUE_TEXT;
+            held->number = held->is_text ? 0 : change->value.number;
+            held->size = held->is_text ? change->value.text.size : 0;
+            held->octet = held->size ? change->value.text.data[held->size - 1] : 0;
+        }
+    }
+    return count;
+}
+
+/* The same for all that the last step published of agents' topics. */
+static uint32_t s_read (s_model_t *self)
 {
     uint32_t changes = 0;
     for (uint32_t i = 0; i < self->h.effects.count; i++) {
         const sb_effect_t *effect = &self->h.effects.items[i];
-        if (effect->kind != SB_EFFECT_PUBLISH || effect->publish->topic.data[0] == '_')
-            continue;
-        for (uint32_t j = 0; j < effect->publish->update_count; j++)
-            changes += effect->publish->updates[j].change_count;
+        if (effect->kind == SB_EFFECT_PUBLISH && effect->publish->topic.data[0] != '_')
+            changes += s_read_publication (self, effect->publish);
     }
     return changes;
 }
 
-/* Everything that the core holds is what the model holds. */
+/* Everything that the core holds is what the model holds, and what the reader knows. */
 static void s_compare (s_model_t *self)
 {
     for (uint32_t agent = 0; agent < AGENTS; agent++) {
@@ -157,6 +219,7 @@ static void s_compare (s_model_t *self)
         for (uint32_t i = 0; i < CATEGORIES * SUBJECTS * NAMES; i++) {
             uint32_t category = i / NAMES / SUBJECTS, subject = i / NAMES % SUBJECTS, name = i % NAMES;
             const s_held_t *held = &self->held[agent][category][subject][name];
+            cr_assert (s_is_same (held, &self->known[agent][category][subject][name]));
             const sb_field_t *field = sb_core_find_field (self->h.core, record, sb_text (s_categories[category]),
                                                           sb_text (s_subjects[subject]), sb_text (s_names[name]));
             cr_assert_eq (field != NULL, held->is_there);
@@ -175,31 +238,50 @@ static void s_compare (s_model_t *self)
     }
 }
 
-static void s_delta (s_model_t *self)
+/* Draws a delta of the agent and adds it to the batch; what it should do is counted. One after another mostly goes to
+ * the same topic. */
+static void s_add_delta (s_model_t *self, s_batch_t *batch, uint32_t agent)
 {
-    uint32_t agent = s_draw (self, AGENTS), subject = s_draw (self, 4) % SUBJECTS;
-    uint32_t category = s_draw (self, 2) ? CATEGORIES : s_draw (self, CATEGORIES); /* CATEGORIES: by the rules */
+    if (batch->count == 0 || s_draw (self, 4) == 0) {
+        batch->subject = s_draw (self, 4) % SUBJECTS;
+        batch->category = s_draw (self, 2) ? CATEGORIES : s_draw (self, CATEGORIES); /* CATEGORIES: by the rules */
+    }
+    s_entry_t *entry = &batch->entries[batch->count];
     uint32_t count = s_draw_names (self, agent), changed = 0;
-    sb_change_t changes[CHANGES];
     s_held_t values[CHANGES];
     for (uint32_t i = 0; i < count; i++) {
-        changes[i] = (sb_change_t){.name = sb_text (s_names[self->orders[agent][i]])};
-        changes[i].is_delete = s_draw (self, 6) == 0;
-        if (!changes[i].is_delete)
-            values[i] = s_draw_value (self, i, &changes[i]);
+        entry->changes[i] = (sb_change_t){.name = sb_text (s_names[self->orders[agent][i]])};
+        entry->changes[i].is_delete = s_draw (self, 8) == 0;
+        if (!entry->changes[i].is_delete)
+            values[i] = s_draw_value (self, entry->texts[i], &entry->changes[i]);
     }
-    sb_delta_t delta = harness_delta_of (++self->sequences[agent], category < CATEGORIES ? s_categories[category] : "",
-                                         s_subjects[subject], changes, count);
-    sb_reason_t expected = s_expect (self, agent, category, subject, count, changes, values, &changed);
-    uint64_t before = self->h.core->refusals[expected];
-    harness_batch (&self->h, agent + 1, &delta, 1);
-    cr_assert_eq (s_published (self), expected == SB_REASON_NONE ? changed : 0);
-    if (expected != SB_REASON_NONE)
-        cr_assert_eq (self->h.core->refusals[expected], before + 1);
-    self->refused_twice += expected == SB_REASON_DUPLICATE_FIELD;
-    self->refused_many += expected == SB_REASON_TOO_MANY_FIELDS;
-    self->accepted += expected == SB_REASON_NONE;
-    self->published += changed;
+    const char *category = batch->category < CATEGORIES ? s_categories[batch->category] : "";
+    batch->deltas[batch->count++] =
+        harness_delta_of (++self->sequences[agent], category, s_subjects[batch->subject], entry->changes, count);
+    sb_reason_t expected =
+        s_expect (self, agent, batch->category, batch->subject, count, entry->changes, values, &changed);
+    batch->refusals[expected]++;
+    batch->published += expected == SB_REASON_NONE ? changed : 0;
+}
+
+static void s_step (s_model_t *self)
+{
+    static s_batch_t batch;
+    batch.count = batch.published = 0;
+    memset (batch.refusals, 0, sizeof batch.refusals);
+    uint32_t agent = s_draw (self, AGENTS);
+    for (uint32_t left = s_draw (self, 2) ? 1 : 1 + s_draw (self, BATCH); left > 0; left--)
+        s_add_delta (self, &batch, agent);
+    uint64_t before[SB_REASON_LIMIT];
+    memcpy (before, self->h.core->refusals, sizeof before);
+    harness_batch (&self->h, agent + 1, batch.deltas, batch.count);
+    cr_assert_eq (s_read (self), batch.published);
+    for (uint32_t i = 1; i < SB_REASON_LIMIT; i++)
+        cr_assert_eq (self->h.core->refusals[i], before[i] + batch.refusals[i]);
+    self->refused_twice += batch.refusals[SB_REASON_DUPLICATE_FIELD];
+    self->refused_many += batch.refusals[SB_REASON_TOO_MANY_FIELDS];
+    self->accepted += batch.refusals[SB_REASON_NONE];
+    self->published += batch.published;
     harness_flush (&self->h);
 }
 
@@ -222,7 +304,7 @@ Test (split, a_model_without_guesses_agrees)
         }
         for (uint32_t i = 0; i < DELTAS; i++) {
             self->h.now_ns += HARNESS_MS;
-            s_delta (self);
+            s_step (self);
             if (i % 64 == 0)
                 s_compare (self);
         }
