@@ -54,6 +54,7 @@ typedef struct {
     bool has_ticks;       /* deadlines are kept */
     bool has_beats;       /* each agent beats once a second */
     bool ends_with_batch; /* what is warmed up */
+    bool is_one_time;     /* all of a batch happened at once */
     uint32_t tick_ms;     /* 0: as by default */
 } s_row_t;
 
@@ -170,7 +171,8 @@ static void s_fill (s_bench_t *self, uint32_t place, uint32_t agent)
         delta->subject = sb_text (self->subjects[drawn % self->row->topics]);
     delta->update.sequence = ++self->numbers[agent];
     delta->update.event_unix_ns = (int64_t)self->now_ns;
-    self->now_ns += STEP_NS;
+    if (!self->row->is_one_time || place == BATCH_MAX - 1)
+        self->now_ns += STEP_NS;
 }
 
 /* What goes with the clock. */
@@ -393,6 +395,22 @@ static const s_row_t s_rows[] = {
      .units = BATCH_MAX,
      .is_bytes = true,
      .ends_with_batch = true},
+    {.name = "encode_batch_at_once",
+     "as encode_batch_bytes, all of one time",
+     s_encode_effect,
+     FRAMED,
+     .units = BATCH_MAX,
+     .is_bytes = true,
+     .ends_with_batch = true,
+     .is_one_time = true},
+    {.name = "encode_agents_at_once",
+     "as encode_agents_batch, all of one time",
+     s_encode_batch,
+     FRAMED,
+     .units = BATCH_MAX,
+     .is_bytes = true,
+     .ends_with_batch = true,
+     .is_one_time = true},
     {.name = "path_one_field", "a delta's frame in, its publication's out", s_path, FRAMED},
     {.name = "path_bytes_128", "a delta's frame in, its publication's out", s_path, FRAMED, .is_bytes = true},
     {.name = "path_turn_16",
