@@ -4,7 +4,9 @@
  * of JSON, and keeps two accounts that the library has no hand in: what its SUB socket handed out (zmq_msg_recv is
  * wrapped at link time, every frame is decoded once more here), and what its handlers were told.
  *
- *   repair_follower INGRESS AGENT_ID INTEREST…
+ *   repair_follower RECEIVE_OCTETS INGRESS AGENT_ID INTEREST…
+ *
+ * RECEIVE_OCTETS is what the kernel is to take for its SUB socket while it does not read; 0: as the kernel likes.
  *
  *   wait MS    {"current":…}              whether the copy became current in time
  *   state      the copy: current, state_hash, sequence, fields, topics, and the library's counts
@@ -45,6 +47,7 @@ static pthread_mutex_t s_lock = PTHREAD_MUTEX_INITIALIZER;
 static s_topic_t *s_topics[TOPICS_MAX];
 static uint32_t s_topic_count;
 static char s_stale[CATEGORIES_MAX][SB_CATEGORY_MAX + 1];
+static int s_receive_octets; /* set before the agent begins */
 static uint64_t s_told_twice, s_gaps, s_recoveries, s_snapshots, s_unknown_losses;
 
 static void s_set (s_bits_t *self, uint64_t number)
@@ -92,6 +95,19 @@ static void s_note (s_topic_t *topic, s_bits_t *bits, uint64_t number)
 }
 
 /* ------------------------------------------------------------------ what the socket hands out */
+
+int __real_zmq_connect (void *socket, const char *endpoint);
+int __wrap_zmq_connect (void *socket, const char *endpoint);
+
+int __wrap_zmq_connect (void *socket, const char *endpoint)
+{
+    int type = 0;
+    size_t type_size = sizeof type;
+    if (s_receive_octets && zmq_getsockopt (socket, ZMQ_TYPE, &type, &type_size) == 0 && type == ZMQ_SUB &&
+        zmq_setsockopt (socket, ZMQ_RCVBUF, &s_receive_octets, sizeof s_receive_octets) != 0)
+        abort ();
+    return __real_zmq_connect (socket, endpoint);
+}
 
 int __real_zmq_msg_recv (zmq_msg_t *message, void *socket, int flags);
 int __wrap_zmq_msg_recv (zmq_msg_t *message, void *socket, int flags);
@@ -260,15 +276,16 @@ static void s_obey (sb_agent_t *agent, const char *line)
 
 int main (int argc, char **argv)
 {
-    if (argc < 4) {
-        fprintf (stderr, "Usage: repair_follower INGRESS AGENT_ID INTEREST…\n");
+    if (argc < 5) {
+        fprintf (stderr, "Usage: repair_follower RECEIVE_OCTETS INGRESS AGENT_ID INTEREST…\n");
         return 2;
     }
+    s_receive_octets = (int)strtol (argv[1], NULL, 10);
     sb_agent_options_t options = {
-        .agent_id = argv[2],
-        .ingress_endpoint = argv[1],
-        .interests = (const char *const *)&argv[3],
-        .interest_count = (uint32_t)argc - 3,
+        .agent_id = argv[3],
+        .ingress_endpoint = argv[2],
+        .interests = (const char *const *)&argv[4],
+        .interest_count = (uint32_t)argc - 4,
         .queue_publications = QUEUE, /* what is lost here is lost on the way, not for want of room */
         .handlers = {.on_update = s_on_update, .on_gap = s_on_gap, .on_recovered = s_on_recovered},
     };
