@@ -181,7 +181,8 @@ def paused_feed_keeps_its_place(schema, broker, folder):
     market.process.wait(30)
     summary = market.finish(code=market.process.returncode)
     assert summary["read"] == 4000 and set(summary["refused"]) <= {"PAUSED"}, summary
-    assert summary["refused_total"] < 400, "what was not yet read when the pause came must not be lost: %s" % summary
+    assert summary["refused_total"] < (4000 - before) // 2, \
+        "what was not yet read when the pause came must not be lost: %s" % summary
 
 
 def stop_signal_ends_a_feed_even_while_it_is_stopped(schema, broker, _):
