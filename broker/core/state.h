@@ -224,10 +224,17 @@ uint32_t sb_decide_refusals (sb_core_t *self, const sb_agent_record_t *agent, ui
 /* Handles a batch of deltas of an agent's session. */
 void sb_admit_batch (sb_core_t *self, sb_agent_record_t *agent, const sb_batch_t *batch);
 
+/* What was found of a delta before it turned out not to be usual, so that it is not looked for again. */
+typedef struct {
+    uint32_t topic;       /* slot of its topic; 0: not there, or not looked for, or it names no category */
+    uint32_t field;       /* slot of the field that it names first; 0: not there */
+    bool is_field_sought; /* that was looked for */
+} sb_sought_t;
+
 /* Decides the agent's next deltas, `count` of them at hand, as long as they are of the usual kind: see usual.c. Returns
- * how many; the one after them was not touched. */
+ * how many; the one after them was not touched, and *sought is about that. */
 uint32_t sb_take_usual (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *deltas, uint32_t count,
-                        sb_message_state_t *message);
+                        sb_message_state_t *message, sb_sought_t *sought);
 
 /* What becomes of one change. */
 typedef struct {
@@ -270,7 +277,13 @@ typedef struct {
 } sb_split_t;
 
 /* Splits by category and finds the fields. */
-sb_split_t sb_split (sb_core_t *self, const sb_agent_record_t *agent, const sb_delta_t *delta);
+sb_split_t sb_split (sb_core_t *self, const sb_agent_record_t *agent, const sb_delta_t *delta,
+                     const sb_sought_t *sought);
+
+/* The agent's topic of that category and subject, or 0; the category's slot, or 0. Most deltas go where the agent's
+ * last one went, or to the topic that was made after that, at least to its category. */
+uint32_t sb_split_find_topic (const sb_core_t *self, const sb_agent_record_t *agent, sb_text_t category,
+                              sb_text_t subject, uint32_t *category_slot);
 
 /* The limit on fields of one agent and category: NONE, or TOO_MANY_FIELDS with the first field that is one too many. */
 sb_reason_t sb_split_check_fields (const sb_core_t *self, const sb_agent_record_t *agent, const sb_part_t *part,

@@ -100,15 +100,15 @@ static inline sb_reason_t s_apply (sb_core_t *self, sb_agent_record_t *agent, co
 }
 
 /* Everything that may be said against a delta, in order, and its application: NONE, or the first reason. */
-static inline sb_reason_t s_take (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta, sb_text_t *field,
-                                  uint32_t *retry_after_ms)
+static inline sb_reason_t s_take (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta,
+                                  const sb_sought_t *sought, sb_text_t *field, uint32_t *retry_after_ms)
 {
     sb_reason_t reason = s_check_content (self, delta, field);
     if (reason != SB_REASON_NONE)
         return reason;
     if (!sb_scratch_reserve (&self->scratch, sb_split_scratch (&delta->update)))
         return SB_REASON_STORE_FULL;
-    sb_split_t split = sb_split (self, agent, delta);
+    sb_split_t split = sb_split (self, agent, delta, sought);
     if (!split.is_in_order || !split.is_known)
         reason = s_check_fields (self, agent, &delta->update, &split, field);
     if (reason == SB_REASON_NONE)
@@ -117,7 +117,7 @@ static inline sb_reason_t s_take (sb_core_t *self, sb_agent_record_t *agent, con
 }
 
 static inline void s_admit (sb_core_t *self, sb_agent_record_t *agent, const sb_delta_t *delta,
-                            sb_message_state_t *message)
+                            const sb_sought_t *sought, sb_message_state_t *message)
 {
     uint64_t sequence = delta->update.sequence;
     if (!sb_decide_sequence (self, agent, sequence, message))
@@ -125,7 +125,7 @@ static inline void s_admit (sb_core_t *self, sb_agent_record_t *agent, const sb_
     sb_core_counter_add (self, SB_COUNTER_deltas, 1);
     sb_text_t field;
     uint32_t retry_after_ms = 0;
-    sb_reason_t reason = s_take (self, agent, delta, &field, &retry_after_ms);
+    sb_reason_t reason = s_take (self, agent, delta, sought, &field, &retry_after_ms);
     if (reason == SB_REASON_NONE)
         sb_decide_accept (self, agent, sequence, message);
     else
@@ -135,13 +135,13 @@ static inline void s_admit (sb_core_t *self, sb_agent_record_t *agent, const sb_
 void sb_admit_batch (sb_core_t *self, sb_agent_record_t *agent, const sb_batch_t *batch)
 {
     sb_message_state_t message = {0, SB_REASON_NONE, SB_REASON_NONE};
-    if (batch->delta_count > 1)
-        sb_publish_make_room (self, batch->delta_count < SB_CHANGES_MAX ? batch->delta_count : SB_CHANGES_MAX);
+    sb_publish_make_room (self, batch->delta_count < SB_CHANGES_MAX ? batch->delta_count : SB_CHANGES_MAX);
     const sb_delta_t *delta = batch->deltas, *end = delta + batch->delta_count;
     while (delta < end) {
-        delta += sb_take_usual (self, agent, delta, (uint32_t)(end - delta), &message);
+        sb_sought_t sought;
+        delta += sb_take_usual (self, agent, delta, (uint32_t)(end - delta), &message, &sought);
         if (delta < end)
-            s_admit (self, agent, delta++, &message);
+            s_admit (self, agent, delta++, &sought, &message);
     }
     sb_publish_close (self);
     if (message.accepted)

@@ -45,7 +45,8 @@ static inline char *s_put_change (char *to, const sb_change_t *change)
     return has_run ? s_put (to, value->text.data, packed.size) : to;
 }
 
-static void s_pack (sb_history_entry_t *entry, const sb_publication_t *publication)
+/* Apart from its one caller, so that all that the loops use has a register. */
+static __attribute__ ((noinline)) void s_pack (sb_history_entry_t *entry, const sb_publication_t *publication)
 {
     entry->sequence = publication->sequence;
     entry->category_sequence = publication->category_sequence;
@@ -59,14 +60,14 @@ static void s_pack (sb_history_entry_t *entry, const sb_publication_t *publicati
     entry->quality = (uint8_t)publication->quality;
     entry->cause = (uint8_t)publication->cause;
     char *to = s_put (entry->octets, publication->topic.data, publication->topic.size);
-    const sb_update_t *update = publication->updates;
-    for (uint32_t updates = publication->update_count; updates; updates--, update++) {
+    const sb_update_t *update = publication->updates, *updates_end = update + publication->update_count;
+    for (; update < updates_end; update++) {
         sb_packed_update_t packed = {update->sequence, update->event_unix_ns, update->origin_unix_ns,
                                      update->change_count, 0};
         memcpy (to, &packed, sizeof packed);
         to += sizeof packed;
-        const sb_change_t *change = update->changes;
-        for (uint32_t changes = packed.change_count; changes; changes--, change++)
+        const sb_change_t *change = update->changes, *changes_end = change + update->change_count;
+        for (; change < changes_end; change++)
             to = s_put_change (to, change);
     }
     assert (to == (char *)entry + entry->size);

@@ -19,9 +19,16 @@ struct sb_publication_builder {
     sb_publication_t publication; /* without quality; its updates are the last that were taken of core->next_update */
 };
 
-/* Makes room in scratch memory for `count` updates side by side: of a publication, or of one after the other. Those of
- * the open one move there. */
-void sb_publish_make_room (sb_core_t *self, uint32_t count);
+/* Makes room in scratch memory for `count` updates side by side: of a publication, or of one after the other. */
+static inline void sb_publish_make_room (sb_core_t *self, uint32_t count)
+{
+    assert (!self->open);
+    self->next_update = sb_scratch_take (&self->scratch, count * sizeof *self->next_update);
+    self->updates_left = count;
+}
+
+/* Makes room for more updates of the open publication; those it has move there. */
+void sb_publish_grow (sb_core_t *self);
 
 /* Octets of scratch memory that the next update may take beside its own, for room that the open publication grows to.
  */
@@ -45,7 +52,7 @@ static inline sb_update_t *sb_publish_add (sb_core_t *self)
 {
     assert (self->open);
     if (self->updates_left == 0)
-        sb_publish_make_room (self, 0);
+        sb_publish_grow (self);
     self->updates_left--;
     self->open->publication.update_count++;
     return self->next_update++;

@@ -76,19 +76,14 @@ uint64_t sb_publish_sequence (sb_core_t *self, uint32_t slot, sb_cause_t cause)
     return head.sequence;
 }
 
-void sb_publish_make_room (sb_core_t *self, uint32_t count)
+void sb_publish_grow (sb_core_t *self)
 {
-    uint32_t kept = self->open ? self->open->publication.update_count : 0;
-    if (count < 2 * kept)
-        count = 2 * kept;
-    if (count < UPDATES_FEW)
-        count = UPDATES_FEW;
+    sb_publication_t *publication = &self->open->publication;
+    uint32_t kept = publication->update_count, count = kept ? 2 * kept : UPDATES_FEW;
     sb_update_t *updates = sb_scratch_take (&self->scratch, count * sizeof *updates);
-    if (self->open) {
-        if (kept)
-            memcpy (updates, self->open->publication.updates, kept * sizeof *updates);
-        self->open->publication.updates = updates;
-    }
+    if (kept)
+        memcpy (updates, publication->updates, kept * sizeof *updates);
+    publication->updates = updates;
     self->next_update = updates + kept;
     self->updates_left = count - kept;
 }

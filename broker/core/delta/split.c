@@ -63,28 +63,22 @@ static inline bool s_is_of_category (const sb_agent_record_t *agent, const sb_to
     return size == category.size && sb_octets_equal (topic->text, category.data, size);
 }
 
-/* Finds the part's category and topic. Most deltas go where the agent's last one went, or to the topic that was made
- * after that, at least to its category. */
-static inline void s_find_topic (sb_core_t *self, const sb_agent_record_t *agent, sb_text_t subject, sb_part_t *part)
+uint32_t sb_split_find_topic (const sb_core_t *self, const sb_agent_record_t *agent, sb_text_t category,
+                              sb_text_t subject, uint32_t *category_slot)
 {
     uint32_t slot = agent->recent_topic;
     const sb_topic_t *recent = slot ? sb_topic_at (self, slot) : NULL;
-    if (recent && s_is_of_category (agent, recent, part->category)) {
-        part->category_slot = recent->category;
-        if (sb_octets_same (sb_topic_subject (recent), subject)) {
-            part->topic_slot = slot;
-            return;
-        }
+    if (recent && s_is_of_category (agent, recent, category)) {
+        *category_slot = recent->category;
+        if (sb_octets_same (sb_topic_subject (recent), subject))
+            return slot;
         slot = recent->next_of_agent;
         const sb_topic_t *next = slot ? sb_topic_at (self, slot) : NULL;
-        if (next && next->category == recent->category && sb_octets_same (sb_topic_subject (next), subject)) {
-            part->topic_slot = slot;
-            return;
-        }
+        if (next && next->category == recent->category && sb_octets_same (sb_topic_subject (next), subject))
+            return slot;
     } else
-        part->category_slot = sb_find_category (self, part->category);
-    if (part->category_slot)
-        part->topic_slot = sb_find_topic (self, agent->slot, part->category_slot, subject);
+        *category_slot = sb_find_category (self, category);
+    return *category_slot ? sb_find_topic (self, agent->slot, *category_slot, subject) : 0;
 }
 
 /* True when `slot` is the topic's field of that name. A slot that was given back or stands elsewhere is not. */
@@ -108,7 +102,7 @@ static uint32_t s_find_first (const sb_core_t *self, uint32_t topic_slot, sb_tex
     return sb_find_field_slot (self, topic_slot, name);
 }
 
-static inline void s_find_fields (const sb_core_t *self, sb_part_t *part)
+static inline void s_find_fields (const sb_core_t *self, sb_part_t *part, const sb_sought_t *sought)
 {
     sb_write_t *writes = part->writes;
     part->is_in_order = true;
@@ -118,7 +112,10 @@ static inline void s_find_fields (const sb_core_t *self, sb_part_t *part)
         part->is_in_order = part->change_count == 1;
         return;
     }
-    uint32_t field = writes[0].field = s_find_first (self, part->topic_slot, part->changes[0].name);
+    uint32_t field = sought->field;
+    if (!sought->is_field_sought)
+        field = s_find_first (self, part->topic_slot, part->changes[0].name);
+    writes[0].field = field;
     part->field_count = field != 0;
     for (uint32_t i = 1; i < part->change_count; i++) {
         sb_text_t name = part->changes[i].name;
@@ -133,7 +130,8 @@ static inline void s_find_fields (const sb_core_t *self, sb_part_t *part)
     }
 }
 
-sb_split_t sb_split (sb_core_t *self, const sb_agent_record_t *agent, const sb_delta_t *delta)
+sb_split_t sb_split (sb_core_t *self, const sb_agent_record_t *agent, const sb_delta_t *delta,
+                     const sb_sought_t *sought)
 {
     const sb_update_t *update = &delta->update;
     sb_split_t split = {.count = 1, .is_in_order = true, .is_known = true};
@@ -147,8 +145,12 @@ sb_split_t sb_split (sb_core_t *self, const sb_agent_record_t *agent, const sb_d
     for (sb_part_t *part = split.parts; part < split.parts + split.count; part++) {
         part->writes = writes;
         writes += part->change_count;
-        s_find_topic (self, agent, delta->subject, part);
-        s_find_fields (self, part);
+        part->topic_slot = sought->topic;
+        if (sought->topic)
+            part->category_slot = sb_topic_at (self, sought->topic)->category;
+        else
+            part->topic_slot = sb_split_find_topic (self, agent, part->category, delta->subject, &part->category_slot);
+        s_find_fields (self, part, sought);
         split.is_in_order &= part->is_in_order;
         split.is_known &= part->field_count == part->change_count;
     }

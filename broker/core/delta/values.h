@@ -21,16 +21,15 @@ static inline bool sb_value_has_run (sb_value_kind_t kind)
 static inline uint64_t sb_value_word (const sb_value_t *value)
 {
     uint64_t word = 0;
-    if (value->kind == SB_VALUE_NUMBER)
-        memcpy (&word, &value->number, sizeof word);
-    else if (value->kind == SB_VALUE_BOOLEAN)
+    if (value->kind == SB_VALUE_BOOLEAN)
         word = value->boolean;
-    else if (value->kind == SB_VALUE_INTEGER)
-        word = (uint64_t)value->integer;
-    else if (value->kind == SB_VALUE_DECIMAL)
-        word = (uint64_t)value->decimal.unscaled;
+    else if (value->kind == SB_VALUE_NUMBER || value->kind == SB_VALUE_INTEGER || value->kind == SB_VALUE_DECIMAL)
+        memcpy (&word, &value->integer, sizeof word); /* they begin at one place: asserted below */
     return word;
 }
+_Static_assert(offsetof (sb_value_t, integer) == offsetof (sb_value_t, number) &&
+                   offsetof (sb_value_t, integer) == offsetof (sb_value_t, decimal.unscaled),
+               "one load for all three");
 
 /* A decimal's exponent, else 0. */
 static inline int8_t sb_value_exponent (const sb_value_t *value)
