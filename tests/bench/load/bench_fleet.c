@@ -5,9 +5,12 @@
  * The parent starts load processes, leads them through the phases of fleet.h, and reads the server's figures from
  * /proc at their borders. With --system bare the same peers say the same to bench_echo, which sends everything back:
  * what is left is the transport. Beats are measured while nothing else goes on; deltas flat out by the writers, within
- * a window, while all agents beat: what the beats cost meanwhile is in a delta's cost, as taking it out at the rate of
- * the quiet time, when each beat wakes two threads, would flatter. Subscribers are awaited, so that none is ever
- * dropped to.
+ * a window, while all agents beat. Subscribers are awaited, so that none is ever dropped to.
+ *
+ * Beats and deltas share the server's CPU: C = d * deltas + b * beats. With --sparse 1 the deltas are written twice,
+ * under many beats and under few, both flat out, which gives both prices. Rejected: to take out the beats at their
+ * price in the quiet time, when each wakes two threads, as that flatters the deltas; two rates of deltas, since at half
+ * the rate the server sleeps and wakes more often and a delta costs up to twice as much.
  *
  * Prints one line of JSON; fails when an answer, a publication or an agent is missing.
  */
@@ -30,11 +33,19 @@ typedef struct {
     scale_wire_t wire;
 } s_bench_t;
 
+/* A time in which deltas were written, and what it cost the server. */
+typedef struct {
+    uint64_t deltas;
+    uint64_t time_ns;
+    uint64_t beats; /* sent meanwhile */
+    uint64_t cpu_ns;
+} s_window_t;
+
 /* What is reported besides the counts. */
 typedef struct {
-    scale_process_t before_beats, after_beats, before_deltas, after_deltas;
-    uint64_t beats, beats_ns;      /* answered in the first window */
-    uint64_t deltas_ns, meanwhile; /* the second window, and the beats answered in it */
+    scale_process_t before_beats, after_beats;
+    uint64_t beats, beats_ns; /* answered in the first window */
+    s_window_t many, few;     /* beats meanwhile */
     uint64_t memory_bytes, fields, agents, live, suspect, dead, mistaken, refused;
 } s_figures_t;
 
@@ -157,16 +168,44 @@ static void s_measure_beats (s_bench_t *self, s_figures_t *figures)
     figures->beats_ns = scale_now_ns () - figures->beats_ns;
 }
 
+static double s_each (uint64_t sum, uint64_t count)
+{
+    return count ? (double)sum / (double)count : 0;
+}
+
+static s_window_t s_measure_phase (s_bench_t *self, fleet_phase_t phase, uint64_t deltas)
+{
+    const uint64_t cpu_ns = scale_process (self->options.pid).cpu_ns;
+    const uint64_t beats = SUM (self, beats); /* an answer is read one lap later */
+    const uint64_t begin_ns = scale_now_ns ();
+    s_phase (self, phase, s_has_written, "the writers' deltas");
+    return (s_window_t){.deltas = deltas,
+                        .cpu_ns = scale_process (self->options.pid).cpu_ns - cpu_ns,
+                        .beats = SUM (self, beats) - beats,
+                        .time_ns = scale_now_ns () - begin_ns};
+}
+
 static void s_measure_deltas (s_bench_t *self, s_figures_t *figures)
 {
+    const uint64_t deltas = self->options.deltas;
     s_phase (self, FLEET_WARM, s_has_written, "the writers' first deltas");
-    figures->before_deltas = scale_process (self->options.pid);
-    figures->meanwhile = SUM (self, beats_answered);
-    figures->deltas_ns = scale_now_ns ();
-    s_phase (self, FLEET_WRITE, s_has_written, "the writers' deltas");
-    figures->after_deltas = scale_process (self->options.pid);
-    figures->meanwhile = SUM (self, beats_answered) - figures->meanwhile;
-    figures->deltas_ns = scale_now_ns () - figures->deltas_ns;
+    figures->many = s_measure_phase (self, FLEET_WRITE, deltas);
+    if (self->options.sparse)
+        figures->few = s_measure_phase (self, FLEET_SPARSE, deltas);
+}
+
+/* What a delta costs without the beats, ns: d of C = d * deltas + b * beats, from two windows. 0 when there is but one.
+ */
+static double s_own_cost (const s_window_t *many, const s_window_t *few)
+{
+    if (few->deltas == 0)
+        return 0;
+    const double many_beats = (double)many->beats / (double)many->deltas;
+    const double few_beats = (double)few->beats / (double)few->deltas;
+    const double many_ns = s_each (many->cpu_ns, many->deltas), few_ns = s_each (few->cpu_ns, few->deltas);
+    if (many_beats < 2 * few_beats || many->beats == 0)
+        return few_ns; /* hardly any beats */
+    return few_ns - (many_ns - few_ns) / (many_beats - few_beats) * few_beats;
 }
 
 /* What the broker says of the agents while they still beat. */
@@ -205,16 +244,11 @@ static void s_check (const s_bench_t *self, const s_figures_t *figures)
                     (unsigned long)expected);
 }
 
-static double s_each (uint64_t sum, uint64_t count)
-{
-    return count ? (double)sum / (double)count : 0;
-}
-
 static void s_print (const s_bench_t *self, const s_figures_t *figures)
 {
     const fleet_options_t *options = &self->options;
     const uint64_t beats_cpu_ns = figures->after_beats.cpu_ns - figures->before_beats.cpu_ns;
-    const uint64_t deltas_cpu_ns = figures->after_deltas.cpu_ns - figures->before_deltas.cpu_ns;
+    const s_window_t *many = &figures->many, *few = &figures->few;
     const double beat_ns = s_each (beats_cpu_ns, figures->beats);
     printf ("{\"system\": \"%s\", \"agents\": %lu, \"readers\": %lu, \"fields_each\": %lu, \"writers\": %lu, "
             "\"categories\": %lu, \"subscribers\": %lu, ",
@@ -230,9 +264,13 @@ static void s_print (const s_bench_t *self, const s_figures_t *figures)
             (unsigned long)figures->memory_bytes, (unsigned long)figures->fields);
     printf ("\"deltas\": %lu, \"deltas_accepted\": %lu, \"deltas_measured\": %lu, \"deltas_window_ns\": %lu, "
             "\"cpu_ns_per_delta\": %.0f, \"beats_meanwhile\": %lu, ",
-            (unsigned long)SUM (self, deltas), (unsigned long)SUM (self, deltas_accepted),
-            (unsigned long)options->deltas, (unsigned long)figures->deltas_ns, s_each (deltas_cpu_ns, options->deltas),
-            (unsigned long)figures->meanwhile);
+            (unsigned long)SUM (self, deltas), (unsigned long)SUM (self, deltas_accepted), (unsigned long)many->deltas,
+            (unsigned long)many->time_ns, s_each (many->cpu_ns, many->deltas), (unsigned long)many->beats);
+    printf (
+        "\"sparse_window_ns\": %lu, \"sparse_cpu_ns_per_delta\": %.0f, \"sparse_beats\": %lu, \"own_ns_per_delta\": "
+        "%.0f, ",
+        (unsigned long)few->time_ns, s_each (few->cpu_ns, few->deltas), (unsigned long)few->beats,
+        s_own_cost (many, few));
     printf ("\"publications_read\": %lu, \"live\": %lu, \"suspect\": %lu, \"dead\": %lu, \"mistaken_suspects\": %lu, "
             "\"late_laps\": %lu}\n",
             (unsigned long)SUM (self, publications), (unsigned long)figures->live, (unsigned long)figures->suspect,
@@ -272,6 +310,7 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
         {"beat-s", NULL, &o->beat_s, "that beats alone are measured"},
         {"writers", NULL, &o->writers, "agents that write"},
         {"deltas", NULL, &o->deltas, "that they write, measured; a quarter as many before"},
+        {"sparse", NULL, &o->sparse, "1: beats every lap, and then the deltas again at beat-laps"},
         {"categories", NULL, &o->categories, "that they write in turn"},
         {"subscribers", NULL, &o->subscribers, "that read all that they write"},
         {"window", NULL, &o->window, "deltas that a writer may have undecided"},

@@ -17,7 +17,8 @@ typedef enum {
     FLEET_PUBLISH, /* and publish the state */
     FLEET_BEAT,    /* beat and nothing else; from the registration on all beat */
     FLEET_WARM,    /* the writers write without being measured */
-    FLEET_WRITE,   /* the writers write */
+    FLEET_WRITE,   /* the writers write, flat out */
+    FLEET_SPARSE,  /* the same again, while fewer beats go on */
     FLEET_QUIET,   /* send nothing any more and wait for the last answers */
     FLEET_END
 } fleet_phase_t;
@@ -39,6 +40,7 @@ typedef struct {
     uint64_t beat_s;      /* how long beats alone are measured */
     uint64_t writers;     /* the first agents */
     uint64_t deltas;      /* measured, of all writers together; 0: none */
+    uint64_t sparse;      /* 1: beats every lap but in FLEET_SPARSE, when as many deltas are written again */
     uint64_t categories;  /* that the writers write in turn */
     uint64_t subscribers; /* that read all that the writers write */
     uint64_t window;      /* deltas that a writer may have undecided */
@@ -58,7 +60,7 @@ typedef struct {
     _Atomic uint64_t refusals;     /* of other messages */
     _Atomic uint64_t publications; /* that readers got, levels apart */
     _Atomic uint64_t late_laps;    /* seconds in which it did not get round */
-    _Atomic int done_phase;        /* of FLEET_WARM, FLEET_WRITE, FLEET_QUIET, the last one that it is done with */
+    _Atomic int done_phase;        /* the last one that it is done with, of those in which something is to be done */
 } fleet_counts_t;
 
 typedef struct {

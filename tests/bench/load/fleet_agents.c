@@ -258,7 +258,8 @@ static void s_turn (s_load_t *self, uint64_t i, int phase)
         agent->is_published = agent->fields_sent == self->options->fields && agent->decided == agent->sequence;
         self->counts->published += agent->is_published;
     }
-    if ((self->lap + i) % self->options->beat_laps == 0)
+    const bool beats_often = self->options->sparse && phase < FLEET_SPARSE;
+    if (beats_often || (self->lap + i) % self->options->beat_laps == 0)
         s_beat (self, agent, self->part->first + i);
 }
 
@@ -290,10 +291,18 @@ static uint64_t s_unread (const s_load_t *self)
     return self->options->subscribers ? self->sent_by_writers - self->part->shared->drained : 0;
 }
 
+/* Deltas of a phase in which the writers write; 0 in another. */
+static uint64_t s_total (const s_load_t *self, int phase)
+{
+    const uint64_t deltas = self->options->deltas;
+    return phase == FLEET_WARM ? deltas / 4 : phase == FLEET_WRITE || phase == FLEET_SPARSE ? deltas : 0;
+}
+
 /* Writes until `until_ns`, or until the phase's deltas are all decided and read. True then. */
-static bool s_write (s_load_t *self, uint64_t until_ns, uint64_t total)
+static bool s_write (s_load_t *self, int phase, uint64_t until_ns)
 {
     const fleet_options_t *options = self->options;
+    const uint64_t total = s_total (self, phase);
     do {
         bool is_idle = true;
         for (uint64_t i = 0; i < options->writers; i++) {
@@ -317,10 +326,8 @@ static bool s_write (s_load_t *self, uint64_t until_ns, uint64_t total)
 /* What the writers do until the next agent's turn. */
 static void s_use_time (s_load_t *self, int phase, uint64_t until_ns)
 {
-    const bool is_due = self->part->first == 0 && (phase == FLEET_WARM || phase == FLEET_WRITE) &&
-                        self->counts->done_phase < phase && self->options->deltas;
-    if (is_due) {
-        if (s_write (self, until_ns, self->options->deltas / (phase == FLEET_WARM ? 4 : 1))) {
+    if (self->part->first == 0 && self->counts->done_phase < phase && s_total (self, phase) > 0) {
+        if (s_write (self, phase, until_ns)) {
             self->written = 0;
             self->counts->done_phase = phase;
         }

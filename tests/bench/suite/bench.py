@@ -4,6 +4,7 @@
 Exit code 0 when everything added up, bars reached or not; 1 when a run did not add up or could not be made.
 """
 import argparse
+import datetime
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import charts
 import machine
 import peers
 import report
@@ -120,6 +122,7 @@ def run_all(chosen, left_out, arguments):
         print("WARNING: %s" % warning)
     if left_out:
         print("LEFT OUT, since not installed, not built or not asked for: %s" % ", ".join(left_out))
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     started = time.monotonic()
     results = []
     for workload in chosen:
@@ -130,7 +133,7 @@ def run_all(chosen, left_out, arguments):
         print_summary(results[-1])
     systems = {case.label: case.system for workload in chosen for case in workload.cases}
     used = {system for system in systems.values() if system in peers.PEERS}
-    return {"machine": here, "warning": warning, "mode": arguments.mode, "round_count": rounds,
+    return {"date": date, "machine": here, "warning": warning, "mode": arguments.mode, "round_count": rounds,
             "version": version(arguments.build), "peers": {peers.PEERS[name].program: peers.version(name)
                                                            for name in used},
             "left_out": left_out, "systems": systems, "seconds": round(time.monotonic() - started),
@@ -152,9 +155,12 @@ def main():
             print("%-12s %s\n%13s%s" % (workload.name, workload.title, "",
                                         ", ".join(case.label for case in workload.cases)))
         return 0
+    if arguments.report and not charts.can_draw():
+        sys.exit("bench: a report's charts need python3-matplotlib: script/bootstrap report, and run by /usr/bin/python3")
     chosen, left_out = choose(arguments)
     document = run_all(chosen, left_out, arguments)
     if arguments.json:
+        os.makedirs(os.path.dirname(os.path.abspath(arguments.json)), exist_ok=True)
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(document, file, indent=1)
             file.write("\n")

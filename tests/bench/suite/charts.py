@@ -1,29 +1,28 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Bar charts as SVG, written by hand: a bar for each case, as long as its median, with a line from least to most.
+"""Charts as SVG, by matplotlib: bars for cases, curves for what grows.
 
-Colours are legible on light and dark ground alike, text takes the reader's colour scheme; every bar has its number
-beside it, so that nothing rests on colour alone. A case's colour is that of its system, in batches or not.
+A bar is as long as the median of the rounds, with a line from least to most and its number beside it, so that nothing
+rests on colour alone. A case's colour is that of its system, in batches or not. A curve has a logarithmic x axis, and a
+band from least to most; its y axis is logarithmic too where values are far apart. Texts stay texts, and the same
+figures give the same file, so that a committed chart changes when its figures do.
 """
-import math
-from xml.sax.saxutils import escape
+import importlib.util
 
-LABEL_WIDTH, BAR_WIDTH, NUMBER_WIDTH = 170, 430, 150
-ROW_HEIGHT, BAR_HEIGHT, TOP, BOTTOM = 26, 16, 46, 26
+WIDTH, ROW_HEIGHT, MARGIN, CURVE_HEIGHT = 8.2, 0.31, 1.15, 3.6  # inches
 COLOURS = {"bare": "#8a8f98", "codec": "#b08a3e", "syncbus": "#2f7ed8", "library": "#5aa9e6", "nats": "#3f9b6a",
            "nats_state": "#3f9b6a", "redis": "#c8553d", "redis_state": "#c8553d", "mosquitto": "#8e6bbf"}
 OTHER = "#6f7f8f"
-STYLE = """
-  text { font: 12px system-ui, sans-serif; fill: #24292f; }
-  .title { font-size: 14px; font-weight: 600; }
-  .quiet { fill: #6a737d; }
-  .line { stroke: #6a737d; stroke-width: 1; }
-  .spread { stroke: #24292f; stroke-width: 1.5; }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; }
-    .quiet { fill: #9198a1; }
-    .spread { stroke: #e6edf3; }
-  }
-"""
+LINES = (("#2f7ed8", "o"), ("#c8553d", "s"), ("#3f9b6a", "^"))
+FAR_APART = 50  # the greatest median as a multiple of the least
+STYLE = {"svg.hashsalt": "syncbus", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9,
+         "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.spines.top": False,
+         "axes.spines.right": False, "axes.edgecolor": "#6a737d", "axes.axisbelow": True, "axes.grid": True,
+         "grid.color": "#d9dde2", "grid.linewidth": 0.7, "legend.frameon": False}
+
+
+def can_draw():
+    """Whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def number(value):
@@ -35,42 +34,66 @@ def number(value):
     return "%.3g" % value
 
 
-def ticks(most):
-    """Three to six round numbers from 0 up to `most`."""
-    power = 10.0 ** math.floor(math.log10(most))
-    step = next(part * power for part in (0.2, 0.25, 0.5, 1, 2) if most / (part * power) < 6)
-    return [step * i for i in range(int(most / step) + 1)]
+def plain_axis(axis):
+    from matplotlib import ticker
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: number(value)))
 
 
-def bar(row, label, value, scale, colour):
-    middle = TOP + row * ROW_HEIGHT + ROW_HEIGHT / 2
-    top = middle - BAR_HEIGHT / 2
-    left = LABEL_WIDTH
-    yield '<text x="%d" y="%.1f" text-anchor="end">%s</text>' % (left - 8, middle + 4, escape(label))
-    yield '<rect x="%d" y="%.1f" width="%.1f" height="%d" rx="2" fill="%s"/>' % (
-        left, top, max(1, value["median"] * scale), BAR_HEIGHT, colour)
-    yield '<path class="spread" d="M%.1f %.1fH%.1fM%.1f %.1fv6M%.1f %.1fv6"/>' % (
-        left + value["low"] * scale, middle, left + value["high"] * scale,
-        left + value["low"] * scale, middle - 3, left + value["high"] * scale, middle - 3)
-    yield '<text x="%.1f" y="%.1f">%s</text>' % (left + value["high"] * scale + 8, middle + 4, number(value["median"]))
+def save(draw, height, path):
+    import matplotlib
+    from matplotlib.figure import Figure
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        draw(figure.add_subplot())
+        figure.savefig(path, format="svg", metadata={"Date": None})
 
 
-def draw(title, unit, values, systems):
-    """The chart of one figure. values: label -> median, low, high; systems: label -> system."""
-    most = max(value["high"] for value in values.values()) or 1
-    scale = BAR_WIDTH / most
-    width = LABEL_WIDTH + BAR_WIDTH + NUMBER_WIDTH
-    bottom = TOP + len(values) * ROW_HEIGHT
-    lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">' %
-             (width, bottom + BOTTOM, width, bottom + BOTTOM),
-             "<title>%s</title>" % escape(title), "<style>%s</style>" % STYLE,
-             '<text class="title" x="8" y="20">%s</text>' % escape(title),
-             '<text class="quiet" x="8" y="37">%s; bar: median, line: least to most of the rounds</text>' % escape(unit)]
-    for tick in ticks(most):
-        x = LABEL_WIDTH + tick * scale
-        lines.append('<path class="line" stroke-opacity="0.35" d="M%.1f %dV%d"/>' % (x, TOP, bottom))
-        lines.append('<text class="quiet" x="%.1f" y="%d" text-anchor="middle">%s</text>' %
-                     (x, bottom + 16, number(tick)))
-    for row, (label, value) in enumerate(values.items()):
-        lines += bar(row, label, value, scale, COLOURS.get(systems.get(label), OTHER))
-    return "\n".join(lines + ["</svg>", ""])
+def bars(path, title, axis_title, values, systems):
+    """values: label -> median, low, high; systems: label -> system."""
+    def draw(axes):
+        medians = [value["median"] for value in values.values()]
+        most = max(value["high"] for value in values.values()) or 1
+        axes.barh(range(len(values)), medians, 0.66,
+                  color=[COLOURS.get(systems.get(label), OTHER) for label in values])
+        axes.errorbar(medians, range(len(values)), fmt="none", ecolor="#24292f", elinewidth=1, capsize=2.5,
+                      xerr=[[value["median"] - value["low"] for value in values.values()],
+                            [value["high"] - value["median"] for value in values.values()]])
+        for row, value in enumerate(values.values()):
+            axes.annotate(number(value["median"]), (value["high"], row), (5, 0), textcoords="offset points",
+                          va="center")
+        axes.set(title=title, xlabel=axis_title + "; bar: median, line: least to most of the rounds",
+                 xlim=(0, most * 1.13), yticks=range(len(values)), yticklabels=list(values))
+        axes.invert_yaxis()
+        axes.grid(False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        plain_axis(axes.xaxis)
+    save(draw, MARGIN + ROW_HEIGHT * len(values), path)
+
+
+def curves(path, title, x_title, y_title, lines):
+    """lines: name -> list of (x, value), value: median, low, high. An x of 0 stands left of 1."""
+    def draw(axes):
+        places = sorted({x for points in lines.values() for x, _ in points})
+        for (name, points), (colour, marker) in zip(lines.items(), LINES):
+            x = [place for place, _ in points]
+            axes.plot(x, [value["median"] for _, value in points], color=colour, marker=marker, markersize=4,
+                      label=name)
+            axes.fill_between(x, [value["low"] for _, value in points], [value["high"] for _, value in points],
+                              color=colour, alpha=0.18, linewidth=0)
+        medians = [value["median"] for points in lines.values() for _, value in points]
+        axes.set_title(title)
+        axes.set(xlabel=x_title, ylabel=y_title)
+        axes.set_xscale("symlog", linthresh=1) if places[0] == 0 else axes.set_xscale("log")
+        axes.set_xticks(places)
+        axes.minorticks_off()
+        if min(medians) > 0 and max(medians) > FAR_APART * min(medians):
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0, top=1.12 * max(value["high"] for points in lines.values() for _, value in points))
+        for axis in (axes.xaxis, axes.yaxis):
+            plain_axis(axis)
+        if len(lines) > 1:
+            axes.legend(title="median; band: least to most of the rounds", alignment="left")
+        else:
+            axes.set_xlabel(x_title + "; line: median, band: least to most of the rounds")
+    save(draw, CURVE_HEIGHT, path)

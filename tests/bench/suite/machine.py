@@ -32,6 +32,15 @@ def libzmq_version():
     return ".".join(str(number.value) for number in numbers)
 
 
+def protobuf_c_version():
+    try:
+        library = ctypes.CDLL("libprotobuf-c.so.1")
+    except OSError:
+        return "unknown"
+    library.protobuf_c_version.restype = ctypes.c_char_p
+    return library.protobuf_c_version().decode()
+
+
 def system_name():
     try:
         with open("/etc/os-release", encoding="utf-8") as file:
@@ -60,7 +69,7 @@ def describe():
     memory = first_field("/proc/meminfo", "MemTotal").split()
     return {"cpu": first_field("/proc/cpuinfo", "model name"), "cores": os.cpu_count(),
             "memory_gib": round(int(memory[0]) / 1048576, 1) if memory and memory[0].isdigit() else None,
-            "kernel": platform.release(), "system": system_name(), "libzmq": libzmq_version(),
+            "kernel": platform.release(), "system": system_name(), "libzmq": libzmq_version(), "protobuf_c": protobuf_c_version(),
             "load": [round(load, 2) for load in os.getloadavg()], "busy_before": round(busy_share(), 3)}
 
 

@@ -22,8 +22,11 @@ Figure = collections.namedtuple("Figure", "key title unit more_is_better")
 # relation is ">=" or "<=" or "<".
 Bar = collections.namedtuple("Bar", "figure case base relation bound")
 
-# charts: keys of the figures that the report draws.
-Workload = collections.namedtuple("Workload", "name title text run cases figures charts bars")
+# What the cases of a workload differ in, for curves: its name, and where each case stands, label -> number.
+Axis = collections.namedtuple("Axis", "title places")
+
+# charts: keys of the figures that the report draws. axis: an Axis where the charts are curves.
+Workload = collections.namedtuple("Workload", "name title text run cases figures charts bars axis", defaults=[None])
 
 
 class AccountingError(Exception):

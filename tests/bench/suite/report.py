@@ -8,9 +8,15 @@ from charts import number
 RELATIONS = {">=": "at least", "<=": "at most", "<": "below"}
 
 
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|" + "|".join("---" if i == 0 else "---:" for i in range(len(head))) + "|"]
+def table(head, rows, numbers=False):
+    """`numbers`: all columns but the first are."""
+    lines = ["| " + " | ".join(head) + " |",
+             "|" + "|".join("---:" if numbers and i else "---" for i in range(len(head))) + "|"]
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def unit(figure):
+    return {"us": "\u00b5s"}.get(figure["unit"], figure["unit"])
 
 
 def with_spread(value):
@@ -24,15 +30,18 @@ def with_spread(value):
 def bar_text(bar, figures):
     """What a bar asks for, in words."""
     title = figures[bar["figure"]]["title"]
-    what = "%s of %s" % (title, bar["case"])
-    against = " that of %s" % bar["base"] if bar["base"] else " " + figures[bar["figure"]]["unit"]
-    times = "x" if bar["base"] else ""
-    return "%s %s %s%s%s" % (what, RELATIONS[bar["relation"]], number(bar["bound"]), times, against)
+    against = "x that of %s" % bar["base"] if bar["base"] else " " + unit(figures[bar["figure"]])
+    return ("%s, %s: %s %s%s" % (title, bar["case"], RELATIONS[bar["relation"]], number(bar["bound"]), against)).strip()
+
+
+def is_note(bar):
+    """A ratio that is only reported."""
+    return bar["bound"] == 0 and bar["relation"] == ">="
 
 
 def bar_row(bar, figures):
-    if bar["bound"] == 0 and bar["relation"] == ">=":  # no bar, only reported
-        text = "%s of %s, as a multiple of %s (no bar)" % (figures[bar["figure"]]["title"], bar["case"], bar["base"])
+    if is_note(bar):
+        text = "%s, %s, as a multiple of %s (no bar)" % (figures[bar["figure"]]["title"], bar["case"], bar["base"])
         return [text, with_spread(bar["measured"]), "-"]
     verdict = {True: "reached", False: "**missed**", None: "not measured"}[bar["is_reached"]]
     return [bar_text(bar, figures), with_spread(bar["measured"]), verdict]
@@ -40,45 +49,89 @@ def bar_row(bar, figures):
 
 def machine_lines(document):
     machine = document["machine"]
-    lines = ["%s, %s cores, %s GiB; %s, Linux %s; libzmq %s." %
-             (machine["cpu"], machine["cores"], machine["memory_gib"], machine["system"], machine["kernel"],
-              machine["libzmq"]),
-             "Load before the first run: %s, %d %% of the cores busy." %
-             (" ".join(str(load) for load in machine["load"]), round(100 * machine["busy_before"]))]
-    if document["peers"]:
-        lines.append("Peers: " + ", ".join("%s %s" % item for item in sorted(document["peers"].items())) + ".")
-    lines.append("SyncBus %s. Mode: %s, %d %s, %d s in all. Each number is the median of the rounds, with the "
-                 "least and the most; each ratio is made within a round." %
-                 (document["version"], document["mode"], document["round_count"],
-                  "round" if document["round_count"] == 1 else "rounds", document["seconds"]))
-    return lines + ["", "**Warning: %s.**" % document["warning"]] if document["warning"] else lines
+    peers = ["%s %s" % item for item in sorted(document["peers"].items())]
+    rows = [("Date", document["date"]),
+            ("Machine", "%(cpu)s, %(cores)s cores, %(memory_gib)s GiB; %(system)s, Linux %(kernel)s" % machine),
+            ("Load before the first run", "%s; %d %% of the cores busy" %
+             (" ".join(str(load) for load in machine["load"]), round(100 * machine["busy_before"]))),
+            ("SyncBus", document["version"]),
+            ("Libraries", "libzmq %(libzmq)s, protobuf-c %(protobuf_c)s" % machine),
+            ("Peers", ", ".join(peers) or "none"),
+            ("Left out, since not installed, not built or not asked for", ", ".join(document["left_out"]) or "nothing"),
+            ("Mode", "%s, %d %s of each workload" % (document["mode"], document["round_count"],
+                                                     "round" if document["round_count"] == 1 else "rounds")),
+            ("Took", "%d min %02d s" % divmod(document["seconds"], 60))]
+    yield from table(["", ""], rows)
+    if document["warning"]:
+        yield from ["", "**Warning: %s.**" % document["warning"]]
+    yield from ["", "Each number is the median of the rounds, with the least and the most of them in brackets. Each ratio "
+                "is made within a round, of runs that followed one another; a bar is held to the median ratio."]
+
+
+def overview_lines(document):
+    """All bars in one table."""
+    judged = [(workload, bar) for workload in document["workloads"] for bar in workload["bars"] if not is_note(bar)]
+    if not judged:
+        return
+    reached = sum(bar["is_reached"] is True for _, bar in judged)
+    yield from ["", "## Bars", "", "%d of %d reached." % (reached, len(judged)), ""]
+    yield from table(["Workload", "Bar", "measured", ""],
+                     [[workload["name"]] + bar_row(bar, {figure["key"]: figure for figure in workload["figures"]})
+                      for workload, bar in judged])
+
+
+def better(figure):
+    return "more is better" if figure["more_is_better"] else "less is better"
+
+
+def bar_charts(workload, folder, systems):
+    """Draws the charts of a workload; yields their titles and files."""
+    for figure in workload["figures"]:
+        values = {label: case[figure["key"]] for label, case in workload["cases"].items() if case.get(figure["key"])}
+        if figure["key"] not in workload["charts"] or not values:
+            continue
+        name = "%s-%s.svg" % (workload["name"], figure["key"].replace("_", "-"))
+        charts.bars(os.path.join(folder, name), workload["title"],
+                    "%s, %s (%s)" % (figure["title"], unit(figure), better(figure)), values, systems)
+        yield "%s: %s" % (workload["title"], figure["title"]), name
+
+
+def curve_charts(workload, folder):
+    """The same where cases stand on an axis: a chart for each unit."""
+    drawn = [figure for figure in workload["figures"] if figure["key"] in workload["charts"]]
+    for common in dict.fromkeys(unit(figure) for figure in drawn):
+        figures = [figure for figure in drawn if unit(figure) == common]
+        lines = {figure["title"]: [(place, workload["cases"][label][figure["key"]])
+                                   for label, place in workload["axis"]["places"].items()
+                                   if workload["cases"].get(label, {}).get(figure["key"])] for figure in figures}
+        lines = {title: points for title, points in lines.items() if points}
+        if not lines:
+            continue
+        name = "%s-%s.svg" % (workload["name"], figures[0]["key"].replace("_", "-"))
+        y_title = common if len(lines) > 1 else "%s, %s" % (next(iter(lines)), common)
+        charts.curves(os.path.join(folder, name), workload["title"], workload["axis"]["title"], y_title, lines)
+        yield "%s: %s" % (workload["title"], ", ".join(lines)), name
 
 
 def chart_lines(workload, folder, systems):
-    figures = {figure["key"]: figure for figure in workload["figures"]}
-    for key in workload["charts"]:
-        values = {label: case[key] for label, case in workload["cases"].items() if case.get(key)}
-        if not values:
-            continue
-        name = "%s-%s.svg" % (workload["name"], key.replace("_", "-"))
-        title = "%s: %s" % (workload["title"], figures[key]["title"])
-        better = "more is better" if figures[key]["more_is_better"] else "less is better"
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-            file.write(charts.draw(title, "%s, %s" % (figures[key]["unit"], better), values, systems))
+    drawn = curve_charts(workload, folder) if workload.get("axis") else bar_charts(workload, folder, systems)
+    for title, name in drawn:
         yield "![%s](%s)" % (title, name)
         yield ""
 
 
 def workload_lines(workload, folder, systems):
     figures = {figure["key"]: figure for figure in workload["figures"]}
-    yield from ["", "## " + workload["title"], "", workload["text"], ""]
+    yield from ["", "## " + workload["title"], "", workload["text"],
+                "`%s`, %.0f s." % (workload["name"], workload.get("seconds", 0)), ""]
     if workload["bars"]:
         yield from table(["Bar", "measured", ""], [bar_row(bar, figures) for bar in workload["bars"]])
         yield ""
     if workload["cases"]:
-        yield from table([""] + [", ".join(filter(None, (figure["title"], figure["unit"]))) for figure in workload["figures"]],
+        yield from table([""] + [", ".join(filter(None, (figure["title"], unit(figure))))
+                                 for figure in workload["figures"]],
                          [[label] + [with_spread(case[figure["key"]]) for figure in workload["figures"]]
-                          for label, case in workload["cases"].items()])
+                          for label, case in workload["cases"].items()], numbers=True)
         yield ""
     yield from chart_lines(workload, folder, systems)
     for failure in workload["failures"]:
@@ -89,9 +142,7 @@ def write(document, path):
     """Writes the report to `path`, and its charts into the same folder."""
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
-    lines = ["# SyncBus, measured", ""] + machine_lines(document)
-    if document["left_out"]:
-        lines += ["", "Left out, since not installed or not built: " + ", ".join(document["left_out"]) + "."]
+    lines = ["# SyncBus, measured", "", *machine_lines(document), *overview_lines(document)]
     for workload in document["workloads"]:
         lines += workload_lines(workload, folder, document["systems"])
     with open(path, "w", encoding="utf-8") as file:

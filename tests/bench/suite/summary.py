@@ -38,6 +38,7 @@ def of_workload(workload, rounds, failures):
     labels = [case.label for case in workload.cases if any(case.label in figures for figures in rounds)]
     return {"name": workload.name, "title": workload.title, "text": workload.text,
             "figures": [figure._asdict() for figure in workload.figures], "charts": list(workload.charts),
+            "axis": workload.axis._asdict() if workload.axis else None,
             "cases": {label: {figure.key: of_case(rounds, label, figure.key) for figure in workload.figures}
                       for label in labels},
             "bars": [judge(rounds, bar) for bar in workload.bars], "rounds": rounds, "failures": failures}
