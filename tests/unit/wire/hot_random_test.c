@@ -22,7 +22,8 @@ typedef struct {
 } octets_t;
 
 static uint64_t s_state;
-static bool s_is_tidy; /* fields in order and once, numbers as short as can be, texts good */
+static uint64_t s_last; /* number */
+static bool s_is_tidy;  /* fields in order and once, numbers as short as can be, texts good */
 static octets_t s_parts[DEPTH_MAX];
 static unsigned char s_payload[40000];
 
@@ -49,11 +50,13 @@ static void s_add (octets_t *self, const void *data, size_t size)
     self->size += size;
 }
 
-/* A number of any length: each number of bits is as likely as another. */
+/* A number of any length: each number of bits is as likely as another. Some are near to the last one, as times are. */
 static uint64_t s_number (void)
 {
     uint64_t number = s_random () >> s_random () % 64;
-    return s_one_in (8) ? 0 : s_one_in (16) ? UINT64_MAX >> s_random () % 64 : number;
+    if (s_one_in (4))
+        return s_last ^ s_random () >> (30 + s_random () % 34);
+    return s_last = s_one_in (8) ? 0 : s_one_in (16) ? UINT64_MAX >> s_random () % 64 : number;
 }
 
 static void s_varint (octets_t *self, uint64_t number)
@@ -199,6 +202,31 @@ static int s_choose (const ProtobufCMessageDescriptor *descriptor)
     return first + (int)(s_random () % (uint64_t)count);
 }
 
+/* The octets from `begin` on once more, or nearly: what resembles the one before is read in another way. */
+static void s_repeat (octets_t *self, size_t begin)
+{
+    size_t size = self->size - begin;
+    if (2 * size + begin > OCTETS_MAX)
+        return;
+    s_add (self, self->data + begin, size);
+    if (!s_is_tidy && s_one_in (3))
+        self->data[self->size - 1 - s_random () % size] ^= (unsigned char)(1 << s_random () % 8);
+}
+
+/* A field `count` times. */
+static void s_fields (octets_t *self, const ProtobufCFieldDescriptor *field, uint32_t count, uint32_t depth)
+{
+    size_t last = self->size;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t begin = self->size;
+        if (begin > last && s_one_in (2))
+            s_repeat (self, last);
+        else
+            s_field (self, field, depth);
+        last = begin;
+    }
+}
+
 static void s_message (octets_t *self, const ProtobufCMessageDescriptor *descriptor, uint32_t depth)
 {
     cr_assert_lt (depth, DEPTH_MAX);
@@ -213,8 +241,7 @@ static void s_message (octets_t *self, const ProtobufCMessageDescriptor *descrip
             count = strcmp (field->name, "refused") == 0 ? s_one_in (8) : s_repeats ();
         if (!s_is_tidy && s_one_in (60))
             count = count ? 0 : 2;
-        for (; count > 0; count--)
-            s_field (self, field, depth);
+        s_fields (self, field, count, depth);
         if (!s_is_tidy && s_one_in (60))
             s_unknown (self);
     }
