@@ -104,6 +104,7 @@ static void s_send (sb_reactor_t *self, uint64_t peer, const sb_broker_message_t
         return;
     }
     const uint32_t id_size = s_unpack (self, peer, routing_id);
+    sb_inputs_set_open (&self->inputs, SB_SOCKET_INGRESS);
     if (zmq_send (socket, routing_id, id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
         zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) >= 0)
         return;
@@ -122,6 +123,7 @@ static void s_publish (sb_reactor_t *self, const sb_publication_t *publication)
         self->publish_refused++;
         return;
     }
+    sb_inputs_set_open (&self->inputs, SB_SOCKET_PUBLISH);
     if (zmq_msg_send (&frame, self->sockets.sockets[SB_SOCKET_PUBLISH].socket, ZMQ_DONTWAIT) >= 0)
         return;
     zmq_msg_close (&frame);
@@ -159,6 +161,7 @@ void sb_reactor_reply (sb_reactor_t *self, const sb_envelope_t *envelope, const 
                              "a reply could not be encoded: the asker runs into its timeout");
         return;
     }
+    sb_inputs_set_open (&self->inputs, SB_SOCKET_COMMAND);
     if (s_send_envelope (socket, envelope) && zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) >= 0)
         return;
     zmq_msg_close (&frame);

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +34,6 @@ enum {
     ENCODE_ARENA_BYTES = 256 << 20,
     SPARE_REQUESTS = 256
 };
-
-typedef enum {
-    POLL_COMMAND,
-    POLL_INGRESS,
-    POLL_PUBLISH,
-    POLL_SIGNAL,
-    POLL_MONITORS,
-    POLL_ITEMS = POLL_MONITORS + SB_SOCKETS
-} s_poll_t;
 
 static int64_t s_unix_ns (void)
 {
@@ -322,6 +314,7 @@ static void s_reload (sb_reactor_t *self)
 
 static void s_take_signals (sb_reactor_t *self)
 {
+    sb_inputs_set_empty (&self->inputs, SB_INPUT_SIGNAL);
     struct signalfd_siginfo information;
     while (read (self->options.signal_descriptor, &information, sizeof information) == (ssize_t)sizeof information) {
         if (information.ssi_signo == SIGHUP) {
@@ -338,42 +331,58 @@ static void s_take_signals (sb_reactor_t *self)
 
 static void s_read_monitors (sb_reactor_t *self)
 {
-    for (int i = 0; i < SB_SOCKETS; i++)
-        sb_connections_read (self->sockets.sockets[i].connections, MONITOR_BATCH);
+    for (uint32_t i = 0; i < SB_SOCKETS; i++) {
+        const uint32_t input = SB_INPUT_MONITORS + i;
+        if (sb_inputs_is_open (&self->inputs, input) &&
+            sb_connections_read (self->sockets.sockets[i].connections, MONITOR_BATCH) < MONITOR_BATCH)
+            sb_inputs_set_empty (&self->inputs, input);
+    }
 }
 
-/* Reads commands. Returns whether there may be more. */
-static bool s_take_commands (sb_reactor_t *self)
+/* Reads commands: all, or as many as one turn may. */
+static void s_take_commands (sb_reactor_t *self)
 {
     const uint64_t end_ns = sb_reactor_clock (self) + TURN_NS;
     for (uint32_t i = 0; i < COMMAND_BATCH && self->clock_ns < end_ns; i++)
         if (!sb_reactor_take_command (self))
-            return false;
-    return true;
+            return;
 }
 
-/* Reads ingress for about one turn's time; a page of history may take that alone. Returns whether there may be more. */
-static bool s_take_ingress (sb_reactor_t *self)
+/* Reads ingress for about one turn's time; a page of history may take that alone. */
+static void s_take_ingress (sb_reactor_t *self)
 {
     const uint64_t end_ns = sb_reactor_clock (self) + TURN_NS;
     do {
         for (int i = 0; i < INGRESS_BATCH && self->clock_ns < end_ns; i++)
             if (!sb_reactor_take_ingress (self))
-                return false;
+                return;
     } while (sb_reactor_clock (self) < end_ns);
-    return true;
 }
 
-/* Reads what subscribers sent, for a bounded time. Returns whether there may be more. */
-static bool s_take_subscriptions (sb_reactor_t *self)
+/* Reads what subscribers sent, for a bounded time. */
+static void s_take_subscriptions (sb_reactor_t *self)
 {
     const uint64_t end_ns = sb_reactor_clock (self) + SUBSCRIPTION_NS;
     do {
         for (int i = 0; i < SUBSCRIPTION_BATCH && self->clock_ns < end_ns; i++)
             if (!sb_reactor_take_subscription (self))
-                return false;
+                return;
     } while (sb_reactor_clock (self) < end_ns);
-    return true;
+}
+
+/* Reads the sockets and monitors that may have something. */
+static void s_take_input (sb_reactor_t *self)
+{
+    static void (*const take[SB_SOCKETS]) (sb_reactor_t *) = {
+        [SB_SOCKET_INGRESS] = s_take_ingress,
+        [SB_SOCKET_PUBLISH] = s_take_subscriptions,
+        [SB_SOCKET_COMMAND] = s_take_commands,
+    };
+    static const sb_socket_name_t order[] = {SB_SOCKET_COMMAND, SB_SOCKET_INGRESS, SB_SOCKET_PUBLISH};
+    for (uint32_t i = 0; i < SB_SOCKETS; i++)
+        if (sb_inputs_is_open (&self->inputs, order[i]))
+            take[order[i]](self);
+    s_read_monitors (self);
 }
 
 static void s_flush (sb_reactor_t *self)
@@ -391,10 +400,9 @@ static void s_drain (sb_reactor_t *self)
                               {.socket = self->sockets.sockets[SB_SOCKET_INGRESS].socket, .events = ZMQ_POLLIN}};
     const uint64_t end_ns = sb_reactor_clock (self) + (self->held_up_ns < DRAIN_NS ? self->held_up_ns : DRAIN_NS);
     while (sb_reactor_clock (self) < end_ns && zmq_poll (items, 2, DRAIN_QUIET_MS) > 0) {
-        s_take_commands (self);
-        s_take_ingress (self);
-        s_take_subscriptions (self);
-        s_read_monitors (self);
+        for (uint32_t i = 0; i < SB_INPUT_SIGNAL; i++)
+            sb_inputs_set_open (&self->inputs, i);
+        s_take_input (self);
         s_flush (self);
     }
 }
@@ -439,34 +447,30 @@ static void s_keep_house (sb_reactor_t *self)
 }
 
 /* Milliseconds until there is something to do by the clock, rounded up. */
-static long s_timeout_ms (sb_reactor_t *self, bool has_more)
+static int s_timeout_ms (sb_reactor_t *self)
 {
     const uint64_t now_ns = sb_reactor_clock (self);
-    if (has_more || self->deadline_ns <= now_ns)
+    if (self->deadline_ns <= now_ns)
         return 0;
-    return (long)((self->deadline_ns - now_ns + 999999) / 1000000);
+    const uint64_t timeout_ms = (self->deadline_ns - now_ns + 999999) / 1000000;
+    return timeout_ms < INT_MAX ? (int)timeout_ms : INT_MAX;
 }
 
-static void s_make_poll_items (sb_reactor_t *self, zmq_pollitem_t *items)
+static void s_watch_inputs (sb_reactor_t *self)
 {
-    const sb_socket_t *sockets = self->sockets.sockets;
-    items[POLL_COMMAND] = (zmq_pollitem_t){.socket = sockets[SB_SOCKET_COMMAND].socket, .events = ZMQ_POLLIN};
-    items[POLL_INGRESS] = (zmq_pollitem_t){.socket = sockets[SB_SOCKET_INGRESS].socket, .events = ZMQ_POLLIN};
-    items[POLL_PUBLISH] = (zmq_pollitem_t){.socket = sockets[SB_SOCKET_PUBLISH].socket, .events = ZMQ_POLLIN};
-    items[POLL_SIGNAL] = (zmq_pollitem_t){.fd = self->options.signal_descriptor, .events = ZMQ_POLLIN};
     for (int i = 0; i < SB_SOCKETS; i++)
-        items[POLL_MONITORS + i] =
-            (zmq_pollitem_t){.socket = sb_connections_socket (sockets[i].connections), .events = ZMQ_POLLIN};
+        sb_inputs_watch_socket (&self->inputs, self->sockets.sockets[i].socket);
+    for (int i = 0; i < SB_SOCKETS; i++)
+        sb_inputs_watch_socket (&self->inputs, sb_connections_socket (self->sockets.sockets[i].connections));
+    sb_inputs_watch_descriptor (&self->inputs, self->options.signal_descriptor);
 }
 
-/* One turn after waiting; returns whether input may be left. */
-static bool s_turn (sb_reactor_t *self)
+/* One turn after waiting. */
+static void s_turn (sb_reactor_t *self)
 {
-    s_take_signals (self);
-    bool has_more = s_take_commands (self);
-    has_more = s_take_ingress (self) || has_more;
-    has_more = s_take_subscriptions (self) || has_more;
-    s_read_monitors (self);
+    if (sb_inputs_is_open (&self->inputs, SB_INPUT_SIGNAL))
+        s_take_signals (self);
+    s_take_input (self);
     if (sb_reactor_clock (self) >= self->deadline_ns) {
         if (self->held_up_ns)
             s_drain (self);
@@ -476,7 +480,6 @@ static bool s_turn (sb_reactor_t *self)
     s_flush (self);
     if (self->clock_ns >= self->next_housekeeping_ns)
         s_keep_house (self);
-    return has_more;
 }
 
 /* Says goodbye, and lets the core finish what it does in slices. */
@@ -497,14 +500,11 @@ static void s_shut_down (sb_reactor_t *self)
 
 int sb_reactor_run (sb_reactor_t *self)
 {
-    zmq_pollitem_t items[POLL_ITEMS];
-    s_make_poll_items (self, items);
+    s_watch_inputs (self);
     const bool is_announced = s_announce (self);
-    bool has_more = false;
     while (is_announced && !self->is_stopping) {
-        int rc = zmq_poll (items, POLL_ITEMS, s_timeout_ms (self, has_more));
-        assert (rc >= 0 || errno == EINTR);
-        has_more = s_turn (self);
+        sb_inputs_wait (&self->inputs, s_timeout_ms (self));
+        s_turn (self);
     }
     s_shut_down (self);
     return is_announced ? 0 : 1;

@@ -7,6 +7,7 @@
 
 #include "sb_codec.h"
 #include "sb_histogram.h"
+#include "sb_inputs.h"
 #include "sb_names.h"
 #include "sb_reactor.h"
 #include "sb_requests.h"
@@ -15,6 +16,9 @@
 #include <zmq.h>
 
 enum { SB_ROUTING_ID_OCTETS = 5, SB_FOREIGN_ID_MAX = 255 };
+
+/* What is waited for: the sockets by their names, the monitor of each, signals. */
+enum { SB_INPUT_MONITORS = SB_SOCKETS, SB_INPUT_SIGNAL = 2 * SB_SOCKETS };
 
 /* Stands for the one peer whose routing id is not of our making, while its message is handled. */
 #define SB_FOREIGN_PEER UINT64_MAX
@@ -31,6 +35,7 @@ struct sb_reactor {
     sb_config_t *config;
     sb_log_t *log;
     sb_sockets_t sockets;
+    sb_inputs_t inputs;
     sb_control_file_t *control_file;
     uint64_t epoch;
     sb_core_t *core;
