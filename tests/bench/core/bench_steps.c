@@ -6,7 +6,7 @@
  *   bench_steps ROW COUNT      does the row's work COUNT times
  *
  * Making ready costs the same whatever COUNT is, so the difference of two runs is that of their repetitions alone. Only
- * the work itself is counted: callgrind collects within s_step, s_decode, s_encode and s_encode_agents
+ * the work itself is counted: callgrind collects within s_step, s_decode, s_receive, s_encode and s_encode_agents
  * (--toggle-collect), not while messages are filled in. The core is configured by its defaults: history on. What is
  * warmed up first: the history, so that each publication also evicts one. Clock: 10 us a delta.
  */
@@ -90,6 +90,18 @@ __attribute__ ((noinline)) static void s_decode (s_bench_t *self, const void *fr
 {
     sb_arena_reset (self->arena);
     sb_fault_t fault = sb_decode_agent_message (self->arena, frame, size, 256 * 1024, message);
+    if (fault.reason != SB_REASON_NONE)
+        abort ();
+}
+
+/* What a client gets: a publication's frame, or an ack. */
+__attribute__ ((noinline)) static void s_receive (s_bench_t *self, const void *frame, size_t size, bool is_publication)
+{
+    sb_publication_t publication;
+    sb_broker_message_t message;
+    sb_arena_reset (self->arena);
+    sb_fault_t fault = is_publication ? sb_decode_publication (self->arena, frame, size, 256 * 1024, &publication)
+                                      : sb_decode_broker_message (self->arena, frame, size, 256 * 1024, &message);
     if (fault.reason != SB_REASON_NONE)
         abort ();
 }
@@ -275,6 +287,50 @@ static void s_decode_frame (s_bench_t *self)
     s_decode (self, self->frames[frame], self->frame_sizes[frame], &message);
 }
 
+/* Writes an encoding without its being counted. */
+static void s_frame (size_t size, const sb_encoding_t *encoding, char *frame)
+{
+    if (size == 0 || size > PUBLICATION_MAX)
+        abort ();
+    sb_encoding_write (encoding, frame);
+}
+
+/* A batch, as the agent sends it. */
+static void s_decode_batch (s_bench_t *self)
+{
+    char frame[PUBLICATION_MAX];
+    sb_encoding_t *encoding;
+    for (uint32_t i = 0; i < BATCH_MAX; i++)
+        s_fill (self, i, 0);
+    sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH, .batch = {self->deltas, BATCH_MAX}};
+    sb_arena_reset (self->arena);
+    size_t size = sb_encode_agent_message (self->arena, &message, &encoding);
+    s_frame (size, encoding, frame);
+    s_decode (self, frame, size, &message);
+}
+
+/* The last step's publication as a reader gets it, again and again. */
+static void s_decode_publication (s_bench_t *self)
+{
+    char frame[PUBLICATION_MAX];
+    sb_encoding_t *encoding;
+    sb_arena_reset (self->arena);
+    size_t size = sb_encode_publication (self->arena, self->effects.items[0].publish, &encoding);
+    s_frame (size, encoding, frame);
+    s_receive (self, frame, size, true);
+}
+
+static void s_decode_ack (s_bench_t *self)
+{
+    char frame[PUBLICATION_MAX];
+    sb_encoding_t *encoding;
+    sb_broker_message_t message = {.kind = SB_BROKER_MESSAGE_ACK, .ack = {.decided_through = self->written++}};
+    sb_arena_reset (self->arena);
+    size_t size = sb_encode_broker_message (self->arena, &message, &encoding);
+    s_frame (size, encoding, frame);
+    s_receive (self, frame, size, false);
+}
+
 /* The last step's publication, again and again. */
 static void s_encode_effect (s_bench_t *self)
 {
@@ -378,6 +434,32 @@ static const s_row_t s_rows[] = {
     {.name = "decode_one_field", "a frame", s_decode_frame, FRAMED},
     {.name = "decode_ten_fields", "a frame", s_decode_frame, FRAMED, .fields = 10},
     {.name = "decode_bytes_128", "a frame", s_decode_frame, FRAMED, .is_bytes = true},
+    {.name = "decode_batch_bytes",
+     DELTA " of 128 octets, of a batch of 16",
+     s_decode_batch,
+     FRAMED,
+     .units = BATCH_MAX,
+     .is_bytes = true},
+    {.name = "decode_batch_topics",
+     "the same, topics in turn",
+     s_decode_batch,
+     FRAMED,
+     .units = BATCH_MAX,
+     .topics = TOPICS,
+     .is_bytes = true},
+    {.name = "decode_publication",
+     "a publication with an update of 128 octets",
+     s_decode_publication,
+     FRAMED,
+     .is_bytes = true},
+    {.name = "decode_publication_16",
+     "an update of 128 octets, of a publication of 16",
+     s_decode_publication,
+     FRAMED,
+     .units = BATCH_MAX,
+     .is_bytes = true,
+     .ends_with_batch = true},
+    {.name = "decode_ack", "an ack", s_decode_ack, FRAMED},
     {.name = "encode_one_field", "a publication", s_encode_effect, FRAMED},
     {.name = "encode_ten_fields", "a publication", s_encode_effect, FRAMED, .fields = 10},
     {.name = "encode_bytes_128", "a publication", s_encode_effect, FRAMED, .is_bytes = true},

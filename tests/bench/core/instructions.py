@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 TOLERANCE = 0.05
-COUNTED = ["s_step", "s_decode", "s_encode", "s_encode_agents*"]  # the compiler may add to a name
+COUNTED = ["s_step", "s_decode", "s_receive*", "s_encode", "s_encode_agents*"]  # the compiler may add to a name
 HEAD = """# SPDX-License-Identifier: MPL-2.0
 # Instructions of the core's main paths; written by instructions.py --update, on purpose only.
 """
