@@ -6,9 +6,9 @@
  * not the peer that left. Breaches of the ZMTP protocol after the handshake look the same and are counted too.
  *
  * Cost: one descriptor more for each connection watched in that way, for a quarter of all descriptors at most: beyond
- * that connections matter more than the count of their cuts, and those without a duplicate are not counted. A connection that comes and goes before the
- * monitor is read may be judged by its successor on the same descriptor; the counter is for people, and nothing else
- * hangs on it.
+ * that connections matter more than the count of their cuts, and those without a duplicate are not counted. A
+ * connection that comes and goes before the monitor is read may be judged by its successor on the same descriptor; the
+ * counter is for people, and nothing else hangs on it.
  */
 #ifndef SB_CONNECTIONS_H
 #define SB_CONNECTIONS_H
