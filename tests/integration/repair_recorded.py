@@ -70,8 +70,9 @@ class Follower:
         """What the kernel holds of its subscription; while it is held this changes only when the broker sends more."""
         folder, known = f"/proc/{self.process.pid}/fd", connections(self.scene.publish)
         sockets = {os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)}
-        (own,) = (each for each in known if each.socket in sockets)
-        return own.unread + sum(each.unsent for each in known if each.remote == own.local)
+        own = {each.local: each.unread for each in known if each.socket in sockets}  # one, or a former one beside it
+        assert own, f"{self.agent_id} has no subscription"
+        return sum(own.values()) + sum(each.unsent for each in known if each.remote in own)
 
     def await_current(self):
         assert self.say("wait 30000")["current"], f"{self.agent_id} did not become current: {self.say('state')}"
@@ -137,11 +138,26 @@ class StandStill:
     def __enter__(self):
         self.lock.acquire()
         self.feed.send_signal(signal.SIGSTOP)
-        wait_for("the stream stands still", self.is_still, PATIENCE_S)
+        try:
+            wait_for("the stream stands still", self.is_still, PATIENCE_S)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def is_held(self):
+        """Each thread of the feed has stopped; on a busy machine one may run on for long after the signal was sent."""
+        folder = f"/proc/{self.feed.pid}/task"
+        states = set()
+        for thread in os.listdir(folder):
+            with open(os.path.join(folder, thread, "stat"), encoding="utf-8") as stat:
+                states.add(stat.read().rpartition(")")[2].split()[0])
+        return states == {"T"}
 
     def is_still(self):
-        """The kernel holds nothing on its way to the broker, and then two of its answers are the same: what it had read
-        from its connections came to its turn before the first, or between the two."""
+        """No thread of the feed runs, the kernel holds nothing on its way to the broker, and then two of its answers
+        are the same: what it had read from its connections came to its turn before the first, or between the two."""
+        if not self.is_held():
+            return False
         on_the_way = any(each.unread if each.local == port_of(self.scene.ingress) else each.unsent
                          for each in connections(self.scene.ingress))
         return not on_the_way and self.scene.heads() == self.scene.heads()
@@ -294,7 +310,7 @@ def test_losses_are_told_exactly_and_copies_end_equal():
             counts, account = alone.assert_equal(), alone.account()
         print(f"alone: {counts}")
         assert counts["dropped"] == counts["gaps"] == account["missing"] == account["gaps"] == 0, \
-            f"who was left alone lost something: {counts}"
+            f"who was left alone lost something: {counts}, {account}"
         assert feed.poll() is None, "the feed has ended"
         alone.end()
 
