@@ -84,6 +84,18 @@ def better(figure):
     return "more is better" if figure["more_is_better"] else "less is better"
 
 
+def single_chart(workload, folder):
+    """The chart of a workload with one case: its figures beside one another, which have one unit."""
+    (case,) = workload["cases"].values()
+    figures = [figure for figure in workload["figures"] if figure["key"] in workload["charts"] and case[figure["key"]]]
+    if not figures:
+        return
+    name = "%s-%s.svg" % (workload["name"], figures[0]["key"].replace("_", "-"))
+    charts.bars(os.path.join(folder, name), workload["title"], "%s (%s)" % (unit(figures[0]), better(figures[0])),
+                {figure["title"]: case[figure["key"]] for figure in figures}, {})
+    yield "%s: %s" % (workload["title"], ", ".join(figure["title"] for figure in figures)), name
+
+
 def bar_charts(workload, folder, systems):
     """Draws the charts of a workload; yields their titles and files."""
     for figure in workload["figures"]:
@@ -114,7 +126,12 @@ def curve_charts(workload, folder):
 
 
 def chart_lines(workload, folder, systems):
-    drawn = curve_charts(workload, folder) if workload.get("axis") else bar_charts(workload, folder, systems)
+    if workload.get("axis"):
+        drawn = curve_charts(workload, folder)
+    elif len(workload["cases"]) == 1:
+        drawn = single_chart(workload, folder)
+    else:
+        drawn = bar_charts(workload, folder, systems)
     for title, name in drawn:
         yield "![%s](%s)" % (title, name)
         yield ""

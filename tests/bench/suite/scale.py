@@ -195,7 +195,7 @@ SNAPSHOT_WORKLOADS = [
         "snapshot", "A snapshot of 1,000,000 fields to an agent that joins",
         "From the request until the end is applied to a copy as the client library keeps it, by credit for eight "
         "chunks. Bare: the same chunks, encoded beforehand, sent by reference by a ROUTER, to the same receiver under "
-        "the same credit, in turn with the broker.",
+        "the same credit, in turn with the broker. Quick: 50,000 fields.",
         run_snapshot,
         [Case("syncbus", "syncbus", {"fields": Sizes(1000000, 50000, 2000), "rounds": Sizes(3, 2, 1),
                                      "flags": {"limits-fields": 1100000}})],
@@ -203,7 +203,7 @@ SNAPSHOT_WORKLOADS = [
          Figure("time_ms", "time", "ms", False),
          Figure("bare_ms", "time of the bare sender", "ms", False),
          Figure("field_cpu_ns", "broker CPU a field", "ns", False), Figure("chunks", "chunks", "", False), CORE],
-        ["time_ms"], [Bar("ratio", "syncbus", None, "<=", 1.5)]),
+        ["time_ms", "bare_ms"], [Bar("ratio", "syncbus", None, "<=", 1.5)]),
     Workload(
         "slices", "How long a slice of a snapshot holds the broker",
         "Each step that makes a chunk and its encoding, in process, by the time that the thread had a core: 1,000,000 "
