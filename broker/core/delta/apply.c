@@ -133,20 +133,18 @@ static void s_commit_writes (sb_core_t *self, const sb_agent_record_t *agent, co
 {
     uint64_t sequence = sb_publish_delta_sequence (self, part->topic_slot);
     sb_change_t *changes = sb_scratch_take (&self->scratch, published * sizeof *changes);
-    sb_update_t *copy = sb_publish_add (self);
+    sb_update_t *copy = sb_publish_add (self, published, part->octets);
     *copy = *update;
     copy->changes = changes;
     copy->change_count = published;
-    size_t octets = part->octets;
     for (uint32_t i = 0, count = part->change_count; i < count; i++) {
         if (!is_all && part->writes[i].is_same) {
-            octets -= sb_change_octets (&part->changes[i]);
+            self->open->octets -= sb_change_octets (&part->changes[i]);
             continue;
         }
         sb_apply_copy_change (self, &part->changes[i], changes++);
         s_commit_write (self, agent, update, part, i, sequence);
     }
-    sb_publish_count (self, published, octets);
 }
 
 static void s_commit_part (sb_core_t *self, sb_agent_record_t *agent, const sb_update_t *update, const sb_part_t *part)

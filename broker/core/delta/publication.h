@@ -46,21 +46,19 @@ static inline uint64_t sb_publish_delta_sequence (sb_core_t *self, uint32_t topi
     return sb_publish_sequence (self, topic, SB_CAUSE_NONE);
 }
 
-/* sb_publish_update in two steps: the update to fill in; then its changes, whose names, texts and bytes have `octets`.
- */
-static inline sb_update_t *sb_publish_add (sb_core_t *self)
+/* sb_publish_update in two steps: the update, to be filled in, with so many changes; their names, texts and bytes have
+ * `octets`. */
+static inline sb_update_t *sb_publish_add (sb_core_t *self, uint32_t change_count, size_t octets)
 {
     assert (self->open);
     if (self->updates_left == 0)
         sb_publish_grow (self);
+    struct sb_publication_builder *open = self->open;
+    open->publication.update_count++;
+    open->change_count += change_count;
+    open->octets += octets;
     self->updates_left--;
-    self->open->publication.update_count++;
     return self->next_update++;
-}
-static inline void sb_publish_count (sb_core_t *self, uint32_t change_count, size_t octets)
-{
-    self->open->change_count += change_count;
-    self->open->octets += octets;
 }
 
 #endif

@@ -93,8 +93,7 @@ void sb_publish_update (sb_core_t *self, const sb_update_t *update)
     size_t octets = 0;
     for (uint32_t i = 0; i < update->change_count; i++)
         octets += sb_change_octets (&update->changes[i]);
-    *sb_publish_add (self) = *update;
-    sb_publish_count (self, update->change_count, octets);
+    *sb_publish_add (self, update->change_count, octets) = *update;
 }
 
 void sb_publish_emit (sb_core_t *self)

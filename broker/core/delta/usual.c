@@ -8,7 +8,7 @@
  * changed; one that is not usual in any respect is left to the long way, untouched, with what was found of it. So the
  * result is that of the long way, always, and nothing is refused here. What all deltas of a run share is looked at
  * once: session, admission, quality, topic, open publication, counters. O(changes).
- * Gain, in instructions: a delta of one number in a batch of 16 costs 440 instead of 884, of 128 octets 545 instead of
+ * Gain, in instructions: a delta of one number in a batch of 16 costs 430 instead of 884, of 128 octets 534 instead of
  * 1,124; a delta alone some 170 fewer. One change has a function of its own, as a loop keeps too
  * much at hand: 30 fewer.
  */
@@ -26,6 +26,7 @@ typedef struct {
     bool is_turning;    /* the last delta began with `next` */
     uint64_t sequence;  /* of the open publication of the topic; 0: none was opened yet */
     uint64_t published; /* changes of all deltas so far that were published */
+    uint64_t idle;      /* those that were not */
 } s_run_t;
 
 /* ---- looking */
@@ -58,8 +59,7 @@ static bool s_find_topic (const sb_core_t *self, const sb_agent_record_t *agent,
 /* True when the delta has no fault, and nothing that usual ones have not. */
 static inline bool s_is_simple (const sb_core_t *self, const sb_delta_t *delta)
 {
-    return delta->fault == SB_REASON_NONE && delta->time_to_live_ms == 0 && delta->category.size != 0 &&
-           self->updates_left != 0;
+    return delta->fault == SB_REASON_NONE && delta->time_to_live_ms == 0 && self->updates_left != 0;
 }
 
 /* True when the agent's topic is the delta's. */
@@ -154,11 +154,10 @@ static inline void s_publish (sb_core_t *self, s_run_t *run, const sb_update_t *
     if (!run->sequence)
         run->sequence = sb_publish_delta_sequence (self, run->slot);
     run->published += count;
-    sb_update_t *published = sb_publish_add (self);
+    sb_update_t *published = sb_publish_add (self, count, octets);
     *published = *update;
     published->changes = changes;
     published->change_count = count;
-    sb_publish_count (self, count, octets);
 }
 
 /* The delta is not usual, but topic and first field were found, or that there is no such field. */
@@ -182,8 +181,10 @@ static __attribute__ ((noinline)) bool s_take_one (sb_core_t *self, sb_agent_rec
     if (!sb_scratch_reserve (&self->scratch, SCRATCH_FIXED + size))
         return false;
     s_note (agent, run, slot, slot, field->next);
-    if (s_is_idle (run, field, change))
+    if (s_is_idle (run, field, change)) {
+        run->idle++;
         return true;
+    }
     sb_change_t *copy = sb_scratch_take (&self->scratch, size);
     char *octets = (char *)(copy + 1);
     s_publish (self, run, update, copy, 1, octets_size);
@@ -216,6 +217,7 @@ static __attribute__ ((noinline)) bool s_take_many (sb_core_t *self, sb_agent_re
     if (!sb_scratch_reserve (&self->scratch, SCRATCH_FIXED + size))
         return false;
     s_note (agent, run, first, last, next);
+    run->idle += count - published;
     if (!published)
         return true;
     sb_change_t *copy = sb_scratch_take (&self->scratch, size);
@@ -228,7 +230,7 @@ static __attribute__ ((noinline)) bool s_take_many (sb_core_t *self, sb_agent_re
 }
 
 /* Notes in the agent that `count` deltas were accepted. */
-static void s_accept (sb_core_t *self, sb_agent_record_t *agent, uint32_t count, uint64_t changes, uint64_t published,
+static void s_accept (sb_core_t *self, sb_agent_record_t *agent, uint32_t count, const s_run_t *run,
                       sb_message_state_t *message)
 {
     agent->in_gap = false;
@@ -238,8 +240,8 @@ static void s_accept (sb_core_t *self, sb_agent_record_t *agent, uint32_t count,
     message->accepted += count;
     sb_core_counter_add (self, SB_COUNTER_deltas, count);
     sb_core_counter_add (self, SB_COUNTER_deltas_accepted, count);
-    sb_core_counter_add (self, SB_COUNTER_changes, published);
-    sb_core_counter_add (self, SB_COUNTER_changes_suppressed, changes - published);
+    sb_core_counter_add (self, SB_COUNTER_changes, run->published);
+    sb_core_counter_add (self, SB_COUNTER_changes_suppressed, run->idle);
     if (!agent->ack_pending)
         sb_decide_want_ack (self, agent);
 }
@@ -252,20 +254,20 @@ uint32_t sb_take_usual (sb_core_t *self, sb_agent_record_t *agent, const sb_delt
         agent->held_quality != SB_QUALITY_OK)
         return 0;
     s_run_t run = {.slot = 0};
-    uint64_t sequence = agent->decided_through, changes = 0;
-    uint32_t taken = 0;
-    for (const sb_delta_t *delta = deltas; taken < count; delta++, taken++) {
-        bool is_one = delta->update.change_count == 1;
-        if (delta->update.sequence != ++sequence || sequence > SB_NUMBER_MAX || !s_is_simple (self, delta))
+    const sb_delta_t *delta = deltas, *end = deltas + count;
+    for (uint64_t next = agent->decided_through + 1; delta < end; delta++, next++) {
+        const sb_update_t *update = &delta->update;
+        if (update->sequence != next || next > SB_NUMBER_MAX || !s_is_simple (self, delta))
             break;
         if ((!run.slot || !s_is_topic (agent, run.topic, delta)) && !s_find_topic (self, agent, delta, &run, sought))
             break;
-        if (!(is_one ? s_take_one (self, agent, &delta->update, &run, sought)
-                     : s_take_many (self, agent, &delta->update, &run, sought)))
+        bool is_taken = update->change_count == 1 ? s_take_one (self, agent, update, &run, sought)
+                                                  : s_take_many (self, agent, update, &run, sought);
+        if (!is_taken)
             break;
-        changes += delta->update.change_count;
     }
+    uint32_t taken = (uint32_t)(delta - deltas);
     if (taken)
-        s_accept (self, agent, taken, changes, run.published, message);
+        s_accept (self, agent, taken, &run, message);
     return taken;
 }
