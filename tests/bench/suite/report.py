@@ -84,15 +84,17 @@ def better(figure):
     return "more is better" if figure["more_is_better"] else "less is better"
 
 
-def single_chart(workload, folder):
+def single_chart(workload, folder, systems):
     """The chart of a workload with one case: its figures beside one another, which have one unit."""
-    (case,) = workload["cases"].values()
+    ((label, case),) = workload["cases"].items()
     figures = [figure for figure in workload["figures"] if figure["key"] in workload["charts"] and case[figure["key"]]]
     if not figures:
         return
     name = "%s-%s.svg" % (workload["name"], figures[0]["key"].replace("_", "-"))
     charts.bars(os.path.join(folder, name), workload["title"], "%s (%s)" % (unit(figures[0]), better(figures[0])),
-                {figure["title"]: case[figure["key"]] for figure in figures}, {})
+                {figure["title"]: case[figure["key"]] for figure in figures},
+                {figure["title"]: "bare" if figure["key"].startswith("bare") else systems.get(label)
+                 for figure in figures})
     yield "%s: %s" % (workload["title"], ", ".join(figure["title"] for figure in figures)), name
 
 
@@ -129,7 +131,7 @@ def chart_lines(workload, folder, systems):
     if workload.get("axis"):
         drawn = curve_charts(workload, folder)
     elif len(workload["cases"]) == 1:
-        drawn = single_chart(workload, folder)
+        drawn = single_chart(workload, folder, systems)
     else:
         drawn = bar_charts(workload, folder, systems)
     for title, name in drawn:
