@@ -285,10 +285,20 @@ static void s_overflow (sb_agent_step_t *self)
     watch->need = SB_NEED_SNAPSHOT;
 }
 
+/* A chunk was faster than the SUB: what comes now is in the copy, but its number is still to be counted in its turn,
+ * or it would seem to be missing. */
+static bool s_counts_only (const sb_reception_t *self, const sb_watch_t *watch, const sb_publication_t *publication)
+{
+    uint64_t sequence, topic_sequence, category_sequence;
+    return watch->is_whole && !watch->is_event && publication->category_sequence > watch->verified &&
+           sb_reception_known (self, publication->topic, &sequence, &topic_sequence, &category_sequence) &&
+           publication->sequence <= sequence;
+}
+
 void sb_watch_wait (sb_agent_step_t *self, sb_watch_t *watch, const sb_publication_t *publication)
 {
     sb_reception_t *reception = self->reception;
-    if (!s_note (self, watch, publication))
+    if (!s_note (self, watch, publication) && !s_counts_only (reception, watch, publication))
         return;
     size_t size = sizeof (sb_waiting_t) + sb_keep_size (publication);
     while (reception->waiting_bytes && reception->waiting_bytes + size > self->config.buffer_bytes)

@@ -344,6 +344,26 @@ Test (snapshot, is_whole_only_when_the_sub_has_brought_what_was_published_before
     sb_fixture_end (&f);
 }
 
+Test (join, what_comes_after_the_chunk_that_has_it_already_was_not_lost)
+{
+    sb_fixture_t f = s_asked ();
+    sb_fixture_answer_join (&f);
+    uint64_t id = s_snapshot (&f)->snapshot_id;
+    s_chunk (&f, id, 1);
+    f.head = 1;
+    s_end_snapshot (&f, id, 1, 0, 0);
+    cr_assert_not (sb_agent_step_is_current (f.step), "it has not come");
+    sb_fixture_publish (&f, 1, "m.b.", 1, 1);
+    for (int i = 0; i < 10 && !sb_agent_step_is_current (f.step); i++)
+        sb_fixture_event (&f, SB_AGENT_EVENT_WAKE);
+    cr_assert (sb_agent_step_is_current (f.step));
+    cr_assert_eq (s_counts (&f).gaps, 0);
+    sb_fixture_publish (&f, 1, "m.b.", 2, 2);
+    cr_assert_eq (s_counts (&f).gaps, 0);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0));
+    sb_fixture_end (&f);
+}
+
 /* ------------------------------------------------------------------ repairs */
 
 Test (repair, asks_for_what_lies_between_the_last_one_and_what_has_come)
