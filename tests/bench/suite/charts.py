@@ -93,7 +93,7 @@ def curves(path, title, x_title, y_title, lines):
         for axis in (axes.xaxis, axes.yaxis):
             plain_axis(axis)
         if len(lines) > 1:
-            axes.legend(title="median; band: least to most of the rounds", alignment="left")
+            axes.legend(title="median; band: least to most of the rounds", alignment="left", loc="upper left")
         else:
             axes.set_xlabel(x_title + "; line: median, band: least to most of the rounds")
     save(draw, CURVE_HEIGHT, path)
