@@ -188,3 +188,21 @@ Test (hot_repeat, times_are_read_wherever_they_lie)
             cr_assert (is_hot);
         }
 }
+
+/* A number of five octets, the last a 0 too many, with zeros behind it: no tag, and not the rest of a time. */
+Test (hot_repeat, zeros_are_no_part_of_a_time)
+{
+    static const unsigned char octets[] = {0x80, 0x80, 0x80, 0x80, 0, 0, 0, 0, 0};
+    for (uint32_t count = 1; count <= 2; count++) {
+        s_encode_batch (count);
+        for (size_t at = 0; at + sizeof octets <= s_size; at++) {
+            unsigned char before[sizeof octets];
+            bool is_hot;
+            memcpy (before, s_frame + at, sizeof octets);
+            memcpy (s_frame + at, octets, sizeof octets);
+            const char *difference = hot_twins_agent_message (s_frame, s_size, &is_hot);
+            cr_assert_null (difference, "at %zu: %s", at, difference);
+            memcpy (s_frame + at, before, sizeof octets);
+        }
+    }
+}
