@@ -156,7 +156,7 @@ def main():
                                         ", ".join(case.label for case in workload.cases)))
         return 0
     if arguments.report and not charts.can_draw():
-        sys.exit("bench: a report's charts need python3-matplotlib: script/bootstrap report, and run by /usr/bin/python3")
+        sys.exit("bench: a report's charts need python3-matplotlib (script/bootstrap report), and Debian's Python")
     chosen, left_out = choose(arguments)
     document = run_all(chosen, left_out, arguments)
     if arguments.json:

@@ -83,8 +83,8 @@ WORKLOADS = [
         "same_work", "The same work: merge into keyed state and notify a reader",
         "4,000 keys written in turn, each write kept as the key's value and told to a subscriber with its value. "
         "Redis: HSET and PUBLISH; pipelined, a pair of them for each update, else one pair for a batch. NATS: a "
-        "JetStream key-value bucket in memory, asynchronous puts and a watcher; an eighth as many updates, which take it "
-        "longer than the others need for theirs.",
+        "JetStream key-value bucket in memory, asynchronous puts and a watcher; an eighth as many updates, which "
+        "take it longer than the others need for theirs.",
         load.run, same_work(16) + same_work(64), FLOW, ["rate"], same_work_bars(16) + same_work_bars(64)),
     Workload(
         "latency", "Latency at 10,000 updates a second, one to one",

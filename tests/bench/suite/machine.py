@@ -69,7 +69,8 @@ def describe():
     memory = first_field("/proc/meminfo", "MemTotal").split()
     return {"cpu": first_field("/proc/cpuinfo", "model name"), "cores": os.cpu_count(),
             "memory_gib": round(int(memory[0]) / 1048576, 1) if memory and memory[0].isdigit() else None,
-            "kernel": platform.release(), "system": system_name(), "libzmq": libzmq_version(), "protobuf_c": protobuf_c_version(),
+            "kernel": platform.release(), "system": system_name(), "libzmq": libzmq_version(),
+            "protobuf_c": protobuf_c_version(),
             "load": [round(load, 2) for load in os.getloadavg()], "busy_before": round(busy_share(), 3)}
 
 

@@ -64,8 +64,8 @@ def machine_lines(document):
     yield from table(["", ""], rows)
     if document["warning"]:
         yield from ["", "**Warning: %s.**" % document["warning"]]
-    yield from ["", "Each number is the median of the rounds, with the least and the most of them in brackets. Each ratio "
-                "is made within a round, of runs that followed one another; a bar is held to the median ratio."]
+    yield from ["", "Each number is the median of the rounds, with the least and the most of them in brackets. Each "
+                "ratio is made within a round, of runs that followed one another; a bar is held to the median ratio."]
 
 
 def overview_lines(document):

@@ -132,7 +132,8 @@ class Report(unittest.TestCase):
     def document(self, failures):
         workload = Workload("w", "A <title> & more", "text", None, [Case("a", "bare", {}), Case("b", "codec", {})],
                             [RATE], ["rate"], [Bar("rate", "a", "b", ">=", 2), Bar("rate", "a", "c", ">=", 1)])
-        return {"date": "2001-02-03 04:05 UTC", "machine": {"protobuf_c": "1", "cpu": "c", "cores": 2, "memory_gib": 1, "kernel": "k", "system": "s", "libzmq": "4",
+        return {"date": "2001-02-03 04:05 UTC", "machine": {
+                    "protobuf_c": "1", "cpu": "c", "cores": 2, "memory_gib": 1, "kernel": "k", "system": "s", "libzmq": "4",
                             "load": [0, 0, 0], "busy_before": 0.5}, "warning": "busy", "mode": "full",
                 "round_count": 3, "version": "0", "peers": {"nats-server": "2.9"}, "left_out": ["redis"],
                 "systems": {"a": "bare", "b": "codec"}, "seconds": 1,
@@ -153,8 +154,8 @@ class Report(unittest.TestCase):
 
     @unittest.skipUnless(charts.can_draw(), "python3-matplotlib is not installed: script/bootstrap report")
     def test_the_same_figures_give_the_same_curves(self):
-        workload = Workload("growth_x", "Growth", "text", None, [Case("0 x", "syncbus", {}), Case("100 x", "syncbus", {})],
-                            [RATE], ["rate"], [], Axis("x", {"0 x": 0, "100 x": 100}))
+        cases = [Case("0 x", "syncbus", {}), Case("100 x", "syncbus", {})]
+        workload = Workload("growth_x", "Growth", "text", None, cases, [RATE], ["rate"], [], Axis("x", {"0 x": 0, "100 x": 100}))
         rounds = [{"0 x": {"rate": 10}, "100 x": {"rate": 5}}, {"0 x": {"rate": 30}, "100 x": {"rate": 30}}]
         document = {**self.document([]), "workloads": [summary.of_workload(workload, rounds, [])]}
         drawn = []
