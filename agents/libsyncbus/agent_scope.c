@@ -357,9 +357,13 @@ void sb_scope_judge_parts (sb_agent_step_t *self, uint64_t beat_sequence)
                 scope->kind == SB_SCOPE_AGENT && scope->is_based ? s_head (reception, scope, beat_sequence) : NULL;
             if (!head || head->head_sequence <= scope->seen_sequence)
                 continue;
-            if (watch->need == SB_NEED_NOTHING && !watch->is_told)
+            /* It was whole up to there when it became a scope. */
+            bool is_known =
+                head->head_category_sequence <= scope->seen_category || head->head_category_sequence <= watch->verified;
+            if (!is_known && watch->need == SB_NEED_NOTHING && !watch->is_told)
                 sb_watch_gap (self, watch, (sb_text_t){head->interest, head->interest_size}, 0, 0);
-            s_hole (self, watch, scope);
+            if (!is_known)
+                s_hole (self, watch, scope);
             s_see (scope, head->head_agent_sequence, head->head_sequence, head->head_category_sequence);
         }
     }

@@ -315,6 +315,39 @@ Test (agent_conflation, events_that_were_missed_until_it_was_refused_come_from_h
     }
 }
 
+Test (agent_conflation, events_of_which_none_was_missed_until_it_was_refused_are_not_told_as_lost)
+{
+    static const sb_text_t part = {"m.b.", 4};
+    sb_fixture_t f = s_make (&part);
+    f.welcome.event_categories = s_events;
+    f.welcome.event_category_count = 1;
+    s_answered (&f);
+    s_merged (&f, 1, 1);
+    s_merged (&f, 2, 2);
+    sb_fixture_event (&f, SB_AGENT_EVENT_UNSUBSCRIBED);
+    f.heads['m'] = f.agent_heads['b'] = f.head = 2;
+    f.conflation = NULL;
+    f.conflated_head = 0;
+    s_reconnected (&f);
+    s_reconnected (&f);
+    sb_interest_position_t head = {part, 2, 2, 2};
+    sb_heartbeat_ack_t ack = sb_fixture_level (&f);
+    ack.heads = &head;
+    ack.head_count = 1;
+    for (int i = 0; i < 5; i++)
+        sb_fixture_heartbeat_ack (&f, &ack);
+    cr_assert (s_becomes_current (&f));
+    for (int i = 0; i < 3; i++)
+        sb_fixture_beat (&f);
+    sb_agent_counts_t counts;
+    sb_agent_step_counts (f.step, &counts);
+    cr_assert_eq (counts.gaps, 0);
+    sb_fixture_publish (&f, 1, "m.b.", 3, 3);
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0));
+    cr_assert (sb_agent_step_is_current (f.step));
+    sb_fixture_end (&f);
+}
+
 Test (agent_conflation, events_that_were_missed_until_it_was_granted_come_from_history)
 {
     sb_fixture_t f = s_make (&s_all_of_m);
