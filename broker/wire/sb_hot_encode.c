@@ -141,9 +141,8 @@ static inline uint8_t *s_put_change (const uint8_t *low, uint8_t *at, const sb_c
 
 static inline uint8_t *s_put_changes (const uint8_t *low, uint8_t *at, const sb_update_t *update, uint8_t tag)
 {
-    const sb_change_t *change = update->changes + update->change_count;
-    while (change > update->changes && at)
-        at = s_put_change (low, at, --change, tag);
+    for (uint32_t i = update->change_count; i > 0 && at; i--)
+        at = s_put_change (low, at, &update->changes[i - 1], tag);
     return at;
 }
 

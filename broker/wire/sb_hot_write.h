@@ -159,7 +159,9 @@ static inline uint8_t *sb_hot_put_part (uint8_t *at, uint8_t tag, const uint8_t 
  * be there in front of `end`. Moved as a whole, since that is less than a move of just `size`. */
 static inline uint8_t *sb_hot_put_again (uint8_t *at, const uint8_t *end, size_t size)
 {
-    memmove (at - SB_HOT_AGAIN, end - SB_HOT_AGAIN, SB_HOT_AGAIN);
+    uint8_t octets[SB_HOT_AGAIN]; /* registers: the places may overlap, and memmove is a call */
+    memcpy (octets, end - SB_HOT_AGAIN, SB_HOT_AGAIN);
+    memcpy (at - SB_HOT_AGAIN, octets, SB_HOT_AGAIN);
     return at - size;
 }
 
