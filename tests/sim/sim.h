@@ -322,6 +322,9 @@ void sim_reader_destroy (sim_reader_t **self_p);
 void sim_reader_message (sim_t *self, sim_process_t *process, const sb_broker_message_t *message); /* before its step */
 void sim_reader_publication (sim_process_t *process, const sb_publication_t *publication);         /* before its step */
 void sim_reader_effect (sim_t *self, sim_process_t *process, const sb_agent_effect_t *effect);
+/* That publication will not be taken by the process; NULL: its SUB may have lost any. */
+void sim_reader_loses (sim_t *self, sim_process_t *process, const sb_publication_t *publication);
+void sim_reader_subscribes (sim_t *self, sim_process_t *process); /* until now, what was lost may be more */
 
 static inline sb_text_t sim_name (const sim_t *self, uint32_t agent)
 {

@@ -14,7 +14,7 @@
 
 enum { CONNECT_MS = 20, TURN_MESSAGES = 50, TURN_PUBLICATIONS = 200, TICKS_MAX = 1000, BUSY_MS = 9000 };
 enum { FRAME_MAX = 1 << 24, CONNECT_FAILS_PERCENT = 10, SLOW_PPM = 300, FAILED_PPM = 500, OWN_FIELDS_MAX = 100000 };
-enum { COPY_BYTES = 64 << 20, NARROW_PERCENT = 25, UNREADABLE_PPM = 300 };
+enum { COPY_BYTES = 64 << 20, NARROW_PERCENT = 25, UNREADABLE_PPM = 300, ROOMY_BYTES = 100000 };
 
 static void s_disconnect (sim_t *self, sim_process_t *process)
 {
@@ -296,10 +296,16 @@ static void s_read_publication (sim_t *self, sim_process_t *process)
     const sb_publication_t *publication = s_decode (self, frame.octets);
     sb_agent_event_t event = {.kind = SB_AGENT_EVENT_PUBLICATION, .publication = publication};
     sim_reader_publication (process, publication);
-    if (publication->sequence && process->waiting >= self->options.queue_publications)
+    if (publication->sequence && process->waiting >= self->options.queue_publications) {
         sim_note_fault (self, SIM_FAULT_queue_full);
+        sim_reader_loses (self, process, publication);
+    }
+    /* What waits for a repair may be dropped for want of room, whatever comes. */
+    if (self->options.buffer_bytes < ROOMY_BYTES && !sb_agent_step_is_current (process->step))
+        sim_reader_loses (self, process, publication);
     if (!self->is_healing && sim_chance_ppm (self, UNREADABLE_PPM)) {
         sim_note_fault (self, SIM_FAULT_publication_unreadable);
+        sim_reader_loses (self, process, publication);
         event = (sb_agent_event_t){.kind = SB_AGENT_EVENT_LOST};
     }
     sim_say (self, "%s#%" PRIu64 " reads %.*s %" PRIu64 ", sequence %" PRIu64, self->names[process->agent],

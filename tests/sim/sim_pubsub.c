@@ -142,6 +142,8 @@ static void s_read_subscription (sim_t *self, sim_pipe_t *pipe)
     if (is_subscribed && s_find (&pipe->live, prefix) < 0) {
         sim_prefixes_add (&pipe->live, prefix);
         s_count (self, prefix, 1);
+        if (pipe->is_open)
+            sim_reader_subscribes (self, &self->processes[pipe->process]);
     } else if (!is_subscribed && s_remove (&pipe->live, prefix)) {
         s_count (self, prefix, -1);
     }
@@ -204,16 +206,18 @@ void sim_pubsub_free (sim_t *self)
 
 /* ------------------------------------------------------------------ publications */
 
-static void s_offer (sim_t *self, sim_process_t *process, sim_octets_t *octets)
+static void s_offer (sim_t *self, sim_process_t *process, sim_octets_t *octets, const sb_publication_t *publication)
 {
     sim_line_t *line = &process->sub.down;
     if (sim_line_count (line) >= self->options.subscriber_queue) {
         sim_note_fault (self, SIM_FAULT_publication_dropped);
+        sim_reader_loses (self, process, publication);
         return;
     }
     bool is_healing = self->is_healing;
     if (!is_healing && sim_chance_ppm (self, self->options.lost_ppm)) {
         sim_note_fault (self, SIM_FAULT_publication_lost);
+        sim_reader_loses (self, process, publication);
         return;
     }
     sim_frame_t frame = {self->now_ns + sim_network_delay_ns (self), octets};
@@ -241,7 +245,7 @@ void sim_pubsub_publish (sim_t *self, const sb_publication_t *publication)
     for (uint32_t i = 0; i < self->pipe_high; i++) {
         sim_pipe_t *pipe = &self->pipes[i];
         if (pipe->is_used && pipe->is_open && sim_prefixes_match (&pipe->live, publication->topic))
-            s_offer (self, &self->processes[pipe->process], octets);
+            s_offer (self, &self->processes[pipe->process], octets, publication);
     }
     sim_octets_release (octets);
 }
@@ -281,8 +285,10 @@ static void s_let_go (sim_t *self, sim_sub_t *sub)
 
 void sim_sub_make (sim_t *self, sim_process_t *process)
 {
-    sim_sub_close (self, process);
     sim_sub_t *sub = &process->sub;
+    if (sub->is_made)
+        sim_reader_loses (self, process, NULL);
+    sim_sub_close (self, process);
     uint32_t count;
     const sb_text_t *prefixes = sb_agent_step_prefixes (process->step, &count);
     for (uint32_t i = 0; i < count; i++)
@@ -314,6 +320,7 @@ void sim_sub_cut (sim_t *self, sim_process_t *process)
     sim_sub_t *sub = &process->sub;
     if (!sub->pipe)
         return;
+    sim_reader_loses (self, process, NULL);
     s_let_go (self, sub);
     sim_line_keep (&sub->down, sim_below (self, sim_line_count (&sub->down) + 1));
     sub->handshake_ns = self->now_ns + sim_below (self, RETRY_MS) * SIM_MS;

@@ -39,6 +39,8 @@ struct sim_reader {
     uint32_t chunks;               /* of the snapshot asked for last, that came */
     uint64_t chunk_fields;         /* in them */
     sim_picture_t *picture;        /* the application's */
+    /* When something was lost on the SUB last that the client may not have made good; 0: it has everything. */
+    uint64_t lost_ns[SIM_CATEGORIES];
 };
 
 /* ------------------------------------------------------------------ life */
@@ -293,6 +295,42 @@ static bool s_is_about (const sim_t *self, sb_text_t told, uint32_t category)
            (told.size == name.size || told.data[name.size] == '.');
 }
 
+void sim_reader_loses (sim_t *self, sim_process_t *process, const sb_publication_t *publication)
+{
+    uint32_t interval_ms, category = 0;
+    sb_text_t topic = {NULL, 0};
+    if (publication && publication->sequence == 0)
+        return; /* a level has no number that could be missed */
+    if (publication && sim_canary (self, SIM_CANARY_loss))
+        return;
+    if (publication && !sb_conflated_split (publication->topic, &interval_ms, &topic))
+        topic = publication->topic;
+    if (topic.size)
+        category = sim_topic_at (self->checker, topic)->category;
+    for (uint32_t i = 0; i < SIM_CATEGORIES; i++)
+        if (category == 0 || category == i + 1)
+            process->reader->lost_ns[i] = self->now_ns;
+}
+
+void sim_reader_subscribes (sim_t *self, sim_process_t *process)
+{
+    for (uint32_t i = 0; i < SIM_CATEGORIES; i++)
+        if (process->reader->lost_ns[i])
+            process->reader->lost_ns[i] = self->now_ns;
+}
+
+/* Nothing may be told as lost while nothing was. */
+static void s_check_loss (sim_t *self, sim_process_t *process, const sb_agent_gap_t *gap)
+{
+    bool is_lost = false;
+    for (uint32_t i = 0; i < self->checker->category_count; i++)
+        is_lost |= process->reader->lost_ns[i] && s_is_about (self, gap->topic, i);
+    self->checks++;
+    if (!is_lost)
+        sim_fail (self, "%s was told that %.*s %" PRIu64 " to %" PRIu64 " are lost, and its SUB lost nothing",
+                  self->names[process->agent], (int)gap->topic.size, gap->topic.data, gap->first, gap->last);
+}
+
 static void s_gap (sim_t *self, sim_process_t *process, const sb_agent_gap_t *gap)
 {
     sim_reader_t *reader = process->reader;
@@ -301,6 +339,7 @@ static void s_gap (sim_t *self, sim_process_t *process, const sb_agent_gap_t *ga
             reader->is_stale[i] = true;
     sim_say (self, "%s#%" PRIu64 " is told: lost %.*s %" PRIu64 " to %" PRIu64, self->names[process->agent],
              process->instance, (int)gap->topic.size, gap->topic.data, gap->first, gap->last);
+    s_check_loss (self, process, gap);
     if (gap->first == 0)
         return;
     reader->told += gap->last - gap->first + 1;
@@ -395,6 +434,9 @@ static void s_check_silence (sim_t *self, sim_process_t *process, uint64_t befor
         if (offer && sequence > heard->last)
             s_skip (self, process, heard, topic, sequence, false);
     }
+    for (uint32_t i = 0; i < SIM_CATEGORIES; i++)
+        if (!reader->is_stale[i] && reader->lost_ns[i] < before_ns)
+            reader->lost_ns[i] = 0; /* made good, then */
 }
 
 void sim_readers_check (sim_t *self)
