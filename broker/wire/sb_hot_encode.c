@@ -161,7 +161,8 @@ typedef struct {
 /* True also for the same text at another place, but that takes a while. */
 static inline bool s_is_same (sb_text_t one, sb_text_t other)
 {
-    return one.size == other.size && (one.data == other.data || memcmp (one.data, other.data, one.size) == 0);
+    return one.size == other.size &&
+           (one.data == other.data || one.size == 0 || memcmp (one.data, other.data, one.size) == 0);
 }
 
 static inline void s_keep_times (s_common_t *common, const uint8_t *at, const uint8_t *end, const sb_update_t *update)

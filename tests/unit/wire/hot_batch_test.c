@@ -121,3 +121,14 @@ Test (hot_batch, a_delete_is_written_as_one_whatever_its_value_held)
     s_changes[1].is_delete = true;
     s_encode ();
 }
+
+Test (hot_batch, an_empty_text_may_be_at_no_place)
+{
+    for (uint32_t i = 0; i < DELTAS; i++) {
+        s_deltas[i].category = (sb_text_t){i % 2 ? NULL : "", 0};
+        s_deltas[i].subject = (sb_text_t){i % 3 ? NULL : "", 0};
+        s_updates[i].event_unix_ns = 1;
+        s_changes[i].value.bytes = (sb_text_t){NULL, 0};
+    }
+    s_encode ();
+}
