@@ -279,6 +279,7 @@ sb_stream_outcome_t sb_stream_next (sb_stream_t *self, int wait_ms, sb_arena_t *
                 return SB_STREAM_REFUSED;
             if (outcome != SB_STREAM_PUBLICATION || !s_is_unasked (self, publication->topic))
                 return outcome;
+            sb_arena_reset (arena);
             continue;
         }
         if (ready == 0 && wait_ms >= 0 && zclock_mono () >= deadline_ms)

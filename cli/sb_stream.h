@@ -48,7 +48,8 @@ bool sb_stream_connect (sb_stream_t *self, const char *endpoint);
  * *interval_ms, a prefix or a topic, "all" for everything. NULL when there are no more. Valid as long as the stream. */
 const char *sb_stream_refused (const sb_stream_t *self, uint32_t number, uint32_t *interval_ms);
 
-/* The next thing that happens within wait_ms; -1 waits for ever. The publication lives in `arena`. */
+/* The next thing that happens within wait_ms; -1 waits for ever. The publication lives in `arena`, which is reset for
+ * each that nobody asked for. */
 sb_stream_outcome_t sb_stream_next (sb_stream_t *self, int wait_ms, sb_arena_t *arena, sb_publication_t *publication);
 
 #endif

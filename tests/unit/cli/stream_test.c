@@ -134,3 +134,19 @@ Test (stream, what_is_not_conflated_joins_nothing, .timeout = 30)
     }
     s_end (&stage);
 }
+
+Test (stream, what_nobody_asked_for_leaves_the_arena_as_it_was, .timeout = 30)
+{
+    enum { COUNT = 64, OCTETS = ARENA_BYTES / 8 };
+    stage_t stage = s_begin ("all", 100);
+    s_await_frame (&stage, true, "~conflated.100.");
+    char *text = calloc (1, OCTETS);
+    memset (text, 'x', OCTETS - 1);
+    for (uint32_t i = 0; i < COUNT; i++)
+        s_publish (&stage, "~conflated.100._health.feed.", text);
+    s_publish (&stage, "~conflated.100.market_data.feed.spot:BTC", "");
+    sb_arena_reset (stage.arena);
+    cr_expect_eq (sb_stream_next (stage.stream, PATIENCE_MS, stage.arena, &stage.publication), SB_STREAM_PUBLICATION);
+    free (text);
+    s_end (&stage);
+}
