@@ -101,6 +101,7 @@ typedef struct {
     bool is_used;
     bool is_open;        /* the agent still holds its end */
     uint32_t process;    /* its number */
+    bool is_whole;       /* a join was read, which goes behind everything else */
     uint64_t noticed_ns; /* when the broker's socket finds out that it is gone */
     sim_prefixes_t live;
     sim_line_t up; /* subscriptions under way */
@@ -136,6 +137,7 @@ typedef struct {
     uint64_t next_ns;       /* something is due, as last looked up */
     uint64_t busy_until_ns; /* its handler */
     uint32_t waiting;       /* publications that its handler has not finished */
+    bool has_joined;        /* this broker: from then on everything must reach it */
     sim_sub_t sub;
     char interest_texts[SIM_INTERESTS_MAX][SB_TOPIC_MAX + 1];
     sb_text_t interests[SIM_INTERESTS_MAX];
@@ -322,9 +324,8 @@ void sim_reader_destroy (sim_reader_t **self_p);
 void sim_reader_message (sim_t *self, sim_process_t *process, const sb_broker_message_t *message); /* before its step */
 void sim_reader_publication (sim_process_t *process, const sb_publication_t *publication);         /* before its step */
 void sim_reader_effect (sim_t *self, sim_process_t *process, const sb_agent_effect_t *effect);
-/* That publication will not be taken by the process; NULL: its SUB may have lost any. */
+/* That publication will not be taken by the process; NULL: it may have been any. */
 void sim_reader_loses (sim_t *self, sim_process_t *process, const sb_publication_t *publication);
-void sim_reader_subscribes (sim_t *self, sim_process_t *process); /* until now, what was lost may be more */
 
 static inline sb_text_t sim_name (const sim_t *self, uint32_t agent)
 {

@@ -142,8 +142,8 @@ static void s_read_subscription (sim_t *self, sim_pipe_t *pipe)
     if (is_subscribed && s_find (&pipe->live, prefix) < 0) {
         sim_prefixes_add (&pipe->live, prefix);
         s_count (self, prefix, 1);
-        if (pipe->is_open)
-            sim_reader_subscribes (self, &self->processes[pipe->process]);
+        pipe->is_whole |= prefix.data[0] == '~' && prefix.data[1] == 'j';
+        self->processes[pipe->process].has_joined |= pipe->is_whole && pipe->is_open;
     } else if (!is_subscribed && s_remove (&pipe->live, prefix)) {
         s_count (self, prefix, -1);
     }
@@ -194,6 +194,8 @@ void sim_pubsub_stop (sim_t *self)
         if (self->pipes[i].is_used)
             s_drop_pipe (self, &self->pipes[i], false);
     self->subscribed_count = 0;
+    for (uint32_t i = 0; i < self->process_count; i++)
+        self->processes[i].has_joined = false;
 }
 
 void sim_pubsub_free (sim_t *self)
@@ -246,6 +248,11 @@ void sim_pubsub_publish (sim_t *self, const sb_publication_t *publication)
         sim_pipe_t *pipe = &self->pipes[i];
         if (pipe->is_used && pipe->is_open && sim_prefixes_match (&pipe->live, publication->topic))
             s_offer (self, &self->processes[pipe->process], octets, publication);
+    }
+    for (uint32_t i = 0; i < self->process_count; i++) {
+        sim_process_t *process = &self->processes[i];
+        if (process->is_running && process->has_joined && !(process->sub.pipe && process->sub.pipe->is_whole))
+            sim_reader_loses (self, process, publication);
     }
     sim_octets_release (octets);
 }
@@ -315,14 +322,24 @@ void sim_sub_join (sim_t *self, sim_process_t *process, sb_text_t prefix)
         s_send (self, sub->pipe, prefix, true);
 }
 
+static bool s_is_conflated (const sim_process_t *process)
+{
+    uint32_t longest_ms = 0;
+    for (uint32_t i = 0; i < process->interest_count; i++)
+        longest_ms |= process->conflate_ms[i];
+    return longest_ms > 0;
+}
+
 void sim_sub_cut (sim_t *self, sim_process_t *process)
 {
     sim_sub_t *sub = &process->sub;
     if (!sub->pipe)
         return;
-    sim_reader_loses (self, process, NULL);
     s_let_go (self, sub);
-    sim_line_keep (&sub->down, sim_below (self, sim_line_count (&sub->down) + 1));
+    uint32_t count = sim_line_count (&sub->down), kept = sim_below (self, count + 1);
+    sim_line_keep (&sub->down, kept);
+    if (kept < count || s_is_conflated (process)) /* what the broker held back for it alone is lost too */
+        sim_reader_loses (self, process, NULL);
     sub->handshake_ns = self->now_ns + sim_below (self, RETRY_MS) * SIM_MS;
     s_notice (self, sub, false);
 }

@@ -297,26 +297,22 @@ static bool s_is_about (const sim_t *self, sb_text_t told, uint32_t category)
 
 void sim_reader_loses (sim_t *self, sim_process_t *process, const sb_publication_t *publication)
 {
+    sim_reader_t *reader = process->reader;
     uint32_t interval_ms, category = 0;
-    sb_text_t topic = {NULL, 0};
-    if (publication && publication->sequence == 0)
+    sb_text_t topic;
+    if (publication && (publication->sequence == 0 || sim_canary (self, SIM_CANARY_loss)))
         return; /* a level has no number that could be missed */
-    if (publication && sim_canary (self, SIM_CANARY_loss))
-        return;
-    if (publication && !sb_conflated_split (publication->topic, &interval_ms, &topic))
-        topic = publication->topic;
-    if (topic.size)
-        category = sim_topic_at (self->checker, topic)->category;
+    if (publication) {
+        bool is_conflated = sb_conflated_split (publication->topic, &interval_ms, &topic);
+        const sim_topic_t *known = sim_topic_at (self->checker, is_conflated ? topic : publication->topic);
+        category = known->category;
+        /* Of a conflated category nobody can say what was in it: what is held back too is taken for lost then. */
+        if (!is_conflated && s_heard (self, reader, (uint32_t)(known - self->checker->topics))->wanted < 0)
+            return;
+    }
     for (uint32_t i = 0; i < SIM_CATEGORIES; i++)
         if (category == 0 || category == i + 1)
-            process->reader->lost_ns[i] = self->now_ns;
-}
-
-void sim_reader_subscribes (sim_t *self, sim_process_t *process)
-{
-    for (uint32_t i = 0; i < SIM_CATEGORIES; i++)
-        if (process->reader->lost_ns[i])
-            process->reader->lost_ns[i] = self->now_ns;
+            reader->lost_ns[i] = self->now_ns;
 }
 
 /* Nothing may be told as lost while nothing was. */
