@@ -60,15 +60,15 @@ static __attribute__ ((noinline)) void s_pack (sb_history_entry_t *entry, const 
     entry->quality = (uint8_t)publication->quality;
     entry->cause = (uint8_t)publication->cause;
     char *to = s_put (entry->octets, publication->topic.data, publication->topic.size);
-    const sb_update_t *update = publication->updates, *updates_end = update + publication->update_count;
-    for (; update < updates_end; update++) {
+    const sb_update_t *update = publication->updates;
+    for (uint32_t updates_left = publication->update_count; updates_left > 0; updates_left--, update++) {
         sb_packed_update_t packed = {update->sequence, update->event_unix_ns, update->origin_unix_ns,
                                      update->change_count, 0};
         memcpy (to, &packed, sizeof packed);
         to += sizeof packed;
-        const sb_change_t *change = update->changes, *changes_end = change + update->change_count;
-        for (; change < changes_end; change++)
-            to = s_put_change (to, change);
+        const sb_change_t *change = update->changes;
+        for (uint32_t changes_left = update->change_count; changes_left > 0; changes_left--)
+            to = s_put_change (to, change++);
     }
     assert (to == (char *)entry + entry->size);
 }
