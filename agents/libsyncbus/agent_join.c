@@ -40,7 +40,7 @@ void sb_joiner_new_stream (sb_agent_step_t *self, uint64_t stream_id, uint64_t e
         sb_watch_t *watch = reception->watches[i];
         sb_watch_forget_notes (reception, watch);
         sb_scope_forget (watch);
-        watch->verified = watch->passed = watch->after = watch->tried_through = 0;
+        watch->verified = watch->passed = watch->after = watch->covered = watch->tried_through = 0;
         if (watch->need != SB_NEED_NOTHING || watch->is_told)
             watch->need = SB_NEED_BUFFER; /* its episode ends with the snapshot of everything */
     }

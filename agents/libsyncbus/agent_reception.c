@@ -221,7 +221,8 @@ sb_taken_t sb_reception_take (sb_agent_step_t *self, sb_watch_t *watch, const sb
     *after = watch->verified;
     if (watch->is_whole && publication->category_sequence > watch->verified + 1)
         return SB_MISSING;
-    bool is_old = (is_known && publication->sequence <= sequence) ||
+    bool is_gone = !is_known && publication->sequence <= watch->covered && !sb_copy_is_full (reception->copy);
+    bool is_old = is_gone || (is_known && publication->sequence <= sequence) ||
                   (watch->is_whole && publication->category_sequence <= watch->verified);
     if (is_old) {
         s_pass_by (self, watch, publication);

@@ -106,6 +106,7 @@ typedef struct {
     uint64_t verified; /* category sequence: nothing is missing up to here; unless it is_whole: a snapshot has it */
     uint64_t passed;   /* the highest that is known to have gone past the SUB */
     uint64_t after;    /* a repair by history begins behind this */
+    uint64_t covered;  /* sequence: a topic of up to here that the last snapshot does not have is gone */
     sb_scope_t *scopes;
     uint32_t scope_count;
     /* the present episode */

@@ -263,6 +263,7 @@ static void s_take_over (sb_agent_step_t *self, sb_watch_t *watch)
     s_find_lost (self, watch);
     watch->need = SB_NEED_BUFFER;
     watch->tried_through = 0;
+    watch->covered = self->reception->covered;
     sb_scope_snapshot_taken (watch, self->reception->number);
 }
 

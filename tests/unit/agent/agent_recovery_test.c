@@ -468,6 +468,28 @@ Test (repair, of_a_longer_prefix_by_its_own_head_once_a_beat_of_its_time_has_com
     sb_fixture_end (&f);
 }
 
+Test (repair, what_waits_of_a_topic_that_the_snapshot_does_not_have_any_more_is_not_missed_again)
+{
+    sb_fixture_t f = s_open ();
+    char text[64];
+    sb_fixture_publish (&f, 1, "n.x.", 1, 1);
+    sb_fixture_publish (&f, 1, "n.x.", 3, 3);
+    sb_text_t id = s_history (&f)->command_id;
+    memcpy (text, id.data, id.size);
+    s_reply (&f, (sb_text_t){text, id.size}, SB_REASON_NONE, true);
+    cr_assert (s_snapshot (&f));
+    s_end_snapshot (&f, s_snapshot (&f)->snapshot_id, 0, 0, 0);
+    for (int i = 0; i < 10 && !sb_agent_step_is_current (f.step); i++) {
+        sb_fixture_event (&f, SB_AGENT_EVENT_WAKE);
+        cr_assert_null (s_snapshot (&f), "it never ends");
+    }
+    cr_assert (sb_agent_step_is_current (f.step));
+    sb_fixture_publish (&f, 1, "n.x.", 4, 1);
+    cr_assert (sb_agent_step_is_current (f.step), "it began anew");
+    cr_assert (sb_fixture_effect (&f, SB_AGENT_EFFECT_DELIVER, 0));
+    sb_fixture_end (&f);
+}
+
 Test (repair, a_lost_session_begins_it_again)
 {
     sb_fixture_t f = s_open ();
