@@ -336,9 +336,11 @@ void sb_replace_drop (sb_core_t *self, sb_agent_record_t *agent);
 
 /* ------------------------------------------------------------------ publications (publish.c, history.c) */
 
-/* Publishes `update` (its changes in scratch memory) under the topic; joins the publication before it when that has the
- * same topic and cause and is still open. Returns the publication's global sequence. */
+/* Opens a publication of the topic, or goes on with the open one when that has the same topic and cause; emits any
+ * other first. Returns its global sequence, which the fields that it changes keep. */
 uint64_t sb_publish_sequence (sb_core_t *self, uint32_t topic, sb_cause_t cause);
+
+/* Adds an update (its changes in scratch memory) to the open publication. Precondition: there is one. */
 void sb_publish_update (sb_core_t *self, const sb_update_t *update);
 
 /* Publishes the topic's quality alone. */

@@ -14,7 +14,10 @@
  */
 #include "publication.h"
 
-enum { CHANGES_MAX = 16, SCRATCH_FIXED = 65536 };
+enum {
+    CHANGES_MAX = 16,     /* of a delta that is taken here */
+    SCRATCH_FIXED = 65536 /* octets for what a delta's publication takes beside its changes: itself, effects, readers */
+};
 
 /* Where the run writes. */
 typedef struct {
