@@ -327,6 +327,9 @@ void sim_reader_effect (sim_t *self, sim_process_t *process, const sb_agent_effe
 /* That publication will not be taken by the process; NULL: it may have been any. */
 void sim_reader_loses (sim_t *self, sim_process_t *process, const sb_publication_t *publication);
 
+/* Whether any of its interests is asked for conflated. */
+bool sim_is_conflated (const sim_process_t *process);
+
 static inline sb_text_t sim_name (const sim_t *self, uint32_t agent)
 {
     return sb_text (self->names[agent]);

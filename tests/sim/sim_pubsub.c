@@ -322,7 +322,7 @@ void sim_sub_join (sim_t *self, sim_process_t *process, sb_text_t prefix)
         s_send (self, sub->pipe, prefix, true);
 }
 
-static bool s_is_conflated (const sim_process_t *process)
+bool sim_is_conflated (const sim_process_t *process)
 {
     uint32_t longest_ms = 0;
     for (uint32_t i = 0; i < process->interest_count; i++)
@@ -338,7 +338,7 @@ void sim_sub_cut (sim_t *self, sim_process_t *process)
     s_let_go (self, sub);
     uint32_t count = sim_line_count (&sub->down), kept = sim_below (self, count + 1);
     sim_line_keep (&sub->down, kept);
-    if (kept < count || s_is_conflated (process)) /* what the broker held back for it alone is lost too */
+    if (kept < count || sim_is_conflated (process)) /* what the broker held back for it alone is lost too */
         sim_reader_loses (self, process, NULL);
     sub->handshake_ns = self->now_ns + sim_below (self, RETRY_MS) * SIM_MS;
     s_notice (self, sub, false);

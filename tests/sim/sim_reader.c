@@ -396,6 +396,11 @@ void sim_reader_effect (sim_t *self, sim_process_t *process, const sb_agent_effe
     case SB_AGENT_EFFECT_RECOVERED:
         s_recovered (self, process, &effect->recovered);
         break;
+    case SB_AGENT_EFFECT_JOIN:
+        /* A broker that is asked again may have dropped what it held back, for all that a client can know. */
+        if (process->has_joined && sim_is_conflated (process))
+            sim_reader_loses (self, process, NULL);
+        break;
     case SB_AGENT_EFFECT_SEND:
         if (effect->send->kind != SB_AGENT_MESSAGE_SNAPSHOT_REQUEST)
             break;
