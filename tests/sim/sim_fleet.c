@@ -300,8 +300,8 @@ static void s_read_publication (sim_t *self, sim_process_t *process)
         sim_note_fault (self, SIM_FAULT_queue_full);
         sim_reader_loses (self, process, publication);
     }
-    /* What waits for a repair may be dropped for want of room, whatever comes. */
-    if (self->options.buffer_bytes < ROOMY_BYTES && !sb_agent_step_is_current (process->step))
+    /* Whatever comes may have to wait for a repair, and be dropped for want of room. */
+    if (self->options.buffer_bytes < ROOMY_BYTES)
         sim_reader_loses (self, process, publication);
     if (!self->is_healing && sim_chance_ppm (self, UNREADABLE_PPM)) {
         sim_note_fault (self, SIM_FAULT_publication_unreadable);
