@@ -13,6 +13,7 @@ import sys
 import time
 
 import charts
+import core_workloads
 import machine
 import peers
 import report
@@ -58,6 +59,8 @@ def built_drivers(build):
 
 def is_there(case, drivers, no_peers):
     """Whether a case can be run here. Systems that are no peer are a workload's own affair."""
+    if case.system == core_workloads.VALGRIND:
+        return core_workloads.is_there()
     if case.system not in peers.PEERS:
         return True
     return not no_peers and case.system in drivers and peers.program_path(case.system) is not None
@@ -103,7 +106,7 @@ def run_workload(workload, rounds, context):
 
 def print_summary(result):
     figures = {figure["key"]: figure for figure in result["figures"]}
-    for label, case in result["cases"].items():
+    for label, case in result["cases"].items() if result["charts"] else ():
         print("  %-24s %s" % (label, "   ".join("%s %s %s" % (figures[key]["title"], report.with_spread(value),
                                                              figures[key]["unit"])
                                                 for key, value in case.items() if key in result["charts"] and value)))
@@ -128,7 +131,7 @@ def run_all(chosen, left_out, arguments):
     for workload in chosen:
         print("%s: %s" % (workload.name, workload.title), flush=True)
         begun = time.monotonic()
-        results.append(run_workload(workload, rounds, context))
+        results.append(run_workload(workload, workload.rounds or rounds, context))
         results[-1]["seconds"] = round(time.monotonic() - begun, 1)
         print_summary(results[-1])
     systems = {case.label: case.system for workload in chosen for case in workload.cases}

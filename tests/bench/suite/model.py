@@ -25,8 +25,10 @@ Bar = collections.namedtuple("Bar", "figure case base relation bound")
 # What the cases of a workload differ in, for curves: its name, and where each case stands, label -> number.
 Axis = collections.namedtuple("Axis", "title places")
 
-# charts: keys of the figures that the report draws. axis: an Axis where the charts are curves.
-Workload = collections.namedtuple("Workload", "name title text run cases figures charts bars axis", defaults=[None])
+# charts: keys of the figures that the report draws. axis: an Axis where the charts are curves. rounds: how many, where
+# more would say nothing new.
+Workload = collections.namedtuple("Workload", "name title text run cases figures charts bars axis rounds",
+                                  defaults=[None, None])
 
 
 class AccountingError(Exception):

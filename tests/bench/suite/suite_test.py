@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: MPL-2.0
 """Tests of the benchmark itself: what does not add up is found, ratios are made within rounds, reports can be read."""
+import contextlib
 import copy
+import io
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import unittest
 import xml.dom.minidom
 
 import charts
+import core_workloads
 import load
 import report
 import servers
 import summary
 from model import AccountingError, Axis, Bar, Case, Context, Figure, Workload
+from core_workloads import instructions
 from processes import Program
 
 BUILD = os.environ["SB_BINARY_DIR"]
@@ -103,6 +108,53 @@ class Command(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             done = self.run_suite("--tiny", "--only", "latency", "--build", folder)
         self.assertNotEqual(done.returncode, 0)
+
+
+    def test_without_valgrind_its_rows_are_left_out_and_its_bars_not_measured(self):
+        bench = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench.py")
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([sys.executable, "-B", bench, "--build", BUILD, "--only", "instructions"], check=False,
+                                  capture_output=True, text=True, env={**os.environ, "PATH": folder})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, "LEFT OUT.*: valgrind")
+        self.assertEqual(done.stdout.count("not measured"), len(instructions.BOUNDS))
+
+
+class Instructions(unittest.TestCase):
+    RIGHT = {"step_one_field": 1500, "step_bytes_128": 1500, "step_two_fields": 1800, "step_five_fields": 2700,
+             "step_ten_fields": 4200, "path_one_field": 3000, "path_bytes_128": 3000}
+
+    def exceeded(self, counted):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            exceeded = instructions.judge_bounds(counted)
+        self.assertEqual(said.getvalue().count("EXCEEDED"), len(exceeded))
+        return exceeded
+
+    def test_what_is_at_its_bound_passes(self):
+        self.assertEqual(self.exceeded(self.RIGHT), [])
+
+    def test_each_bound_is_exceeded_by_one_instruction_more(self):
+        for bound in instructions.BOUNDS:
+            with self.subTest(bound.title):
+                more = {**self.RIGHT, bound.row: self.RIGHT[bound.row] + bound.parts}
+                self.assertIn(bound.title, self.exceeded(more))
+
+    def test_a_further_field_is_the_difference_of_two_rows(self):
+        bound = instructions.Bound("a field", "ten", "one", 9, 100)
+        self.assertEqual(instructions.held_to(bound, {"ten": 1000, "one": 100}), 100)
+        self.assertIsNone(instructions.held_to(bound, {"ten": 1000}))
+
+    def test_bounds_name_rows_of_the_baseline(self):
+        for bound in instructions.BOUNDS:
+            self.assertLessEqual({bound.row} | ({bound.less} if bound.less else set()), set(core_workloads.BASELINE))
+
+    def test_the_report_has_each_bound_as_a_bar_and_each_row(self):
+        (workload,) = core_workloads.WORKLOADS
+        labels = [case.label for case in workload.cases]
+        self.assertEqual([bar.bound for bar in workload.bars], [bound.most for bound in instructions.BOUNDS])
+        for label in [core_workloads.row_label(row) for row in core_workloads.BASELINE] + \
+                [bar.case for bar in workload.bars]:
+            self.assertEqual(labels.count(label), 1)
 
 
 ROUNDS = [{"a": {"rate": 10}, "b": {"rate": 5}}, {"a": {"rate": 30}, "b": {"rate": 30}},
