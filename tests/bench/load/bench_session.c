@@ -31,6 +31,7 @@ typedef struct {
     void **sockets;
     s_session_t *sessions;
     bench_names_t *names;
+    uint64_t *sent_to; /* messages of each category, options->categories */
     uint64_t next_beat_ns;
     bench_published_t counts;
 } s_publishers_t;
@@ -67,12 +68,25 @@ static bool s_read_answers (s_publishers_t *self, s_session_t *session, int time
     return is_read;
 }
 
+/* Where the reader of a publisher's number is: options->reads interests. */
+static void s_seen (const s_publishers_t *self, uint32_t publisher, bench_seen_t *seen)
+{
+    for (uint32_t i = 0; i < self->options->reads; i++) {
+        const uint32_t category = bench_reads_category (self->options, publisher, i);
+        bench_category_name (seen[i].interest, category);
+        seen[i].sequence = self->counts.messages;
+        seen[i].category_sequence = self->sent_to[category];
+    }
+}
+
 static void s_beat (s_publishers_t *self, uint64_t now_ns)
 {
+    bench_seen_t seen[BENCH_SEEN_MAX];
     self->next_beat_ns = now_ns + BEAT_NS;
     for (uint32_t i = 0; i < self->options->count; i++) {
         zmq_msg_t frame;
-        self->codec->heartbeat (self->codec_self, self->sessions[i].decided, &frame);
+        s_seen (self, i, seen);
+        self->codec->heartbeat (self->codec_self, self->sessions[i].decided, seen, self->options->reads, &frame);
         s_send (self, &self->sessions[i], &frame);
     }
 }
@@ -92,9 +106,13 @@ static void s_wait_for_room (s_publishers_t *self, s_session_t *session, uint32_
 
 void *bench_session_publish_open (const bench_options_t *options, const bench_codec_t *codec)
 {
+    bench_seen_t seen[BENCH_SEEN_MAX];
     s_publishers_t *self = calloc (1, sizeof *self);
-    if (!self || !(self->sessions = calloc (options->count, sizeof *self->sessions)))
+    if (!self || !(self->sessions = calloc (options->count, sizeof *self->sessions)) ||
+        !(self->sent_to = calloc (options->categories, sizeof *self->sent_to)))
         bench_fail ("no memory");
+    if (options->reads > BENCH_SEEN_MAX)
+        bench_fail ("an agent has at most %d interests", BENCH_SEEN_MAX);
     if (options->batch > options->window)
         bench_fail ("a batch is larger than the window");
     self->options = options;
@@ -107,7 +125,8 @@ void *bench_session_publish_open (const bench_options_t *options, const bench_co
     for (uint32_t i = 0; i < options->count; i++) {
         zmq_msg_t frame;
         self->sessions[i].socket = self->sockets[i];
-        codec->registration (self->codec_self, self->names->agents[i], instance_id, &frame);
+        s_seen (self, i, seen);
+        codec->registration (self->codec_self, self->names->agents[i], instance_id, seen, options->reads, &frame);
         s_send (self, &self->sessions[i], &frame);
     }
     for (uint32_t i = 0; i < options->count; i++)
@@ -140,6 +159,7 @@ void bench_session_publish (void *driver, uint32_t publisher, uint64_t first_num
     self->codec->deltas (self->codec_self, &deltas, &frame);
     session->sent += count;
     self->counts.messages++;
+    self->sent_to[bench_category (self->options, publisher)]++;
     s_send (self, session, &frame);
 }
 
@@ -181,6 +201,7 @@ void bench_session_publish_close (void **self_p)
     self->codec->close (&self->codec_self);
     bench_names_destroy (&self->names);
     free (self->sessions);
+    free (self->sent_to);
     free (self);
     *self_p = NULL;
 }

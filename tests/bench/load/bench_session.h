@@ -3,6 +3,11 @@
  * Publishers and subscribers that speak the protocol of SyncBus on sockets of their own, without the client library:
  * register, window, acks, beats. The codec forwarder and the broker are driven by this same code; how bytes are made
  * and read is the codec's part, and all that differs between the two.
+ *
+ * A publisher is one agent with the subscriber of its number, as far as its server can tell: it registers with that
+ * one's interests, and its beats say how far it has read. The subscriber is in another process, so what stands there is
+ * what this process has sent of a category: where a reader is that is not behind. It moves no message, but the server
+ * has a reader's registration, heads and backlog to keep for each, as with real agents.
  */
 #ifndef BENCH_SESSION_H
 #define BENCH_SESSION_H
@@ -31,19 +36,30 @@ typedef struct {
     char failure[128];        /* a refusal of the whole message, or a goodbye: the session is of no use any more */
 } bench_answer_t;
 
+/* How far one interest was read. */
+typedef struct {
+    char interest[BENCH_NAME_MAX]; /* a category */
+    uint64_t sequence;             /* messages sent, of all categories */
+    uint64_t category_sequence;    /* those of this one */
+} bench_seen_t;
+
+enum { BENCH_SEEN_MAX = 64 }; /* interests of an agent */
+
 /* Makes and reads the messages. Each function that makes one initializes *frame, and fails by bench_fail. */
 typedef struct {
     void *(*open) (const bench_options_t *options);
     void (*close) (void **self_p);
-    void (*registration) (void *self, const char *agent_id, uint64_t instance_id, zmq_msg_t *frame);
-    void (*heartbeat) (void *self, uint64_t decided_through, zmq_msg_t *frame);
+    void (*registration) (void *self, const char *agent_id, uint64_t instance_id, const bench_seen_t *seen,
+                          uint32_t seen_count, zmq_msg_t *frame);
+    void (*heartbeat) (void *self, uint64_t decided_through, const bench_seen_t *seen, uint32_t seen_count,
+                       zmq_msg_t *frame);
     void (*deltas) (void *self, const bench_deltas_t *deltas, zmq_msg_t *frame);
     void (*read_answer) (void *self, const void *data, size_t size, bench_answer_t *answer);
     /* Gives the sink what a frame of the PUB side carries. */
     void (*take) (void *self, bench_sink_t *sink, uint32_t subscriber, const uint8_t *frame, size_t size);
 } bench_codec_t;
 
-extern const bench_codec_t bench_codec_protobuf_c; /* the schema's code as protoc-c makes it, allocator of the system */
+extern const bench_codec_t bench_codec_protobuf_c; /* the schema's code as protoc-c makes it */
 extern const bench_codec_t bench_codec_wire;       /* broker/wire */
 
 /* The functions of a driver, but for the codec that opening takes. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The messages by the code that protoc-c makes of the schema, used as its documentation shows it: structs that live as
- * long as the process to pack from, unpack with the default allocator and free_unpacked to read. No arena: that would
- * be the first step on the way that broker/wire went.
+ * The messages by the code that protoc-c makes of the schema, the fastest way that it can be used: structs that live as
+ * long as the process to pack from, and to read, one block for what is unpacked of a message (see bench_bump.h). What
+ * is left between this and broker/wire is the generated tables, and that values are copied once more.
  */
+#include "bench_bump.h"
 #include "bench_session.h"
 
 #include "syncbus.pb-c.h"
@@ -23,6 +24,7 @@ typedef struct {
 } s_delta_t;
 
 typedef struct {
+    bench_bump_t bump; /* the message that is being read */
     Syncbus__V1__DeltaBatch batch;
     Syncbus__V1__Delta *pointers[BENCH_BATCH_MAX];
     s_delta_t deltas[BENCH_BATCH_MAX];
@@ -32,7 +34,7 @@ static void *s_open (const bench_options_t *options)
 {
     (void)options;
     s_codec_t *self = calloc (1, sizeof *self);
-    if (!self)
+    if (!self || bench_bump_open (&self->bump) != 0)
         bench_fail ("no memory");
     syncbus__v1__delta_batch__init (&self->batch);
     self->batch.deltas = self->pointers;
@@ -54,7 +56,9 @@ static void *s_open (const bench_options_t *options)
 
 static void s_close (void **self_p)
 {
-    free (*self_p);
+    s_codec_t *self = *self_p;
+    bench_bump_close (&self->bump);
+    free (self);
     *self_p = NULL;
 }
 
@@ -65,19 +69,20 @@ static void s_pack (const Syncbus__V1__AgentMessage *message, zmq_msg_t *frame)
     syncbus__v1__agent_message__pack (message, zmq_msg_data (frame));
 }
 
-static void s_registration (void *codec, const char *agent_id, uint64_t instance_id, zmq_msg_t *frame)
+static void s_registration (void *codec, const char *agent_id, uint64_t instance_id, const bench_seen_t *seen,
+                            uint32_t seen_count, zmq_msg_t *frame)
 {
     (void)codec;
-    char name[BENCH_NAME_MAX], interest[] = "bench_none"; /* none at all would be everything */
-    char *interests[] = {interest};
-    snprintf (name, sizeof name, "%s", agent_id);
+    char *interests[BENCH_SEEN_MAX];
+    for (uint32_t i = 0; i < seen_count; i++)
+        interests[i] = (char *)(uintptr_t)seen[i].interest;
     Syncbus__V1__AgentMessage message = SYNCBUS__V1__AGENT_MESSAGE__INIT;
     Syncbus__V1__Registration registration = SYNCBUS__V1__REGISTRATION__INIT;
     registration.protocol = 1;
-    registration.agent_id = name;
+    registration.agent_id = (char *)(uintptr_t)agent_id;
     registration.instance_id = instance_id;
     registration.next_sequence = 1;
-    registration.n_interests = 1;
+    registration.n_interests = seen_count;
     registration.interests = interests;
     registration.heartbeat_interval_ms = HEARTBEAT_MS;
     message.body_case = SYNCBUS__V1__AGENT_MESSAGE__BODY_REGISTRATION;
@@ -85,12 +90,24 @@ static void s_registration (void *codec, const char *agent_id, uint64_t instance
     s_pack (&message, frame);
 }
 
-static void s_heartbeat (void *codec, uint64_t decided_through, zmq_msg_t *frame)
+static void s_heartbeat (void *codec, uint64_t decided_through, const bench_seen_t *seen, uint32_t seen_count,
+                         zmq_msg_t *frame)
 {
     (void)codec;
+    Syncbus__V1__InterestSeen positions[BENCH_SEEN_MAX];
+    Syncbus__V1__InterestSeen *pointers[BENCH_SEEN_MAX];
+    for (uint32_t i = 0; i < seen_count; i++) {
+        syncbus__v1__interest_seen__init (&positions[i]);
+        positions[i].interest = (char *)(uintptr_t)seen[i].interest;
+        positions[i].sequence = seen[i].sequence;
+        positions[i].category_sequence = seen[i].category_sequence;
+        pointers[i] = &positions[i];
+    }
     Syncbus__V1__AgentMessage message = SYNCBUS__V1__AGENT_MESSAGE__INIT;
     Syncbus__V1__Heartbeat heartbeat = SYNCBUS__V1__HEARTBEAT__INIT;
     heartbeat.decided_through = decided_through;
+    heartbeat.n_seen = seen_count;
+    heartbeat.seen = pointers;
     message.body_case = SYNCBUS__V1__AGENT_MESSAGE__BODY_HEARTBEAT;
     message.heartbeat = &heartbeat;
     s_pack (&message, frame);
@@ -124,8 +141,9 @@ static void s_deltas (void *codec, const bench_deltas_t *deltas, zmq_msg_t *fram
 
 static void s_read_answer (void *codec, const void *data, size_t size, bench_answer_t *answer)
 {
-    (void)codec;
-    Syncbus__V1__BrokerMessage *message = syncbus__v1__broker_message__unpack (NULL, size, data);
+    s_codec_t *self = codec;
+    bench_bump_reset (&self->bump);
+    Syncbus__V1__BrokerMessage *message = syncbus__v1__broker_message__unpack (&self->bump.allocator, size, data);
     if (!message)
         bench_fail ("an answer could not be read");
     switch (message->body_case) {
@@ -140,17 +158,17 @@ static void s_read_answer (void *codec, const void *data, size_t size, bench_ans
         snprintf (answer->failure, sizeof answer->failure, "an answer of kind %d", message->body_case);
         break;
     }
-    syncbus__v1__broker_message__free_unpacked (message, NULL);
 }
 
 static void s_take (void *codec, bench_sink_t *sink, uint32_t subscriber, const uint8_t *frame, size_t size)
 {
-    (void)codec;
+    s_codec_t *self = codec;
     const uint8_t *end = memchr (frame, 0, size);
     if (!end)
         bench_fail ("a frame without a topic");
+    bench_bump_reset (&self->bump);
     Syncbus__V1__Publication *publication =
-        syncbus__v1__publication__unpack (NULL, size - (size_t)(end + 1 - frame), end + 1);
+        syncbus__v1__publication__unpack (&self->bump.allocator, size - (size_t)(end + 1 - frame), end + 1);
     if (!publication)
         bench_fail ("a publication could not be read");
     const uint64_t now_ns = bench_clock_ns ();
@@ -162,7 +180,6 @@ static void s_take (void *codec, bench_sink_t *sink, uint32_t subscriber, const 
             bench_sink_take_at (sink, subscriber, is_payload ? change->value->bytes.data : NULL,
                                 is_payload ? change->value->bytes.len : 0, now_ns);
         }
-    syncbus__v1__publication__free_unpacked (publication, NULL);
 }
 
 const bench_codec_t bench_codec_protobuf_c = {.open = s_open,

@@ -48,24 +48,34 @@ static void s_encode (s_codec_t *self, const sb_agent_message_t *message, zmq_ms
     sb_arena_reset (self->arena);
 }
 
-static void s_registration (void *codec, const char *agent_id, uint64_t instance_id, zmq_msg_t *frame)
+static void s_registration (void *codec, const char *agent_id, uint64_t instance_id, const bench_seen_t *seen,
+                            uint32_t seen_count, zmq_msg_t *frame)
 {
-    /* A publisher reads nothing; without an interest it would be asking for everything. */
-    static const sb_text_t interest = {"bench_none", 10};
+    sb_text_t interests[BENCH_SEEN_MAX];
+    for (uint32_t i = 0; i < seen_count; i++)
+        interests[i] = sb_text (seen[i].interest);
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_REGISTRATION};
     message.registration = (sb_registration_t){.protocol = SB_PROTOCOL,
                                                .agent_id = sb_text (agent_id),
                                                .instance_id = instance_id,
                                                .next_sequence = 1,
-                                               .interests = &interest,
-                                               .interest_count = 1,
+                                               .interests = interests,
+                                               .interest_count = seen_count,
                                                .heartbeat_interval_ms = HEARTBEAT_MS};
     s_encode (codec, &message, frame);
 }
 
-static void s_heartbeat (void *codec, uint64_t decided_through, zmq_msg_t *frame)
+static void s_heartbeat (void *codec, uint64_t decided_through, const bench_seen_t *seen, uint32_t seen_count,
+                         zmq_msg_t *frame)
 {
     sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
+    sb_interest_position_t positions[BENCH_SEEN_MAX];
+    for (uint32_t i = 0; i < seen_count; i++)
+        positions[i] = (sb_interest_position_t){.interest = sb_text (seen[i].interest),
+                                                .sequence = seen[i].sequence,
+                                                .category_sequence = seen[i].category_sequence};
+    message.heartbeat.seen = positions;
+    message.heartbeat.seen_count = seen_count;
     message.heartbeat.decided_through = decided_through;
     s_encode (codec, &message, frame);
 }

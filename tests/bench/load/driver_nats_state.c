@@ -32,7 +32,8 @@ typedef struct {
     kvStore *bucket;
     pthread_mutex_t lock; /* guards what follows: acks come on a thread of the library */
     pthread_cond_t has_room;
-    uint64_t sent; /* puts; written by the publishing thread alone */
+    uint64_t sent;  /* puts; of the publishing thread alone, as known */
+    uint64_t known; /* of `acked`, when it was last looked at: no lock while that leaves room */
     uint64_t acked;
     uint64_t room_at;                   /* acks that the publishing thread waits for; 0: it does not wait */
     char prefix[NATS_LINK_SUBJECT_MAX]; /* subject of its keys up to the field's name */
@@ -42,6 +43,7 @@ typedef struct {
 typedef struct {
     const bench_options_t *options;
     s_publisher_t *publishers; /* options->count */
+    bench_names_t *names;      /* of the fields */
     bench_published_t counts;
 } s_publishers_t;
 
@@ -88,10 +90,12 @@ static void s_on_ack (jsCtx *stream, natsMsg *message, jsPubAck *ack, jsPubAckEr
 
 static bool s_is_full (s_publisher_t *self, uint64_t window)
 {
+    if (self->sent - self->known < window)
+        return false;
     pthread_mutex_lock (&self->lock);
-    const bool is_full = self->sent - self->acked >= window;
+    self->known = self->acked;
     pthread_mutex_unlock (&self->lock);
-    return is_full;
+    return self->sent - self->known >= window;
 }
 
 /* Waits until so many puts are acked; false when they are not by deadline_ns. */
@@ -139,6 +143,7 @@ static void *s_publish_open (const bench_options_t *options)
 {
     s_publishers_t *self = s_allocate (1, sizeof *self);
     self->options = options;
+    self->names = bench_names_new (options);
     self->publishers = s_allocate (options->count, sizeof *self->publishers);
     for (uint32_t i = 0; i < options->count; i++)
         s_open_publisher (&self->publishers[i], options, i);
@@ -153,11 +158,13 @@ static void s_put (s_publishers_t *self, s_publisher_t *publisher, uint64_t numb
     if (s_is_full (publisher, window) &&
         !s_wait (publisher, publisher->sent - window / 2, bench_clock_ns () + S_STALL_MS * UINT64_C (1000000)))
         bench_fail ("nats: no ack came for %d ms", S_STALL_MS);
-    bench_field_name (publisher->prefix + publisher->prefix_size, self->options, number);
+    const char *field = self->names->fields[number % self->options->keys];
+    const size_t field_size = strlen (field);
+    memcpy (publisher->prefix + publisher->prefix_size, field, field_size + 1);
     nats_link_check (js_PublishAsync (publisher->stream, publisher->prefix, payload, (int)size, NULL), "put");
     publisher->sent++;
     self->counts.messages++;
-    self->counts.bytes += size + strlen (publisher->prefix);
+    self->counts.bytes += size + publisher->prefix_size + field_size;
 }
 
 static void s_publish (void *driver, uint32_t publisher, uint64_t first_number, const uint8_t *payloads, uint32_t count)
@@ -201,6 +208,7 @@ static void s_publish_close (void **self_p)
         pthread_cond_destroy (&self->publishers[i].has_room);
         pthread_mutex_destroy (&self->publishers[i].lock);
     }
+    bench_names_destroy (&self->names);
     free (self->publishers);
     free (self);
     *self_p = NULL;

@@ -13,14 +13,6 @@
 
 enum { S_ARGUMENTS = 2 * BENCH_BATCH_MAX + 2 };
 
-/* The name of a publisher's hash, its size returned. */
-static size_t s_key (char *text, const bench_options_t *options, uint32_t publisher)
-{
-    size_t size = bench_category_name (text, bench_category (options, publisher));
-    text[size++] = '.';
-    return size + bench_agent_name (text + size, publisher);
-}
-
 static void s_append_publish (redis_publishers_t *self, redis_link_t *link, const uint8_t *payloads, size_t size)
 {
     const char *arguments[] = {"PUBLISH", link->channel, (const char *)payloads};
@@ -34,19 +26,19 @@ static void s_append_set (redis_publishers_t *self, uint32_t publisher, uint64_t
 {
     static const char *arguments[S_ARGUMENTS];
     static size_t sizes[S_ARGUMENTS];
-    static char fields[BENCH_BATCH_MAX][BENCH_NAME_MAX];
-    char key[2 * BENCH_NAME_MAX];
+    redis_link_t *link = &self->links[publisher];
     arguments[0] = "HSET";
     sizes[0] = 4;
-    arguments[1] = key;
-    sizes[1] = s_key (key, self->options, publisher);
+    arguments[1] = link->key;
+    sizes[1] = link->key_size;
     for (uint32_t i = 0; i < count; i++) {
-        arguments[2 + 2 * i] = fields[i];
-        sizes[2 + 2 * i] = bench_field_name (fields[i], self->options, first_number + i);
+        const char *field = self->names->fields[(first_number + i) % self->options->keys];
+        arguments[2 + 2 * i] = field;
+        sizes[2 + 2 * i] = strlen (field);
         arguments[3 + 2 * i] = (const char *)payloads + (size_t)i * self->options->size;
         sizes[3 + 2 * i] = self->options->size;
     }
-    redis_link_append (self, &self->links[publisher], 0, (int)(2 + 2 * count), arguments, sizes);
+    redis_link_append (self, link, 0, (int)(2 + 2 * count), arguments, sizes);
 }
 
 static void s_publish (void *driver, uint32_t publisher, uint64_t first_number, const uint8_t *payloads, uint32_t count)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,15 +100,23 @@ static void s_write (redis_publishers_t *self, redis_link_t *link)
         s_wait (self, link, true, 1000);
 }
 
+/* Writes the name of a publisher's hash, returns its size. */
+static size_t s_key (char *text, const bench_names_t *names, uint32_t publisher)
+{
+    return (size_t)snprintf (text, 2 * BENCH_NAME_MAX, "%s.%s", names->categories[publisher], names->agents[publisher]);
+}
+
 void *redis_publishers_open (const bench_options_t *options)
 {
     redis_publishers_t *self = s_allocate (1, sizeof *self);
     self->options = options;
     self->links = s_allocate (options->count, sizeof *self->links);
+    self->names = bench_names_new (options);
     for (uint32_t i = 0; i < options->count; i++) {
         self->links[i].context = s_connect (options->endpoint);
         self->links[i].updates = s_allocate (options->window, sizeof *self->links[i].updates);
         self->links[i].channel_size = bench_category_name (self->links[i].channel, bench_category (options, i));
+        self->links[i].key_size = s_key (self->links[i].key, self->names, i);
     }
     return self;
 }
@@ -180,6 +189,7 @@ void redis_publishers_close (void **self_p)
         redisFree (self->links[i].context);
         free (self->links[i].updates);
     }
+    bench_names_destroy (&self->names);
     free (self->links);
     free (self);
     *self_p = NULL;

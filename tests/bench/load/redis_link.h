@@ -27,12 +27,15 @@ typedef struct {
     size_t gathered;   /* octets appended since the last time that nothing was left to write */
     char channel[REDIS_LINK_CHANNEL_MAX]; /* what it publishes to: its category's name */
     size_t channel_size;
+    char key[2 * BENCH_NAME_MAX]; /* of its hash, CATEGORY.AGENT; redis_state only, as the next */
+    size_t key_size;
 } redis_link_t;
 
 /* All publishers of a process; the state of both drivers. */
 typedef struct {
     const bench_options_t *options;
     redis_link_t *links;      /* options->count */
+    bench_names_t *names;     /* of the fields */
     bench_published_t counts; /* of all */
 } redis_publishers_t;
 
