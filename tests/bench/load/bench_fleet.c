@@ -46,8 +46,14 @@ typedef struct {
     scale_process_t before_beats, after_beats;
     uint64_t beats, beats_ns; /* answered in the first window */
     s_window_t many, few;     /* beats meanwhile */
-    uint64_t memory_bytes, fields, agents, live, suspect, dead, mistaken, refused;
+    fleet_status_t quiet;     /* after the beats */
+    fleet_status_t end;       /* when all is decided and read */
 } s_figures_t;
+
+bool fleet_is_reader (const fleet_options_t *options, uint64_t agent)
+{
+    return agent + options->readers >= options->agents;
+}
 
 bool fleet_is_bare (const fleet_options_t *options)
 {
@@ -61,14 +67,6 @@ sb_text_t fleet_category (const fleet_options_t *options, uint64_t number, char 
 }
 
 /* ---------------------------------------------------------------- subscribers */
-
-static uint64_t s_least (const uint64_t *counts, uint64_t count)
-{
-    uint64_t least = UINT64_MAX;
-    for (uint64_t i = 0; i < count; i++)
-        least = counts[i] < least ? counts[i] : least;
-    return least;
-}
 
 void fleet_run_subscribers (const fleet_options_t *options, fleet_shared_t *shared)
 {
@@ -93,7 +91,13 @@ void fleet_run_subscribers (const fleet_options_t *options, fleet_shared_t *shar
                 shared->subscribed += first == '~';
                 counts[i] += first == 'c';
             }
-        shared->drained = s_least (counts, options->subscribers);
+        uint64_t least = counts[0], most = counts[0];
+        for (uint64_t i = 1; i < options->subscribers; i++) {
+            least = counts[i] < least ? counts[i] : least;
+            most = counts[i] > most ? counts[i] : most;
+        }
+        shared->drained = least;
+        shared->most = most;
     }
     for (uint64_t i = 0; i < options->subscribers; i++)
         zmq_close (items[i].socket);
@@ -103,15 +107,7 @@ void fleet_run_subscribers (const fleet_options_t *options, fleet_shared_t *shar
 
 /* ---------------------------------------------------------------- phases */
 
-/* Sums one count over the load processes; `offset` is its place in fleet_counts_t. */
-static uint64_t s_sum (const s_bench_t *self, size_t offset)
-{
-    uint64_t sum = 0;
-    for (uint64_t i = 0; i < self->options.processes; i++)
-        sum += *(const _Atomic uint64_t *)((const char *)&self->shared->counts[i] + offset);
-    return sum;
-}
-#define SUM(self, member) s_sum (self, offsetof (fleet_counts_t, member))
+#define SUM(self, member) fleet_sum (&(self)->options, (self)->shared, offsetof (fleet_counts_t, member))
 
 static bool s_is_connected (const s_bench_t *self)
 {
@@ -208,18 +204,6 @@ static double s_own_cost (const s_window_t *many, const s_window_t *few)
     return few_ns - (many_ns - few_ns) / (many_beats - few_beats) * few_beats;
 }
 
-/* What the broker says of the agents while they still beat. */
-static void s_ask (s_bench_t *self, s_figures_t *figures)
-{
-    static const char *const names[] = {"memory_bytes",   "fields",      "agents",           "agents_live",
-                                        "agents_suspect", "agents_dead", "mistaken_suspects"};
-    uint64_t *const targets[] = {&figures->memory_bytes, &figures->fields, &figures->agents,  &figures->live,
-                                 &figures->suspect,      &figures->dead,   &figures->mistaken};
-    const sb_command_reply_t *reply = scale_ask (&self->wire, self->request, "status", NULL, 0, NULL);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        *targets[i] = scale_column (&reply->records[0], names[i]);
-}
-
 /* ---------------------------------------------------------------- result */
 
 static void s_check (const s_bench_t *self, const s_figures_t *figures)
@@ -229,19 +213,8 @@ static void s_check (const s_bench_t *self, const s_figures_t *figures)
         scale_fail ("answers are missing: beats %lu, answered %lu, deltas %lu, accepted %lu",
                     (unsigned long)SUM (self, beats), (unsigned long)SUM (self, beats_answered),
                     (unsigned long)SUM (self, deltas), (unsigned long)SUM (self, deltas_accepted));
-    if (fleet_is_bare (options))
-        return;
-    if (figures->live != options->agents || figures->suspect || figures->dead)
-        scale_fail ("of %lu agents %lu are live, %lu suspect, %lu dead", (unsigned long)options->agents,
-                    (unsigned long)figures->live, (unsigned long)figures->suspect, (unsigned long)figures->dead);
-    /* Each reader's neighbour published its state once; nobody reads a writer. */
-    uint64_t expected = 0;
-    for (uint64_t i = 0; i < options->readers; i++)
-        expected += (i + 1) % options->agents >= options->writers;
-    expected *= (options->fields + 499) / 500;
-    if (SUM (self, publications) != expected)
-        scale_fail ("readers got %lu of %lu publications", (unsigned long)SUM (self, publications),
-                    (unsigned long)expected);
+    if (!fleet_is_bare (options))
+        fleet_check_broker (options, self->shared, &figures->end);
 }
 
 static void s_print (const s_bench_t *self, const s_figures_t *figures)
@@ -261,7 +234,7 @@ static void s_print (const s_bench_t *self, const s_figures_t *figures)
             (unsigned long)figures->beats_ns, beat_ns);
     printf ("\"resident_bytes\": %lu, \"peak_bytes\": %lu, \"core_bytes\": %lu, \"fields\": %lu, ",
             (unsigned long)figures->after_beats.resident_bytes, (unsigned long)figures->after_beats.peak_bytes,
-            (unsigned long)figures->memory_bytes, (unsigned long)figures->fields);
+            (unsigned long)figures->quiet.memory_bytes, (unsigned long)figures->end.fields);
     printf ("\"deltas\": %lu, \"deltas_accepted\": %lu, \"deltas_measured\": %lu, \"deltas_window_ns\": %lu, "
             "\"cpu_ns_per_delta\": %.0f, \"beats_meanwhile\": %lu, ",
             (unsigned long)SUM (self, deltas), (unsigned long)SUM (self, deltas_accepted), (unsigned long)many->deltas,
@@ -273,8 +246,9 @@ static void s_print (const s_bench_t *self, const s_figures_t *figures)
         s_own_cost (many, few));
     printf ("\"publications_read\": %lu, \"live\": %lu, \"suspect\": %lu, \"dead\": %lu, \"mistaken_suspects\": %lu, "
             "\"late_laps\": %lu}\n",
-            (unsigned long)SUM (self, publications), (unsigned long)figures->live, (unsigned long)figures->suspect,
-            (unsigned long)figures->dead, (unsigned long)figures->mistaken, (unsigned long)SUM (self, late_laps));
+            (unsigned long)SUM (self, publications), (unsigned long)figures->end.agents_live,
+            (unsigned long)figures->end.agents_suspect, (unsigned long)figures->end.agents_dead,
+            (unsigned long)figures->end.mistaken_suspects, (unsigned long)SUM (self, late_laps));
 }
 
 /* ---------------------------------------------------------------- the program */
@@ -293,6 +267,8 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
                            .writers = 10,
                            .categories = 1,
                            .window = 512,
+                           .burst = 16,
+                           .ahead = 500,
                            .connects_per_s = 2000};
     const scale_option_t options[] = {
         {"system", &o->system, NULL, "syncbus, or bare: what listens there"},
@@ -301,7 +277,7 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
         {"command", &o->command, NULL, ""},
         {"pid", NULL, &o->pid, "of the server"},
         {"agents", NULL, &o->agents, "with a DEALER each"},
-        {"readers", NULL, &o->readers, "of them, with a SUB too"},
+        {"readers", NULL, &o->readers, "of them, the last ones, with a SUB too"},
         {"fields", NULL, &o->fields, "of each agent"},
         {"field-octets", NULL, &o->field_octets, "of each field's value; 0: a number"},
         {"processes", NULL, &o->processes, "that the agents are spread over"},
@@ -314,6 +290,8 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
         {"categories", NULL, &o->categories, "that they write in turn"},
         {"subscribers", NULL, &o->subscribers, "that read all that they write"},
         {"window", NULL, &o->window, "deltas that a writer may have undecided"},
+        {"burst", NULL, &o->burst, "deltas that a writer writes when it has its turn"},
+        {"ahead", NULL, &o->ahead, "publications that a subscriber may be behind; below the server's queue for it"},
         {"connects-per-s", NULL, &o->connects_per_s, "while the fleet comes"},
     };
     scale_read_options (argument_count, arguments, options, sizeof options / sizeof options[0]);
@@ -321,8 +299,9 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
     if (!o->ingress || !o->publish || !o->pid || (!is_bare && !o->command))
         scale_fail ("--ingress, --publish, --pid and, but for a bare server, --command are needed");
     if (o->processes == 0 || o->processes > FLEET_PROCESSES_MAX || o->agents < o->processes || o->interval_ms == 0 ||
-        o->beat_laps == 0 || o->writers > o->agents / o->processes || o->readers > o->agents || !o->categories ||
-        !o->connects_per_s || o->subscribers > 1000 || o->field_octets > 128 || !o->fields)
+        o->beat_laps == 0 || !o->writers || o->writers > o->agents / o->processes || o->readers > o->agents ||
+        !o->categories || !o->connects_per_s || !o->burst || !o->window || !o->ahead || o->subscribers > 1000 ||
+        o->field_octets > 128 || !o->fields)
         scale_fail ("these numbers do not fit together");
     if (is_bare && (o->deltas || o->subscribers))
         scale_fail ("a bare server has no deltas and publishes nothing");
@@ -363,14 +342,11 @@ int main (int argument_count, char **arguments)
     s_phase (&self, FLEET_PUBLISH, s_is_published, "everybody's state is decided");
     s_measure_beats (&self, &figures);
     if (self.request)
-        s_ask (&self, &figures);
+        fleet_ask (&self.wire, self.request, &figures.quiet);
     if (self.options.deltas)
         s_measure_deltas (&self, &figures);
-    if (self.request) {
-        const uint64_t memory_bytes = figures.memory_bytes;
-        s_ask (&self, &figures);
-        figures.memory_bytes = memory_bytes;
-    }
+    if (self.request)
+        fleet_ask (&self.wire, self.request, &figures.end);
     s_phase (&self, FLEET_QUIET, s_is_quiet, "the last answers");
     s_check (&self, &figures);
     s_print (&self, &figures);

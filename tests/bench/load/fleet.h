@@ -8,8 +8,9 @@
 #include "scale.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
-enum { FLEET_PROCESSES_MAX = 64, FLEET_INSTANCE = 1000 };
+enum { FLEET_PROCESSES_MAX = 64, FLEET_INSTANCE = 1000, FLEET_FIELDS_A_DELTA = 500 };
 
 /* What the load processes do now; the parent sets it, and never goes back. */
 typedef enum {
@@ -31,7 +32,7 @@ typedef struct {
     const char *command;
     uint64_t pid; /* of the server */
     uint64_t agents;
-    uint64_t readers; /* of them, with a SUB */
+    uint64_t readers; /* of them, the last ones, with a SUB */
     uint64_t fields;  /* of each agent */
     uint64_t field_octets;
     uint64_t processes;
@@ -44,6 +45,8 @@ typedef struct {
     uint64_t categories;  /* that the writers write in turn */
     uint64_t subscribers; /* that read all that the writers write */
     uint64_t window;      /* deltas that a writer may have undecided */
+    uint64_t burst;       /* deltas that it writes when it has its turn */
+    uint64_t ahead;       /* publications that a subscriber may be behind */
     uint64_t connects_per_s;
 } fleet_options_t;
 
@@ -66,6 +69,7 @@ typedef struct {
 typedef struct {
     _Atomic int phase;
     _Atomic uint64_t drained;    /* publications of writers that each of the subscribers has, the slowest one's count */
+    _Atomic uint64_t most;       /* the same, the fastest one's */
     _Atomic uint64_t subscribed; /* subscribers whose subscriptions hold */
     fleet_counts_t counts[FLEET_PROCESSES_MAX];
 } fleet_shared_t;
@@ -79,11 +83,43 @@ typedef struct {
     uint64_t end;
 } fleet_part_t;
 
+/* What the broker says of itself: columns of `status` of these names, and the category heads of the writers. */
+typedef struct {
+    uint64_t memory_bytes;
+    uint64_t fields;
+    uint64_t agents_live;
+    uint64_t agents_suspect;
+    uint64_t agents_dead;
+    uint64_t mistaken_suspects;
+    uint64_t deltas;
+    uint64_t deltas_accepted;
+    uint64_t deltas_repeated;
+    uint64_t changes;
+    uint64_t changes_suppressed;
+    uint64_t publish_refused;
+    uint64_t sessions_lost;
+    uint64_t failures;
+    uint64_t heads; /* publications of the writers' categories */
+} fleet_status_t;
+
+/* Asks the broker. */
+void fleet_ask (scale_wire_t *wire, void *request, fleet_status_t *status);
+
+/* Ends the program unless what the broker counts is what was sent, answered and read. `status` is taken when all is
+ * decided and read. */
+void fleet_check_broker (const fleet_options_t *options, const fleet_shared_t *shared, const fleet_status_t *status);
+
+/* One count of all load processes; `offset` is its place in fleet_counts_t. */
+uint64_t fleet_sum (const fleet_options_t *options, const fleet_shared_t *shared, size_t offset);
+
 /* A load process of agents. */
 void fleet_run_agents (const fleet_part_t *part);
 
 /* The process of the subscribers. */
 void fleet_run_subscribers (const fleet_options_t *options, fleet_shared_t *shared);
+
+/* True when an agent has a SUB. The writers are at the other end of the fleet. */
+bool fleet_is_reader (const fleet_options_t *options, uint64_t agent);
 
 /* True when the server is a bare one, which sends everything back. */
 bool fleet_is_bare (const fleet_options_t *options);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIELDS_A_DELTA = 500, PAYLOAD = 128, BURST = 16, SHORT_NAP_NS = 100 * 1000, SUBSCRIBERS_AHEAD = 500 };
+enum { PAYLOAD = 128, BURST = 16, SHORT_NAP_NS = 100 * 1000 };
 
 typedef struct {
     void *dealer;
@@ -37,6 +37,8 @@ typedef struct {
     uint64_t count;
     uint64_t written;         /* by the writers, in this phase */
     uint64_t sent_by_writers; /* in all: so many publications each subscriber gets */
+    uint64_t writer;          /* whose turn it is to write */
+    uint64_t idle;            /* writers in succession that had nothing to do */
     uint64_t lap;
     uint64_t values; /* counted up, so that no value is like the one before */
 } s_load_t;
@@ -82,7 +84,7 @@ static void s_connect (s_load_t *self, uint64_t i)
     sb_agent_message_t message = scale_registration (name, FLEET_INSTANCE + number, &text, 1,
                                                      (uint32_t)(self->options->interval_ms * self->options->beat_laps));
     scale_send (&self->wire, agent->dealer, &message);
-    if (number < self->options->readers)
+    if (fleet_is_reader (self->options, number))
         s_subscribe (self, agent, number);
 }
 
@@ -210,12 +212,12 @@ static sb_value_t s_value (s_load_t *self, uint64_t octets, uint8_t *memory)
 static void s_publish (s_load_t *self, s_agent_t *agent, bool is_writer)
 {
     char category[SCALE_TEXT];
-    static char names[FIELDS_A_DELTA][SCALE_TEXT];
-    static uint8_t values[FIELDS_A_DELTA][PAYLOAD];
-    static sb_change_t changes[FIELDS_A_DELTA];
+    static char names[FLEET_FIELDS_A_DELTA][SCALE_TEXT];
+    static uint8_t values[FLEET_FIELDS_A_DELTA][PAYLOAD];
+    static sb_change_t changes[FLEET_FIELDS_A_DELTA];
     const fleet_options_t *options = self->options;
     const uint64_t left = options->fields - agent->fields_sent;
-    const uint32_t count = left < FIELDS_A_DELTA ? (uint32_t)left : FIELDS_A_DELTA;
+    const uint32_t count = left < FLEET_FIELDS_A_DELTA ? (uint32_t)left : FLEET_FIELDS_A_DELTA;
     for (uint32_t i = 0; i < count; i++) {
         snprintf (names[i], SCALE_TEXT, "field-%lu", (unsigned long)(agent->fields_sent + i));
         changes[i] =
@@ -298,27 +300,34 @@ static uint64_t s_total (const s_load_t *self, int phase)
     return phase == FLEET_WARM ? deltas / 4 : phase == FLEET_WRITE || phase == FLEET_SPARSE ? deltas : 0;
 }
 
-/* Writes until `until_ns`, or until the phase's deltas are all decided and read. True then. */
-static bool s_write (s_load_t *self, int phase, uint64_t until_ns)
+/* One writer's turn: reads its answers, and writes a burst if its window allows. False when there was nothing to do. */
+static bool s_write_burst (s_load_t *self, s_agent_t *agent, uint64_t total)
 {
     const fleet_options_t *options = self->options;
-    const uint64_t total = s_total (self, phase);
+    const uint64_t written = self->written;
+    s_read (self, agent);
+    for (uint64_t i = 0; i < options->burst && self->written < total; i++) {
+        if (agent->sequence - agent->decided >= options->window || s_unread (self) >= options->ahead)
+            break;
+        s_write_one (self, agent);
+    }
+    return self->written > written;
+}
+
+/* Writes until `until_ns`, or until the phase's deltas are all decided and read. True then. The time is looked at after
+ * each writer, so that a thousand of them do not hold up the beats. */
+static bool s_write (s_load_t *self, int phase, uint64_t until_ns)
+{
+    const uint64_t total = s_total (self, phase), writers = self->options->writers;
     do {
-        bool is_idle = true;
-        for (uint64_t i = 0; i < options->writers; i++) {
-            s_agent_t *agent = &self->agents[i];
-            s_read (self, agent);
-            for (int j = 0; j < BURST && self->written < total; j++) {
-                if (agent->sequence - agent->decided >= options->window || s_unread (self) >= SUBSCRIBERS_AHEAD)
-                    break;
-                s_write_one (self, agent);
-                is_idle = false;
-            }
-        }
+        self->idle = s_write_burst (self, &self->agents[self->writer], total) ? 0 : self->idle + 1;
+        self->writer = (self->writer + 1) % writers;
+        if (self->idle < writers)
+            continue;
+        self->idle = 0;
         if (self->written == total && s_undecided (self) == 0 && s_unread (self) == 0)
             return true;
-        if (is_idle)
-            scale_sleep_until (scale_now_ns () + SHORT_NAP_NS);
+        scale_sleep_until (scale_now_ns () + SHORT_NAP_NS);
     } while (scale_now_ns () < until_ns);
     return false;
 }
