@@ -5,8 +5,10 @@
  * Publishers write single deltas as fast as their windows let them, and go on doing so while they are refused. Round by
  * round the parent stops and clears. The proof is in the order of the broker's own numbers: the stop's LATCH event has
  * a place in the one sequence over all publications, and the history of the flooded category may hold no update behind
- * it. At the end every delta is decided, each publisher saw no acceptance between its first refusal and the clear, and
- * what publishers and broker count agrees. With --system bare the same flood goes to bench_echo, and the same request
+ * it. Each publisher looks as well: by the order of its own deltas, none may be accepted between its first refusal of a
+ * stop and the clear. To know which stop a refusal belongs to, the parent clears only when every publisher was refused,
+ * and stops again only when every publisher was accepted again. At the end every delta is decided, and what publishers
+ * and broker count agrees. With --system bare the same flood goes to bench_echo, and the same request
  * to its request socket.
  *
  * Prints one line of JSON; fails when something was accepted after a stop, or is undecided.
@@ -38,12 +40,15 @@ typedef struct {
     _Atomic uint64_t refused; /* EMERGENCY_STOPPED */
     _Atomic uint64_t others;  /* refused for another reason */
     _Atomic uint64_t beats;
+    _Atomic uint64_t late; /* accepted between the first refusal of a stop and its clear */
+    _Atomic bool is_held;  /* a delta was refused, and none behind it was accepted after a clear */
     _Atomic bool is_ready;
     _Atomic bool is_decided; /* at the end */
 } s_counts_t;
 
 typedef struct {
     _Atomic bool is_over;
+    _Atomic uint64_t clears; /* counted before the clear is sent */
     s_counts_t counts[PUBLISHERS_MAX];
 } s_shared_t;
 
@@ -79,20 +84,40 @@ typedef struct {
     uint64_t decided;
     uint64_t next_beat_ns;
     uint64_t window;
+    uint64_t clears; /* when it was refused first in this stop */
+    const _Atomic uint64_t *clears_now;
     bool is_bare;
 } s_publisher_t;
 
-/* Refusals at most up to `decided_through` that were not known come with it. */
+/* One delta's decision, in the order of the deltas. An acceptance ends a hold when the clear was sent. */
+static void s_decide_one (s_publisher_t *self, bool is_stopped, bool is_accepted)
+{
+    if (is_stopped && !self->counts->is_held) {
+        self->clears = *self->clears_now;
+        self->counts->is_held = true;
+    } else if (is_accepted && self->counts->is_held) {
+        const bool is_cleared = *self->clears_now > self->clears;
+        self->counts->late += !is_cleared;
+        self->counts->is_held = !is_cleared;
+    }
+}
+
+/* Refusals at most up to `decided_through` that were not known come with it, in order. */
 static void s_decide (s_publisher_t *self, uint64_t decided_through, const sb_refusal_t *refused, uint32_t count)
 {
     uint64_t stopped = 0, others = 0;
+    uint32_t next = 0;
+    for (uint64_t sequence = self->decided + 1; sequence <= decided_through; sequence++) {
+        while (next < count && refused[next].sequence < sequence)
+            next++;
+        const bool is_refused = next < count && refused[next].sequence == sequence;
+        const bool is_stopped = is_refused && refused[next].reason == SB_REASON_EMERGENCY_STOPPED;
+        stopped += is_stopped;
+        others += is_refused && !is_stopped;
+        s_decide_one (self, is_stopped, !is_refused);
+    }
     if (decided_through <= self->decided)
         return;
-    for (uint32_t i = 0; i < count; i++) {
-        if (refused[i].sequence <= self->decided || refused[i].sequence > decided_through)
-            continue;
-        *(refused[i].reason == SB_REASON_EMERGENCY_STOPPED ? &stopped : &others) += 1;
-    }
     self->counts->refused += stopped;
     self->counts->others += others;
     self->counts->accepted += decided_through - self->decided - stopped - others;
@@ -174,7 +199,10 @@ static void s_flood (const s_bench_t *bench, uint32_t number)
 {
     char name[SCALE_TEXT];
     const sb_text_t none = sb_text ("quiet");
-    s_publisher_t self = {.counts = &bench->shared->counts[number], .window = bench->window, .is_bare = bench->is_bare};
+    s_publisher_t self = {.counts = &bench->shared->counts[number],
+                          .window = bench->window,
+                          .clears_now = &bench->shared->clears,
+                          .is_bare = bench->is_bare};
     void *context = scale_context (1);
     scale_wire_open (&self.wire);
     self.dealer = scale_socket (context, ZMQ_DEALER, bench->ingress);
@@ -210,11 +238,12 @@ static uint64_t s_sum (const s_bench_t *self, const _Atomic uint64_t *first)
 }
 #define SUM(self, member) s_sum (self, &(self)->shared->counts[0].member)
 
-static void s_wait_for (const s_bench_t *self, size_t offset, const char *what)
+/* Waits until a flag of every publisher is as wanted. */
+static void s_wait_for (const s_bench_t *self, size_t offset, bool wanted, const char *what)
 {
     const uint64_t end_ns = scale_now_ns () + PATIENCE_NS * UINT64_C (1000);
     for (uint64_t i = 0; i < self->publishers; i++)
-        while (!*((const _Atomic bool *)((const char *)&self->shared->counts[i] + offset))) {
+        while (*((const _Atomic bool *)((const char *)&self->shared->counts[i] + offset)) != wanted) {
             if (scale_now_ns () > end_ns)
                 scale_fail ("not within 30 s: %s", what);
             scale_sleep_until (scale_now_ns () + 1000 * 1000);
@@ -265,19 +294,17 @@ static uint64_t s_ask_something (s_bench_t *self)
 static void s_stop_and_clear (s_bench_t *self, uint64_t round)
 {
     self->others_ns[round] = s_ask_something (self);
-    const uint64_t refused = SUM (self, refused);
     const sb_command_reply_t *reply =
         scale_ask (&self->wire, self->request, "emergency_stop", NULL, 0, &self->stops_ns[round]);
     const uint64_t epoch = scale_column (&reply->records[0], "latch_epoch");
     self->told += scale_column (&reply->records[0], "told");
     scale_sleep_until (scale_now_ns () + HOLD_NS);
-    const uint64_t end_ns = scale_now_ns () + PATIENCE_NS * UINT64_C (1000);
-    while (SUM (self, refused) == refused)
-        if (scale_now_ns () > end_ns)
-            scale_fail ("nothing is refused after the stop");
+    s_wait_for (self, offsetof (s_counts_t, is_held), true, "every publisher is refused after the stop");
     s_prove (self);
     const sb_parameter_t parameter = scale_integer ("latch_epoch", epoch);
+    self->shared->clears++;
     scale_ask (&self->wire, self->request, "emergency_clear", &parameter, 1, NULL);
+    s_wait_for (self, offsetof (s_counts_t, is_held), false, "every publisher is accepted after the clear");
 }
 
 /* At a bare server: the same request there and back. */
@@ -300,6 +327,9 @@ static void s_check (s_bench_t *self)
         scale_fail ("of %lu deltas %lu are decided", (unsigned long)sent, (unsigned long)decided);
     if (self->behind)
         scale_fail ("%lu updates were accepted after a stop was read", (unsigned long)self->behind);
+    if (SUM (self, late))
+        scale_fail ("publishers saw %lu deltas accepted between their first refusal and the clear",
+                    (unsigned long)SUM (self, late));
     if (self->is_bare)
         return;
     const uint64_t accepted = scale_status (&self->wire, self->request, "deltas_accepted");
@@ -317,7 +347,7 @@ static void s_print (s_bench_t *self, uint64_t window_ns)
             "\"accepted\": %lu, \"refused\": %lu, \"accepted_after_stop\": %lu, \"publications_looked_at\": %lu, ",
             self->system, (unsigned long)self->publishers, (unsigned long)self->rounds, (unsigned long)window_ns,
             (unsigned long)SUM (self, sent), (unsigned long)SUM (self, accepted), (unsigned long)SUM (self, refused),
-            (unsigned long)self->behind, (unsigned long)self->looked_at);
+            (unsigned long)(self->behind + SUM (self, late)), (unsigned long)self->looked_at);
     printf (
         "\"round_trip_p50_ns\": %lu, \"round_trip_max_ns\": %lu, \"command_p50_ns\": %lu, \"command_max_ns\": %lu}\n",
         (unsigned long)scale_quantile (self->stops_ns, self->rounds, 500),
@@ -362,7 +392,7 @@ int main (int argument_count, char **arguments)
     scale_wire_open (&self.wire);
     self.context = scale_context (1);
     self.request = scale_socket (self.context, ZMQ_REQ, self.command);
-    s_wait_for (&self, offsetof (s_counts_t, is_ready), "every publisher is registered");
+    s_wait_for (&self, offsetof (s_counts_t, is_ready), true, "every publisher is registered");
     const uint64_t begin_ns = scale_now_ns ();
     for (uint64_t i = 0; i < self.rounds; i++) {
         scale_sleep_until (scale_now_ns () + FLOOD_NS);
@@ -372,7 +402,7 @@ int main (int argument_count, char **arguments)
             s_stop_and_clear (&self, i);
     }
     self.shared->is_over = true;
-    s_wait_for (&self, offsetof (s_counts_t, is_decided), "every delta is decided");
+    s_wait_for (&self, offsetof (s_counts_t, is_decided), true, "every delta is decided");
     const uint64_t window_ns = scale_now_ns () - begin_ns;
     for (uint32_t i = 0; i < self.publishers; i++)
         scale_join (self.children[i]);
