@@ -50,6 +50,7 @@ typedef struct {
     uint64_t agents;
     uint64_t processes; /* of readers */
     uint64_t speed;     /* times as fast as recorded */
+    uint64_t reads_all; /* 1: in mode deltas too each agent reads all categories */
     uint64_t before;    /* ticks that are published before the measurement begins: the state has filled up */
     bool is_bare;
     bool is_full;
@@ -60,6 +61,12 @@ typedef struct {
     uint64_t sent;
     uint64_t received;
 } basic_bytes_t;
+
+/* How far an agent has read an interest. Its reading end writes it, and its sending end says it in beats. */
+typedef struct {
+    _Atomic uint64_t sequence;
+    _Atomic uint64_t category_sequence;
+} basic_seen_t;
 
 /* What one reader process says; it alone writes. */
 typedef struct {
@@ -85,15 +92,19 @@ typedef struct {
     _Atomic uint64_t sent;    /* updates */
     _Atomic uint64_t decided; /* as far as the system acks */
     _Atomic uint64_t refused;
-    _Atomic uint64_t late_ns; /* the sender's greatest lateness */
+    uint64_t late_p50_ns; /* updates of the measurement: from when one was due to when the sender came to it */
+    uint64_t late_p99_ns;
+    uint64_t late_max_ns;
     _Atomic bool is_filled;
     _Atomic bool is_sent;
     _Atomic bool is_ready;       /* the sender: everybody is registered */
     basic_bytes_t before, after; /* the sender's */
     _Atomic int noted;
+    basic_seen_t seen[BASIC_AGENTS_MAX][BASIC_CATEGORIES];
+    _Atomic uint64_t read[BASIC_AGENTS_MAX]; /* publications, of each agent */
     basic_counts_t counts[BASIC_PROCESSES_MAX];
     _Atomic uint64_t sample_count;
-    uint64_t samples[]; /* ns from send to read; room for every delivery */
+    uint64_t samples[]; /* ns from when an update was due to when it was read; room for every delivery */
 } basic_shared_t;
 
 /* Reads the file that bench_basic_ticks.py makes. */
@@ -105,7 +116,8 @@ basic_bytes_t basic_bytes (const basic_options_t *options);
 /* True when `reader` reads what `writer` publishes. */
 bool basic_reads (const basic_options_t *options, uint64_t reader, uint64_t writer);
 
-/* The category that an agent publishes in, to `text`. */
+/* The category that an agent publishes in, to `text`; there are basic_categories () of them, the first agents'. */
+uint64_t basic_categories (const basic_options_t *options);
 sb_text_t basic_category (const basic_options_t *options, uint64_t agent, char *text);
 
 /* The process with the agents' DEALERs. */

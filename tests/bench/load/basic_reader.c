@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The reading ends of some agents: each decodes whatever it is sent, checks the numbers of each writer, and takes the
- * time from the stamp to the moment after decoding.
+ * The reading ends of some agents: each decodes whatever it is sent, checks the numbers of each writer, takes the time
+ * from the stamp, which says when the update was due, to the moment after decoding, and notes how far it has read.
  */
 #define _GNU_SOURCE
 #include "basic.h"
@@ -35,14 +35,12 @@ static void s_subscribe (s_reader_t *self, void *context, uint64_t number)
         zmq_setsockopt (agent->sub, ZMQ_SUBSCRIBE, "", 0);
         return;
     }
-    for (uint64_t writer = 0; writer < self->options->agents; writer++) {
-        if (!basic_reads (self->options, number, writer) || (writer >= BASIC_CATEGORIES && !self->options->is_full))
+    for (uint64_t writer = 0; writer < basic_categories (self->options); writer++) {
+        if (!basic_reads (self->options, number, writer))
             continue;
         const sb_text_t text = basic_category (self->options, writer, category);
         snprintf (prefix, sizeof prefix, "%.*s.", (int)text.size, text.data);
         zmq_setsockopt (agent->sub, ZMQ_SUBSCRIBE, prefix, strlen (prefix));
-        if (self->options->is_full)
-            break;
     }
     snprintf (join, sizeof join, "~join.basic-%lu.", (unsigned long)number);
     zmq_setsockopt (agent->sub, ZMQ_SUBSCRIBE, "_beat.", 6);
@@ -74,6 +72,19 @@ static void s_take (s_reader_t *self, s_agent_t *agent, const sb_update_t *updat
     self->shared->samples[self->shared->sample_count++] = scale_now_ns () - (uint64_t)update->event_unix_ns;
 }
 
+/* Notes that the agent has read this one: category desk_N is N, and there is but one otherwise. */
+static void s_see (s_reader_t *self, const s_agent_t *agent, const sb_publication_t *publication)
+{
+    const uint64_t number = (uint64_t)(agent - self->agents);
+    const uint64_t category =
+        basic_categories (self->options) > 1 ? (uint64_t)(publication->topic.data[strlen ("desk_")] - '0') : 0;
+    if (category >= BASIC_CATEGORIES)
+        scale_fail ("a publication that nobody subscribed to");
+    self->shared->seen[number][category].sequence = publication->sequence;
+    self->shared->seen[number][category].category_sequence = publication->category_sequence;
+    self->shared->read[number]++;
+}
+
 static void s_read_publication (s_reader_t *self, s_agent_t *agent)
 {
     sb_publication_t publication;
@@ -84,9 +95,11 @@ static void s_read_publication (s_reader_t *self, s_agent_t *agent)
         scale_fail ("a publication cannot be read");
     if (first == '~')
         s_joined (self, agent);
-    else if (first != '_')
-        for (uint32_t i = 0; i < publication.update_count; i++)
-            s_take (self, agent, &publication.updates[i]);
+    if (first == '~' || first == '_')
+        return;
+    for (uint32_t i = 0; i < publication.update_count; i++)
+        s_take (self, agent, &publication.updates[i]);
+    s_see (self, agent, &publication);
 }
 
 static void s_read_message (s_reader_t *self, s_agent_t *agent)

@@ -3,13 +3,16 @@
  * The sending ends of the agents: each tick goes to the agent whose turn it is, at its time, as a delta of the fields
  * that differ from what this agent published before, or as all that it has published so far.
  *
- * The agents share the market's ticks evenly, so each comes to publish of every instrument. Acks are read and beats
- * sent where there are such (SyncBus).
+ * The agents share the market's ticks evenly, so each comes to publish of every instrument. An update carries when it
+ * was due, not when it left: who holds the sender up is charged for it; the sender's own lateness is reported. Where
+ * there are acks and beats (SyncBus), acks are read, and beats say of each interest how far the agent has read it.
  */
 #define _GNU_SOURCE
 #include "basic.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 enum { BEAT_NS = 1000 * 1000 * 1000, PROBE_NS = 50 * 1000 * 1000, FILL_NS = 400 * 1000, WINDOW = 4000, CHANGES = 512 };
 
@@ -28,6 +31,8 @@ typedef struct {
     basic_shared_t *shared;
     scale_wire_t wire;
     uint64_t next_beat_ns;
+    uint64_t *late_ns; /* of each update that has a pace */
+    uint64_t late_count;
     s_agent_t agents[BASIC_AGENTS_MAX];
 } s_sender_t;
 
@@ -55,6 +60,25 @@ static void s_read (s_sender_t *self, s_agent_t *agent)
     }
 }
 
+/* What the agent reads, with its positions if `positions` is given. Names are written to `names`. */
+static uint32_t s_interests (const s_sender_t *self, uint64_t number, char (*names)[SCALE_TEXT], sb_text_t *interests,
+                             sb_interest_position_t *positions)
+{
+    uint32_t count = 0;
+    for (uint64_t i = 0; i < basic_categories (self->options); i++) {
+        if (!basic_reads (self->options, number, i))
+            continue;
+        interests[count] = basic_category (self->options, i, names[count]);
+        if (positions)
+            positions[count] =
+                (sb_interest_position_t){.interest = interests[count],
+                                         .sequence = self->shared->seen[number][i].sequence,
+                                         .category_sequence = self->shared->seen[number][i].category_sequence};
+        count++;
+    }
+    return count;
+}
+
 static void s_beat (s_sender_t *self)
 {
     if (self->options->is_bare || scale_now_ns () < self->next_beat_ns)
@@ -63,7 +87,16 @@ static void s_beat (s_sender_t *self)
     for (uint64_t i = 0; i < self->options->agents; i++) {
         s_agent_t *agent = &self->agents[i];
         sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
-        message.heartbeat = (sb_heartbeat_t){.decided_through = agent->decided, .progress = agent->sequence};
+        char names[BASIC_CATEGORIES][SCALE_TEXT];
+        sb_text_t interests[BASIC_CATEGORIES];
+        sb_interest_position_t seen[BASIC_CATEGORIES];
+        const uint64_t read = self->shared->read[i];
+        message.heartbeat = (sb_heartbeat_t){.received = read,
+                                             .processed = read,
+                                             .seen = seen,
+                                             .seen_count = s_interests (self, i, names, interests, seen),
+                                             .decided_through = agent->decided,
+                                             .progress = read + agent->sequence};
         s_read (self, agent);
         scale_send (&self->wire, agent->dealer, &message);
     }
@@ -102,7 +135,7 @@ static uint32_t s_whole (const s_sender_t *self, const s_agent_t *agent, sb_chan
 }
 
 /* A tick in which nothing differs is published by nobody. */
-static void s_publish (s_sender_t *self, uint64_t number, const basic_tick_t *tick)
+static void s_publish (s_sender_t *self, uint64_t number, const basic_tick_t *tick, uint64_t due_ns)
 {
     static sb_change_t changes[CHANGES];
     char category[SCALE_TEXT];
@@ -118,8 +151,8 @@ static void s_publish (s_sender_t *self, uint64_t number, const basic_tick_t *ti
     }
     sb_agent_message_t message = scale_delta (
         &delta, agent->sequence + 1, basic_category (self->options, number, category), subject, changes, count);
-    delta.update.origin_unix_ns = (int64_t)number + 1;     /* who sent it */
-    delta.update.event_unix_ns = (int64_t)scale_now_ns (); /* when, by the clock of all */
+    delta.update.origin_unix_ns = (int64_t)number + 1; /* who sent it */
+    delta.update.event_unix_ns = (int64_t)due_ns;      /* by the clock of all */
     while (!self->options->is_bare && agent->sequence - agent->decided >= WINDOW) {
         scale_wait (agent->dealer, 10);
         s_read (self, agent);
@@ -143,12 +176,13 @@ static void s_probe (s_sender_t *self)
 static void s_connect (s_sender_t *self, void *context)
 {
     for (uint64_t i = 0; i < self->options->agents; i++) {
-        char name[SCALE_TEXT];
-        const sb_text_t none = sb_text ("quiet");
+        char name[SCALE_TEXT], names[BASIC_CATEGORIES][SCALE_TEXT];
+        sb_text_t interests[BASIC_CATEGORIES];
+        const uint32_t count = s_interests (self, i, names, interests, NULL);
         s_agent_t *agent = &self->agents[i];
         snprintf (name, sizeof name, "agent-%lu", (unsigned long)i);
         agent->dealer = scale_socket (context, ZMQ_DEALER, self->options->ingress);
-        sb_agent_message_t message = scale_registration (name, 1, &none, 1, 1000);
+        sb_agent_message_t message = scale_registration (name, 1, interests, count, 1000);
         if (!self->options->is_bare)
             scale_send (&self->wire, agent->dealer, &message);
         while (!self->options->is_bare && !agent->is_registered) {
@@ -175,15 +209,21 @@ static void s_replay (s_sender_t *self, uint64_t first, uint64_t end, bool has_p
         const uint64_t agent = i % self->options->agents;
         const uint64_t due_ns = begin_ns + (has_pace ? (ticks[i].time_ns - ticks[first].time_ns) / self->options->speed
                                                      : (i - first) * FILL_NS);
-        const uint64_t now_ns = scale_now_ns ();
-        if (now_ns < due_ns)
+        if (scale_now_ns () < due_ns)
             scale_sleep_until (due_ns);
-        else if (has_pace && now_ns - due_ns > self->shared->late_ns)
-            self->shared->late_ns = now_ns - due_ns;
-        s_publish (self, agent, &ticks[i]);
+        if (has_pace)
+            self->late_ns[self->late_count++] = scale_now_ns () - due_ns;
+        s_publish (self, agent, &ticks[i], due_ns);
         s_read (self, &self->agents[agent]);
         s_beat (self);
     }
+}
+
+static void s_report_lateness (s_sender_t *self)
+{
+    self->shared->late_p50_ns = scale_quantile (self->late_ns, self->late_count, 500);
+    self->shared->late_p99_ns = scale_quantile (self->late_ns, self->late_count, 990);
+    self->shared->late_max_ns = scale_quantile (self->late_ns, self->late_count, 1000);
 }
 
 /* Beats and reads on until the parent has come to `border`, or it is over. */
@@ -203,6 +243,10 @@ void basic_run_sender (const basic_options_t *options, const basic_recording_t *
 {
     static s_sender_t self;
     self = (s_sender_t){.options = options, .recording = recording, .shared = shared};
+    self.late_ns = malloc (recording->count * sizeof *self.late_ns);
+    if (!self.late_ns)
+        scale_fail ("no memory");
+    prctl (PR_SET_TIMERSLACK, 1UL); /* or each update is late by the usual 50 us */
     void *context = scale_context (BASIC_AGENTS_MAX);
     scale_wire_open (&self.wire);
     s_connect (&self, context);
@@ -213,12 +257,14 @@ void basic_run_sender (const basic_options_t *options, const basic_recording_t *
     s_idle (&self, BASIC_MEASURING, false);
     s_note (&self);
     s_replay (&self, options->before, recording->count, true);
+    s_report_lateness (&self);
     shared->is_sent = true;
     s_idle (&self, BASIC_MEASURED, false);
     s_note (&self);
     s_idle (&self, BASIC_MEASURED + 1, false);
     for (uint64_t i = 0; i < options->agents; i++)
         zmq_close (self.agents[i].dealer);
+    free (self.late_ns);
     zmq_ctx_term (context);
     scale_wire_close (&self.wire);
 }

@@ -5,7 +5,8 @@
  * Mode full is the basic bus: each update carries all that its agent has published so far, to all agents. It runs on
  * bench_echo --only-forward, a ROUTER to PUB without acks or beats, the cheapest that such a bus can be, and on
  * syncbusd as well (in an event category, where every field of an update is published). Mode deltas is SyncBus as it is
- * meant: the fields that changed, in ten categories of which each agent reads two, with acks and beats.
+ * meant: the fields that changed, in ten categories of which each agent reads two (--reads-all 1: all), with acks and
+ * beats. Latency counts from when an update was due.
  *
  * Sending and reading ends of the agents live in processes of their own, so that a late reader does not hold up the
  * pace. The first ticks fill the state; octets are counted from when these were read until the last update was.
@@ -38,7 +39,12 @@ typedef struct {
 bool basic_reads (const basic_options_t *options, uint64_t reader, uint64_t writer)
 {
     const uint64_t away = (writer + BASIC_CATEGORIES - reader % BASIC_CATEGORIES) % BASIC_CATEGORIES;
-    return options->is_full || (away > 0 && away <= BASIC_READS);
+    return options->is_full || options->reads_all || (away > 0 && away <= BASIC_READS);
+}
+
+uint64_t basic_categories (const basic_options_t *options)
+{
+    return options->is_full ? 1 : BASIC_CATEGORIES;
 }
 
 sb_text_t basic_category (const basic_options_t *options, uint64_t agent, char *text)
@@ -138,8 +144,10 @@ static void s_print (s_bench_t *self, const s_begin_t *begin, uint64_t window_ns
             (unsigned long)self->options.speed, (unsigned long)(self->recording.count - self->options.before),
             (unsigned long)sent, (unsigned long)window_ns, (unsigned long)expected, (unsigned long)received,
             (unsigned long)(expected - received), (unsigned long)(SUM (self, fields) - begin->fields));
-    printf ("\"bytes_up\": %lu, \"bytes_down\": %lu, \"cpu_ns_per_update\": %.0f, \"late_max_ns\": %lu, ",
-            (unsigned long)up, (unsigned long)down, (double)cpu_ns / (double)sent, (unsigned long)shared->late_ns);
+    printf ("\"bytes_up\": %lu, \"bytes_down\": %lu, \"cpu_ns_per_update\": %.0f, \"late_p50_ns\": %lu, "
+            "\"late_p99_ns\": %lu, \"late_max_ns\": %lu, ",
+            (unsigned long)up, (unsigned long)down, (double)cpu_ns / (double)sent, (unsigned long)shared->late_p50_ns,
+            (unsigned long)shared->late_p99_ns, (unsigned long)shared->late_max_ns);
     printf ("\"latency_p50_ns\": %lu, \"latency_p99_ns\": %lu, \"latency_max_ns\": %lu}\n",
             (unsigned long)scale_quantile (samples, count, 500), (unsigned long)scale_quantile (samples, count, 990),
             (unsigned long)scale_quantile (samples, count, 1000));
@@ -162,6 +170,7 @@ static void s_read_arguments (s_bench_t *self, int argument_count, char **argume
         {"agents", NULL, &o->agents, "a multiple of 10"},
         {"processes", NULL, &o->processes, "that the readers are spread over"},
         {"speed", NULL, &o->speed, "times as fast as recorded"},
+        {"reads-all", NULL, &o->reads_all, "1: each agent reads all categories, not two of ten"},
         {"before", NULL, &o->before, "ticks that are published before the measurement begins"},
     };
     scale_read_options (argument_count, arguments, options, sizeof options / sizeof options[0]);
