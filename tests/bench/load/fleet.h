@@ -55,6 +55,7 @@ typedef struct {
     _Atomic uint64_t registered;
     _Atomic uint64_t joined;    /* subscriptions that hold, as the server says */
     _Atomic uint64_t published; /* agents whose whole state is decided */
+    _Atomic uint64_t fields;    /* that its agents have published, each counted once */
     _Atomic uint64_t beats;
     _Atomic uint64_t beats_answered;
     _Atomic uint64_t deltas;

@@ -37,6 +37,7 @@ typedef struct {
     uint64_t count;
     uint64_t written;         /* by the writers, in this phase */
     uint64_t sent_by_writers; /* in all: so many publications each subscriber gets */
+    bool *has_written;        /* of each writer, category and field */
     uint64_t writer;          /* whose turn it is to write */
     uint64_t idle;            /* writers in succession that had nothing to do */
     uint64_t lap;
@@ -208,6 +209,16 @@ static sb_value_t s_value (s_load_t *self, uint64_t octets, uint8_t *memory)
     return value;
 }
 
+/* Counts a field that a writer writes to its category number `category` when it is the first time. */
+static void s_count_field (s_load_t *self, const s_agent_t *agent, uint64_t category, uint64_t field)
+{
+    const fleet_options_t *options = self->options;
+    const uint64_t place = (uint64_t)(agent - self->agents) * options->categories + category % options->categories;
+    bool *has_written = &self->has_written[place * options->fields + field];
+    self->counts->fields += !*has_written;
+    *has_written = true;
+}
+
 /* The next part of the agent's state. */
 static void s_publish (s_load_t *self, s_agent_t *agent, bool is_writer)
 {
@@ -219,6 +230,8 @@ static void s_publish (s_load_t *self, s_agent_t *agent, bool is_writer)
     const uint64_t left = options->fields - agent->fields_sent;
     const uint32_t count = left < FLEET_FIELDS_A_DELTA ? (uint32_t)left : FLEET_FIELDS_A_DELTA;
     for (uint32_t i = 0; i < count; i++) {
+        if (is_writer)
+            s_count_field (self, agent, 0, agent->fields_sent + i);
         snprintf (names[i], SCALE_TEXT, "field-%lu", (unsigned long)(agent->fields_sent + i));
         changes[i] =
             (sb_change_t){.name = sb_text (names[i]), .value = s_value (self, options->field_octets, values[i])};
@@ -226,6 +239,7 @@ static void s_publish (s_load_t *self, s_agent_t *agent, bool is_writer)
     if (count)
         s_send (self, agent, is_writer ? fleet_category (options, 0, category) : sb_text ("fleet"), changes, count);
     agent->fields_sent += count;
+    self->counts->fields += is_writer ? 0 : count;
 }
 
 static void s_beat (s_load_t *self, s_agent_t *agent, uint64_t number)
@@ -283,6 +297,7 @@ static void s_write_one (s_load_t *self, s_agent_t *agent)
     const uint64_t field = (agent->sequence * UINT64_C (0x9e3779b97f4a7c15) >> 20) % self->options->fields;
     snprintf (name, sizeof name, "field-%lu", (unsigned long)field);
     const sb_change_t change = {.name = sb_text (name), .value = s_value (self, PAYLOAD, payload)};
+    s_count_field (self, agent, agent->sequence, field);
     s_send (self, agent, fleet_category (self->options, agent->sequence, category), &change, 1);
     self->written++;
 }
@@ -388,7 +403,8 @@ void fleet_run_agents (const fleet_part_t *part)
 {
     s_load_t self = {.part = part, .options = part->options, .counts = part->counts, .count = part->end - part->first};
     self.agents = calloc (self.count, sizeof *self.agents);
-    if (!self.agents)
+    self.has_written = calloc (part->options->writers * part->options->categories, part->options->fields);
+    if (!self.agents || !self.has_written)
         scale_fail ("no memory");
     self.context = scale_context ((uint32_t)(2 * self.count));
     scale_wire_open (&self.wire);
@@ -401,4 +417,5 @@ void fleet_run_agents (const fleet_part_t *part)
     zmq_ctx_term (self.context);
     scale_wire_close (&self.wire);
     free (self.agents);
+    free (self.has_written);
 }

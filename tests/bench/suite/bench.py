@@ -36,6 +36,9 @@ def parse(arguments):
                         help="a few thousand updates, our own systems only: does all add up?")
     parser.add_argument("--no-peers", action="store_true", help="without NATS, Redis and Mosquitto")
     parser.add_argument("--only", action="append", metavar="WORKLOAD", help="only this one; may be given again")
+    parser.add_argument("--market-data", metavar="DIR", default=os.path.join(SOURCE, "../shared/marketdata"),
+                        help="recorded market data (beside the checkout: ../shared/marketdata); without it a "
+                             "simulated exchange takes its place")
     parser.add_argument("--list", action="store_true", help="name the workloads and their cases, and end")
     parser.add_argument("--json", metavar="FILE", help="write all figures of all rounds")
     parser.add_argument("--report", metavar="FILE.md", help="write a report, its charts beside it")
@@ -66,20 +69,31 @@ def is_there(case, drivers, no_peers):
     return not no_peers and case.system in drivers and peers.program_path(case.system) is not None
 
 
+def in_mode(workload, arguments):
+    """A workload as this mode runs it; None when it does not."""
+    if arguments.only:
+        return workload if workload.name in arguments.only else None
+    if arguments.mode == "tiny" and workload.name in workloads.TINY_CASES:
+        labels = workloads.TINY_CASES[workload.name]
+        return workload._replace(cases=[case for case in workload.cases if case.label in labels])
+    return workload if arguments.mode == "full" or workload.name not in workloads.FULL_ONLY else None
+
+
 def choose(arguments):
-    """The workloads to run with the cases that can be run, and the systems that were left out."""
+    """The workloads to run with the cases that can be run, the systems that were left out, and the workloads that this
+    mode leaves out."""
     drivers = built_drivers(arguments.build)
     no_peers = arguments.no_peers or arguments.mode == "tiny"
-    chosen, left_out = [], set()
-    for workload in workloads.WORKLOADS:
-        if arguments.only and workload.name not in arguments.only:
-            continue
-        if not arguments.only and arguments.mode != "full" and workload.name in workloads.FULL_ONLY:
+    chosen, left_out, not_run = [], set(), []
+    for every in workloads.WORKLOADS:
+        workload = in_mode(every, arguments)
+        if not workload:
+            not_run += [] if arguments.only else [every.name]
             continue
         cases = [case for case in workload.cases if is_there(case, drivers, no_peers)]
         left_out |= {case.system for case in workload.cases} - {case.system for case in cases}
         chosen.append(workload._replace(cases=cases))
-    return chosen, sorted(left_out)
+    return chosen, sorted(left_out), not_run
 
 
 def run_workload(workload, rounds, context):
@@ -115,8 +129,8 @@ def print_summary(result):
     print("  took %.0f s\n" % result["seconds"], flush=True)
 
 
-def run_all(chosen, left_out, arguments):
-    context = Context(arguments.mode, arguments.build, SOURCE)
+def run_all(chosen, left_out, not_run, arguments):
+    context = Context(arguments.mode, arguments.build, SOURCE, market_data=arguments.market_data)
     rounds = arguments.rounds or ROUNDS[arguments.mode]
     here = machine.describe()
     warning = machine.warning(here)
@@ -125,6 +139,8 @@ def run_all(chosen, left_out, arguments):
         print("WARNING: %s" % warning)
     if left_out:
         print("LEFT OUT, since not installed, not built or not asked for: %s" % ", ".join(left_out))
+    if not_run:
+        print("NOT IN --%s (all of it, or --only NAME): %s" % (arguments.mode, ", ".join(not_run)))
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     started = time.monotonic()
     results = []
@@ -139,8 +155,15 @@ def run_all(chosen, left_out, arguments):
     return {"date": date, "machine": here, "warning": warning, "mode": arguments.mode, "round_count": rounds,
             "version": version(arguments.build), "peers": {peers.PEERS[name].program: peers.version(name)
                                                            for name in used},
-            "left_out": left_out, "systems": systems, "seconds": round(time.monotonic() - started),
+            "left_out": left_out, "not_run": not_run, "is_recorded": is_recorded(results), "systems": systems, "seconds": round(time.monotonic() - started),
             "workloads": results}
+
+
+def is_recorded(results):
+    """Whether ticks were recorded ones; None when no workload had any."""
+    said = [figures["recorded"] for result in results for turn in result["rounds"] for figures in turn.values()
+            if "recorded" in figures]
+    return bool(min(said)) if said else None
 
 
 def version(build):
@@ -160,8 +183,7 @@ def main():
         return 0
     if arguments.report and not charts.can_draw():
         sys.exit("bench: a report's charts need python3-matplotlib (script/bootstrap report), and Debian's Python")
-    chosen, left_out = choose(arguments)
-    document = run_all(chosen, left_out, arguments)
+    document = run_all(*choose(arguments), arguments)
     if arguments.json:
         os.makedirs(os.path.dirname(os.path.abspath(arguments.json)), exist_ok=True)
         with open(arguments.json, "w", encoding="utf-8") as file:

@@ -19,8 +19,11 @@ Sizes = collections.namedtuple("Sizes", "full quick tiny")
 Figure = collections.namedtuple("Figure", "key title unit more_is_better")
 
 # The ratio of `figure` of two cases, or the figure of `case` itself when base is None, and what it is held to:
-# relation is ">=" or "<=" or "<".
-Bar = collections.namedtuple("Bar", "figure case base relation bound")
+# relation is ">=" or "<=" or "<". needs: a Condition without which it is not judged.
+Bar = collections.namedtuple("Bar", "figure case base relation bound needs", defaults=[None])
+
+# A figure that must not be 0 in any round, and what is said where it is.
+Condition = collections.namedtuple("Condition", "figure otherwise")
 
 # What the cases of a workload differ in, for curves: its name, and where each case stands, label -> number.
 Axis = collections.namedtuple("Axis", "title places")
@@ -38,11 +41,12 @@ class AccountingError(Exception):
 class Context:
     """What a run may need to know of the whole benchmark."""
 
-    def __init__(self, mode, build, source, verbose=False):
+    def __init__(self, mode, build, source, verbose=False, market_data=""):
         self.mode = mode  # "full", "quick" or "tiny"
         self.build = build  # folder of the build
         self.source = source  # folder of the sources
         self.verbose = verbose
+        self.market_data = market_data  # folder of the recorded market data; need not exist
 
     def size(self, value):
         """The number that this mode takes."""

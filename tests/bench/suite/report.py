@@ -8,6 +8,10 @@ from charts import number
 RELATIONS = {">=": "at least", "<=": "at most", "<": "below"}
 
 
+MARKET_DATA = {True: "recorded", None: "not used",
+               False: "none here: a simulated exchange takes its place, and bars on recorded ticks are not judged"}
+
+
 def table(head, rows, numbers=False):
     """`numbers`: all columns but the first are."""
     lines = ["| " + " | ".join(head) + " |",
@@ -41,9 +45,10 @@ def is_note(bar):
 
 def bar_row(bar, figures):
     if is_note(bar):
-        text = "%s, %s, as a multiple of %s (no bar)" % (figures[bar["figure"]]["title"], bar["case"], bar["base"])
+        against = ", as a multiple of %s" % bar["base"] if bar["base"] else ", %s" % unit(figures[bar["figure"]])
+        text = "%s, %s%s (no bar)" % (figures[bar["figure"]]["title"], bar["case"], against)
         return [text, with_spread(bar["measured"]), "-"]
-    verdict = {True: "reached", False: "**missed**", None: "not measured"}[bar["is_reached"]]
+    verdict = {True: "reached", False: "**missed**", None: bar.get("otherwise") or "not measured"}[bar["is_reached"]]
     return [bar_text(bar, figures), with_spread(bar["measured"]), verdict]
 
 
@@ -58,6 +63,8 @@ def machine_lines(document):
             ("Libraries", "libzmq %(libzmq)s, protobuf-c %(protobuf_c)s" % machine),
             ("Peers", ", ".join(peers) or "none"),
             ("Left out, since not installed, not built or not asked for", ", ".join(document["left_out"]) or "nothing"),
+            ("Market data", MARKET_DATA[document.get("is_recorded")]),
+            ("Not in this mode", ", ".join(document.get("not_run") or []) or "none"),
             ("Mode", "%s, %d %s of each workload" % (document["mode"], document["round_count"],
                                                      "round" if document["round_count"] == 1 else "rounds")),
             ("Took", "%d min %02d s" % divmod(document["seconds"], 60))]
@@ -69,15 +76,17 @@ def machine_lines(document):
 
 
 def overview_lines(document):
-    """All bars in one table."""
-    judged = [(workload, bar) for workload in document["workloads"] for bar in workload["bars"] if not is_note(bar)]
+    """All bars in one table, and beside them what else is reported of the same cases."""
+    rows = [(workload, bar) for workload in document["workloads"] for bar in workload["bars"]]
+    judged = [bar for _, bar in rows if not is_note(bar)]
     if not judged:
         return
-    reached = sum(bar["is_reached"] is True for _, bar in judged)
+    compared = {(workload["name"], bar["case"], bar["base"]) for workload, bar in rows if not is_note(bar)}
+    reached = sum(bar["is_reached"] is True for bar in judged)
     yield from ["", "## Bars", "", "%d of %d reached." % (reached, len(judged)), ""]
     yield from table(["Workload", "Bar", "measured", ""],
                      [[workload["name"]] + bar_row(bar, {figure["key"]: figure for figure in workload["figures"]})
-                      for workload, bar in judged])
+                      for workload, bar in rows if (workload["name"], bar["case"], bar["base"]) in compared])
 
 
 def better(figure):

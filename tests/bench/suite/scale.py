@@ -8,12 +8,13 @@ import subprocess
 import tempfile
 
 import servers
-from model import AccountingError, Axis, Bar, Case, Figure, Sizes, Workload
+from model import AccountingError, Axis, Bar, Case, Condition, Figure, Sizes, Workload
 from processes import Program, die_with_parent
 
 RUN_TIMEOUT_S = 400
-MIB = 1 << 20
+MB = 10 ** 6
 QUEUES = {"ingress-queue": 1000, "publish-queue": 1000}  # what syncbusd has by default
+SERVER_OPTIONS = {*QUEUES, "flags", "echo"}  # all others are the load program's
 
 
 class Echo(servers.Server):
@@ -57,7 +58,7 @@ def measure(program, case, server, options, context):
             "--ingress", server.endpoint, "--publish", server.publish_endpoint, "--command", server.command_endpoint,
             "--pid", str(server.pid)]
     for name, value in options.items():
-        if name not in ("flags", "echo"):
+        if name not in SERVER_OPTIONS:
             line += ["--" + name, str(value)]
     try:
         done = subprocess.run(line, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False,
@@ -79,10 +80,10 @@ def said_by(program, case, context):
 
 def run_fleet(case, context):
     said = said_by("bench_fleet", case, context)
-    made = {"resident_mib": said["resident_bytes"] / MIB, "beat_cpu_us": said["cpu_ns_per_beat"] / 1000,
+    made = {"resident_mb": said["resident_bytes"] / MB, "beat_cpu_us": said["cpu_ns_per_beat"] / 1000,
             "beats": said["beats_answered"], "mistaken_suspects": said["mistaken_suspects"]}
     if said["core_bytes"]:
-        made["core_mib"] = said["core_bytes"] / MIB
+        made["core_mb"] = said["core_bytes"] / MB
     if said["deltas_measured"]:
         made.update(delta_cpu_us=said["cpu_ns_per_delta"] / 1000,
                     rate=said["deltas_measured"] * 1e9 / said["deltas_window_ns"],
@@ -92,8 +93,8 @@ def run_fleet(case, context):
     return made
 
 
-RESIDENT = Figure("resident_mib", "resident memory of the server", "MiB", False)
-CORE = Figure("core_mib", "memory of the core", "MiB", False)
+RESIDENT = Figure("resident_mb", "resident memory of the server", "MB", False)
+CORE = Figure("core_mb", "memory of the core", "MB", False)
 BEAT_CPU = Figure("beat_cpu_us", "server CPU a beat", "us", False)
 DELTA_OWN = Figure("delta_own_us", "server CPU a delta, its own", "us", False)
 DELTA_CPU = Figure("delta_cpu_us", "server CPU a delta, beats included", "us", False)
@@ -103,9 +104,15 @@ RATE = Figure("rate", "rate", "deltas/s", True)
 AGENTS = Sizes(10000, 1000, 60)
 FLEET = {"agents": AGENTS, "readers": Sizes(1000, 100, 6), "processes": Sizes(10, 2, 1),
          "interval-ms": Sizes(1000, 250, 250), "beat-s": Sizes(10, 1, 1)}
+WIDE = {**FLEET, "field-octets": 128}
 DELTAS = Sizes(1000000, 100000, 2000)
 FEW = {"agents": 10, "readers": 0, "processes": 1, "interval-ms": 250, "beat-s": 1}
-SPARSE = {"interval-ms": 1000, "beat-laps": 10, "beat-s": 1, "sparse": 1}
+SPARSE = {"interval-ms": Sizes(1000, 1000, 250), "beat-laps": 10, "beat-s": 1, "sparse": 1}
+# 4,000 deltas under way in bursts of four, and a subscriber that reads them all, whoever writes: ten agents, or a
+# thousand, who get as many acks between them as they have turns.
+ALL_READ = {**SPARSE, "deltas": DELTAS, "burst": 4, "subscribers": 1, "ahead": 8000, "publish-queue": 20000}
+TEN_WRITE = {"writers": 10, "window": 400}
+MANY_WRITE = {"writers": Sizes(1000, 400, 40), "window": Sizes(4, 10, 100)}
 UNDERSCORED = {name.replace("-", "_"): value for name, value in SPARSE.items()}
 
 
@@ -128,32 +135,40 @@ FLEET_WORKLOADS = [
     Workload(
         "fleet", "A fleet: 10,000 agents with 10 fields each, 1,000 of them subscribers",
         "Over DEALERs from ten processes (quick: 1,000 agents that beat four times a second). Bare: a ROUTER and an "
-        "XPUB that send every frame back, with the same peers. Beats are measured while nothing else goes on; memory "
-        "behind that.",
-        run_fleet, [Case("bare", "bare", FLEET), Case("syncbus", "syncbus", FLEET)],
+        "XPUB that send every frame back, with the same peers. Fields are numbers, or 128 octets. Beats are measured "
+        "while nothing else goes on; memory behind that. 1 MB is 1,000,000 octets.",
+        run_fleet, [Case("bare", "bare", FLEET), Case("syncbus", "syncbus", FLEET),
+                    Case("bare, 128-octet fields", "bare", WIDE), Case("syncbus, 128-octet fields", "syncbus", WIDE)],
         [RESIDENT, CORE, BEAT_CPU, Figure("mistaken_suspects", "agents SUSPECT for a while", "", False)],
-        ["resident_mib", "beat_cpu_us"],
-        [Bar("core_mib", "syncbus", None, "<=", 100), Bar("resident_mib", "syncbus", "bare", "<=", 1.3),
-         Bar("beat_cpu_us", "syncbus", "bare", "<=", 1.5)]),
+        ["resident_mb", "beat_cpu_us"],
+        [Bar("core_mb", "syncbus", None, "<=", 100), Bar("resident_mb", "syncbus", "bare", "<=", 1.3),
+         Bar("beat_cpu_us", "syncbus", "bare", "<=", 1.5),
+         Bar("core_mb", "syncbus, 128-octet fields", None, ">=", 0),
+         Bar("resident_mb", "syncbus, 128-octet fields", "bare, 128-octet fields", ">=", 0)]),
     Workload(
         "fleet_deltas", "What a delta costs with 10 agents and with a fleet of 10,000",
-        "Deltas of 128 octets come flat out from 10 agents, twice: while every agent beats once a second, and while "
-        "it beats every ten seconds. *Its own* is what a further delta adds to the server's CPU: the two windows give "
-        "the price of a delta and that of a beat, and the beats' is taken out. *Beats included* is the plain quotient "
-        "at a beat a second; most of what the fleet adds to it are 10,000 connections that are read and written, "
-        "which the bar about beats is about.",
+        "Deltas of 128 octets come flat out, and a subscriber reads every one of them: from 10 agents, from 1,000 of "
+        "the fleet that take turns (quick: 400 of 1,000), and from 10 of the fleet, which shows what is due to the "
+        "number of writers alone. As many deltas are under way in each case. All come twice: while every agent beats "
+        "once a second, and while it beats every ten seconds. *Its own* is what a further delta adds to the server's "
+        "CPU: the two windows give the price of a delta and that of a beat, and the beats' is taken out. *Beats "
+        "included* is the plain quotient at a beat a second; most of what the fleet adds to it are 10,000 connections "
+        "that are read and written, which the bar about beats is about. The broker's own counters of deltas, changes "
+        "and publications are those of what was sent, and the subscriber got each publication once.",
         run_fleet,
-        [Case("10 agents", "syncbus", {**FEW, **SPARSE, "deltas": DELTAS}),
-         Case("fleet", "syncbus", {**FLEET, **SPARSE, "deltas": DELTAS})],
+        [Case("10 agents", "syncbus", {**FEW, **ALL_READ, **TEN_WRITE}),
+         Case("fleet", "syncbus", {**FLEET, **ALL_READ, **MANY_WRITE}),
+         Case("fleet, 10 write", "syncbus", {**FLEET, **ALL_READ, **TEN_WRITE})],
         [DELTA_OWN, DELTA_CPU, BEATS_A_DELTA, RATE], ["delta_own_us", "delta_cpu_us"],
-        [Bar("delta_own_us", "fleet", "10 agents", "<=", 1.25), Bar("delta_cpu_us", "fleet", "10 agents", ">=", 0)]),
+        [Bar("delta_own_us", "fleet", "10 agents", "<=", 1.25), Bar("delta_cpu_us", "fleet", "10 agents", ">=", 0),
+         Bar("delta_own_us", "fleet, 10 write", "10 agents", ">=", 0)]),
     growth("growth_agents", "How cost grows with agents",
            "Deltas from 10 agents, flat out, while so many are registered and beat once a second.",
            "agents registered and beating",
            [grown(count, agents=count, processes=min(10, count // 10), **UNDERSCORED)
             for count in (10, 100, 1000, 10000)],
            (DELTA_OWN, DELTA_CPU, RATE, CORE, RESIDENT),
-           ("delta_own_us", "delta_cpu_us", "core_mib", "resident_mib")),
+           ("delta_own_us", "delta_cpu_us", "core_mb", "resident_mb")),
     growth("growth_categories", "How cost grows with categories", "The deltas go to so many categories in turn.",
            "categories written in turn", [grown(count, ROOM, categories=count) for count in (1, 10, 100, 400)]),
     growth("growth_subscribers", "How cost grows with subscribers",
@@ -165,7 +180,7 @@ FLEET_WORKLOADS = [
            "The state holds so many fields of 128 octets, and each delta writes one of them as if at random.",
            "fields in the state",
            [grown(10 * count, ROOM, fields=count, field_octets=128) for count in (10, 100, 1000, 10000, 100000)],
-           charts=("delta_cpu_us", "core_mib")),
+           charts=("delta_cpu_us", "core_mb")),
 ]
 
 # ---------------------------------------------------------------------------- a snapshot
@@ -175,7 +190,7 @@ def run_snapshot(case, context):
     said = said_by("bench_snapshot", case, context)
     return {"ratio": said["syncbus_p50_ns"] / said["bare_p50_ns"], "time_ms": said["syncbus_p50_ns"] / 1e6,
             "bare_ms": said["bare_p50_ns"] / 1e6, "field_cpu_ns": said["broker_cpu_ns_per_field"],
-            "chunks": said["chunks"], "core_mib": said["core_bytes"] / MIB}
+            "chunks": said["chunks"], "core_mb": said["core_bytes"] / MB}
 
 
 def run_slices(case, context):
@@ -187,7 +202,8 @@ def run_slices(case, context):
     if done.returncode != 0:
         raise AccountingError(done.stderr.strip() or "bench_slices ended with code %d" % done.returncode)
     said = json.loads(done.stdout)
-    return {name + "_us": said[name + "_ns"] / 1000 for name in ("p50", "p99", "p999", "most")}
+    made = {name + "_us": said[name + "_ns"] / 1000 for name in ("p50", "p99", "p999", "most", "best_most", "wall_most")}
+    return {**made, "most_faults": said["most_faults"]}
 
 
 SNAPSHOT_WORKLOADS = [
@@ -206,15 +222,22 @@ SNAPSHOT_WORKLOADS = [
         ["time_ms", "bare_ms"], [Bar("ratio", "syncbus", None, "<=", 1.5)]),
     Workload(
         "slices", "How long a slice of a snapshot holds the broker",
-        "Each step that makes a chunk and its encoding, in process, by the time that the thread had a core: 1,000,000 "
-        "numbers, in few topics and in many, and texts of 1,000 octets.",
+        "Each step that makes a chunk and its encoding, in process: 1,000,000 numbers, in few topics and in many, and "
+        "texts of 1,000 octets. The bar is on the longest of all by the thread's CPU time. That contains interrupts "
+        "and first touches of memory (*page faults in it*); *longest at its best* is the longest slice when each "
+        "counts as the shortest of three walks that are alike, and so the work alone. By the wall's clock the thread "
+        "may have been preempted.",
         run_slices,
         [Case("few topics", "syncbus", {"fields": Sizes(1000000, 100000, 5000), "topic-fields": 1000}),
          Case("many topics", "syncbus", {"fields": Sizes(200000, 50000, 5000), "topic-fields": 1}),
          Case("long texts", "syncbus", {"fields": Sizes(100000, 20000, 2000), "topic-fields": 1000, "octets": 1000})],
         [Figure("p50_us", "p50", "us", False), Figure("p99_us", "p99", "us", False),
-         Figure("p999_us", "p99.9", "us", False), Figure("most_us", "longest", "us", False)], ["p99_us"],
-        [Bar("p999_us", label, None, "<=", 200) for label in ("few topics", "many topics", "long texts")]),
+         Figure("p999_us", "p99.9", "us", False), Figure("most_us", "longest", "us", False),
+         Figure("most_faults", "page faults in it", "", False),
+         Figure("best_most_us", "longest at its best", "us", False),
+         Figure("wall_most_us", "longest by the wall", "us", False)], ["p99_us", "most_us"],
+        [bar for label in ("few topics", "many topics", "long texts")
+         for bar in (Bar("most_us", label, None, "<=", 200), Bar("wall_most_us", label, None, ">=", 0))]),
 ]
 
 # ---------------------------------------------------------------------------- the emergency stop
@@ -235,7 +258,8 @@ STOP_WORKLOADS = [
         "stop", "The emergency stop under a flat-out flood",
         "Four publishers write as fast as they may, before, during and after each stop. Nothing accepted after the "
         "stop was read: its event has a place in the one order of publications, and the flooded category's history "
-        "has no update behind it; every delta is decided, and what publishers and broker count agrees. A stop's round "
+        "has no update behind it; no publisher saw an "
+        "acceptance between its first refusal and the clear; every delta is decided, and what publishers and broker count agrees. A stop's round "
         "trip has the write to disk in it that makes it survive a restart; `another command` has none. Bare: a "
         "request to a process that sends all frames of the same flood back, and publishes them.",
         run_stop,
@@ -253,8 +277,8 @@ STOP_WORKLOADS = [
 def make_ticks(path, count, context):
     """Writes ticks; says whether they are recorded or simulated."""
     script = os.path.join(context.source, "tests/bench/load/bench_basic_ticks.py")
-    data = os.path.join(context.source, "../shared/marketdata")
-    done = subprocess.run(["python3", "-B", script, path, str(count), data], capture_output=True, text=True, check=True)
+    done = subprocess.run(["python3", "-B", script, path, str(count), context.market_data], capture_output=True,
+                          text=True, check=True)
     return done.stdout.strip()
 
 
@@ -269,9 +293,11 @@ def run_basic(case, context):
     return {"bytes": (said["bytes_up"] + said["bytes_down"]) / said["updates"],
             "p50_us": said["latency_p50_ns"] / 1000, "p99_us": said["latency_p99_ns"] / 1000,
             "rate": said["updates"] * 1e9 / said["window_ns"], "server_cpu_us": said["cpu_ns_per_update"] / 1000,
+            "late_p99_us": said["late_p99_ns"] / 1000, "late_most_us": said["late_max_ns"] / 1000,
             "lost": said["lost"], "recorded": int(source == "recorded")}
 
 
+RECORDED = Condition("recorded", "not measured on recorded ticks")
 BEFORE = Sizes(3000, 1500, 300)  # ticks after which nearly every agent has published of every instrument
 
 
@@ -281,21 +307,25 @@ def basic(name, title, speed, count):
         name, title,
         "The ticks of the crypto capture (`recorded` 0: there is none here, and a simulated exchange takes its place) "
         "at %s, shared evenly by 20 agents, so that each comes to publish of every instrument. `deltas`: the fields "
-        "that changed, each agent reads two of ten categories. `basic`: each update carries all that its agent has "
+        "that changed, each agent reads two of ten categories, or all. `basic`: each update carries all that its agent has "
         "published so far, to all agents, through a process that only forwards, without acks or beats; `basic on "
         "syncbusd`: the same through the broker. Octets are TCP payload at the agents' ends, in both directions, acks "
-        "and beats "
-        "included." % ("the pace at which they were received" if speed == 1 else "%d times their pace" % speed),
+        "and beats with the agents' interests and positions included. Latency counts from when an update was due; "
+        "*late* is how long after that the sender came to it."
+        % ("the pace at which they were received" if speed == 1 else "%d times their pace" % speed),
         run_basic,
         [Case("deltas", "syncbus", {**common, "mode": "deltas"}),
+         Case("deltas, read by all", "syncbus", {**common, "mode": "deltas", "reads-all": 1}),
          Case("basic", "bare", {**common, "mode": "full", "echo": "only-forward"}),
          Case("basic on syncbusd", "syncbus", {**common, "mode": "full"})],
         [Figure("bytes", "octets an update", "B", False), Figure("p50_us", "p50", "us", False),
          Figure("p99_us", "p99", "us", False), Figure("server_cpu_us", "server CPU an update", "us", False),
+         Figure("late_p99_us", "late, p99", "us", False), Figure("late_most_us", "late at most", "us", False),
          Figure("rate", "rate", "updates/s", True), Figure("lost", "lost", "", False),
          Figure("recorded", "recorded", "", True)], ["bytes", "p50_us", "p99_us"],
-        [Bar("bytes", "deltas", "basic", "<=", 0.1), Bar("p50_us", "deltas", "basic", "<=", 0.3),
-         Bar("p99_us", "deltas", "basic", "<=", 0.3)])
+        [Bar("bytes", "deltas", "basic", "<=", 0.1, RECORDED), Bar("p50_us", "deltas", "basic", "<=", 0.3, RECORDED),
+         Bar("p99_us", "deltas", "basic", "<=", 0.3, RECORDED)] +
+        [Bar(figure, "deltas, read by all", "basic", ">=", 0) for figure in ("bytes", "p50_us", "p99_us")])
 
 
 BASIC_WORKLOADS = [
@@ -307,3 +337,6 @@ WORKLOADS = FLEET_WORKLOADS[:1] + SNAPSHOT_WORKLOADS + STOP_WORKLOADS + BASIC_WO
 
 # In the whole benchmark, or when asked for by name: points of curves rather than comparisons, and what takes its time.
 FULL_ONLY = {workload.name for workload in FLEET_WORKLOADS[1:] + BASIC_WORKLOADS[1:]}
+# The cases of these that --tiny runs, be they in FULL_ONLY or not: every program and option, but not every case.
+TINY_CASES = {"fleet": ("bare", "syncbus"), "fleet_deltas": ("10 agents", "fleet"),
+              "growth_categories": ("10 categories",)}

@@ -17,7 +17,7 @@ import load
 import report
 import servers
 import summary
-from model import AccountingError, Axis, Bar, Case, Context, Figure, Workload
+from model import AccountingError, Axis, Bar, Case, Condition, Context, Figure, Workload
 from core_workloads import instructions
 from processes import Program
 
@@ -175,6 +175,14 @@ class Summary(unittest.TestCase):
 
     def test_a_bar_without_its_case_is_neither_reached_nor_missed(self):
         self.assertIsNone(summary.judge(ROUNDS, Bar("rate", "a", "c", ">=", 1))["is_reached"])
+
+    def test_a_bar_whose_condition_is_not_met_is_not_judged(self):
+        bar = Bar("rate", "a", None, ">=", 1, Condition("recorded", "not measured on recorded ticks"))
+        for recorded, is_reached, words in ((1, True, "reached"), (0, None, "not measured on recorded ticks")):
+            with self.subTest(recorded=recorded):
+                judged = summary.judge([{"a": {"rate": 2, "recorded": 1}}, {"a": {"rate": 2, "recorded": recorded}}], bar)
+                self.assertEqual(judged["is_reached"], is_reached)
+                self.assertEqual(report.bar_row(judged, {"rate": RATE._asdict()})[-1], words)
 
     def test_a_round_that_failed_does_not_count(self):
         self.assertEqual(summary.of_case(ROUNDS[:1] + [{}], "a", "rate")["count"], 1)

@@ -26,11 +26,14 @@ def of_ratio(rounds, key, label, base):
 
 
 def judge(rounds, bar):
-    """What a bar measured and whether it is reached: None for both when a case is missing."""
+    """What a bar measured and whether it is reached: None for both when a case is missing. `otherwise` says why it is
+    not judged when what it needs was not there."""
     measured = of_case(rounds, bar.case, bar.figure) if bar.base is None else \
         of_ratio(rounds, bar.figure, bar.case, bar.base)
+    is_met = bar.needs is None or all(figures.get(bar.case, {}).get(bar.needs.figure, 1) for figures in rounds)
     return {"figure": bar.figure, "case": bar.case, "base": bar.base, "relation": bar.relation, "bound": bar.bound,
-            "measured": measured, "is_reached": is_reached(bar, measured["median"]) if measured else None}
+            "measured": measured, "is_reached": is_reached(bar, measured["median"]) if measured and is_met else None,
+            "otherwise": None if is_met else bar.needs.otherwise}
 
 
 def of_workload(workload, rounds, failures):
