@@ -172,7 +172,7 @@ Syncbus__V1__SnapshotEnd *sb_encode_snapshot_end (sb_encoder_t *self, const sb_s
 
 /* ------------------------------------------------------------------ without the hot path */
 
-/* The public functions of these names without sb_hot_decode.c and sb_hot_encode.c: protobuf-c alone. The decoders
+/* The public functions of these names without sb_hot_decode*.c and sb_hot_encode.c: protobuf-c alone. The decoders
  * expect *message to be zeroed. What the hot path does not take goes here, and tests hold the hot path to it. */
 sb_fault_t sb_protobuf_decode_agent_message (sb_arena_t *arena, const void *data, size_t size, size_t max_bytes,
                                              sb_agent_message_t *message);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Reading the octets of protobuf: numbers, and parts that have a size before them. Private to sb_hot_decode.c.
+ * Reading the octets of protobuf: numbers, and parts that have a size before them. Private to sb_hot_decode*.c.
  *
  * What is read has SB_HOT_BEHIND zeros behind it, and no tag is 0: a tag that is awaited can be looked for without
  * asking whether anything is left, and eight octets can be loaded anywhere. Whoever reads over the end of a part stands
