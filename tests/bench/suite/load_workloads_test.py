@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Tests of the table of workloads: bars can be missed and are about something, and what the publishers tell the broker."""
+"""Tests of the table of workloads: bars can be missed and are about something; what publishers tell the broker."""
 import os
 import unittest
 
@@ -35,7 +35,8 @@ class Table(unittest.TestCase):
     def test_library_has_a_ratio_wherever_it_is_measured(self):
         for workload in WORKLOADS.values():
             if any(case.system == "library" for case in workload.cases):
-                self.assertTrue(any(bar.case.startswith("library") and bar.base for bar in workload.bars), workload.name)
+                self.assertTrue(any(bar.case.startswith("library") and bar.base for bar in workload.bars),
+                                workload.name)
 
     def test_where_nothing_comes_together_no_bar_is_about_batches_that_are_asked_for(self):
         """At 100 updates a second bench_load sends each by itself, whatever --batch says."""
