@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import load
 import report
 import servers
 import summary
+import workloads
 from model import AccountingError, Axis, Bar, Case, Condition, Context, Figure, Workload
 from core_workloads import instructions
 from processes import Program
@@ -226,6 +228,21 @@ class Report(unittest.TestCase):
                     drawn.append(file.read())
         self.assertEqual(drawn[0], drawn[1])
         self.assertIn("rate, updates/s", drawn[0])
+
+    @unittest.skipUnless(charts.can_draw(), "python3-matplotlib is not installed: script/bootstrap report")
+    def test_it_draws_every_chart_that_the_documentation_shows(self):
+        with open(os.path.join(CONTEXT.source, "docs/PERFORMANCE.md"), encoding="utf-8") as file:
+            shown = re.findall(r"\(performance/([^)]*\.svg)\)", file.read())
+        self.assertTrue(shown)
+        results = []
+        for workload in workloads.WORKLOADS:
+            if not any(name.startswith(workload.name + "-") for name in shown):
+                continue
+            figures = {figure.key: 1 for figure in workload.figures}
+            results.append(summary.of_workload(workload, [{case.label: figures for case in workload.cases}], []))
+        with tempfile.TemporaryDirectory() as folder:
+            report.write({**self.document([]), "workloads": results}, os.path.join(folder, "report.md"))
+            self.assertLessEqual(set(shown), set(os.listdir(folder)))
 
 
 if __name__ == "__main__":
