@@ -151,13 +151,13 @@ FLEET_WORKLOADS = [
         "Deltas of 128 octets come flat out, and a subscriber reads every one of them. With small windows each writer "
         "has four undecided and waits for its ack: 10 agents, or 1,000 of the fleet in turn (quick: 400 of 1,000). "
         "With large ones ten agents write, of ten or of the fleet, with 400 undecided each: a read from a connection "
-        "then brings many deltas and one ack decides them, in both. `fleet` against `10 agents, large windows` has both "
-        "differences. All come twice: while every agent beats once a second, and while it beats every ten seconds. "
-        "*Its own* is what a further delta adds to the server's CPU: the two windows of time give the price of a delta "
-        "and that of a beat, and the beats' is taken out. *Beats included* is the plain quotient at a beat a second; "
-        "most of what the fleet adds to it are 10,000 connections that are read and written, which the bar about beats "
-        "is about. The broker's own counters of deltas, changes and publications are those of what was sent, and the "
-        "subscriber got each publication once.",
+        "then brings many deltas and one ack decides them, in both. `fleet` against `10 agents, large windows` has "
+        "both differences. All come twice: while every agent beats once a second, and while it beats every ten "
+        "seconds. *Its own* is what a further delta adds to the server's CPU: the two windows of time give the price "
+        "of a delta and that of a beat, and the beats' is taken out. *Beats included* is the plain quotient at a beat "
+        "a second; most of what the fleet adds to it are 10,000 connections that are read and written, which the bar "
+        "about beats is about. The broker's own counters of deltas, changes and publications are those of what was "
+        "sent, and the subscriber got each publication once.",
         run_fleet,
         [Case("10 agents", "syncbus", {**FEW, **ALL_READ, **SMALL}),
          Case("fleet", "syncbus", {**FLEET, **ALL_READ, **SMALL, **MANY}),
@@ -317,10 +317,10 @@ def basic(name, title, speed, count):
         "The ticks of the crypto capture (`recorded` 0: there is none here, and a simulated exchange takes its place) "
         "at %s, shared evenly by 20 agents, so that each comes to publish of every instrument. `deltas`: the fields "
         "that changed, each agent reads two of ten categories, or all. `basic`: each update carries all that its "
-        "agent has published so far, to all agents, through a process that only forwards, without acks or beats; `basic "
-        "on syncbusd`: the same through the broker. Octets are TCP payload at the agents' ends, in both directions, acks "
-        "and beats with the agents' interests and positions included. Latency counts from when an update was due; "
-        "*late* is how long after that the sender came to it."
+        "agent has published so far, to all agents, through a process that only forwards, without acks or beats; "
+        "`basic on syncbusd`: the same through the broker. Octets are TCP payload at the agents' ends, in both "
+        "directions, acks and beats with the agents' interests and positions included. Latency counts from when an "
+        "update was due; *late* is how long after that the sender came to it."
         % ("the pace at which they were received" if speed == 1 else "%d times their pace" % speed),
         run_basic,
         [Case("deltas", "syncbus", {**common, "mode": "deltas"}),
