@@ -154,6 +154,10 @@ typedef struct {
             uint64_t peer; /* the connection: a routing id, packed; never 0 */
             const sb_agent_message_t *message;
             uint32_t size; /* octets it had on the wire */
+            /* NULL: one message. Else a BATCH is several that came one behind the other, and these many of its deltas,
+             * from 1 up, came in each: decided as if alone, and published together where neighbours share a topic. */
+            const uint32_t *delta_counts;
+            uint32_t message_count; /* with delta_counts: how many, from 2 up */
         } message;
         struct {
             uint64_t peer;

@@ -21,6 +21,7 @@
 enum {
     TURN_NS = 1000 * 1000,         /* of reading ingress */
     COMMAND_BATCH = 64,            /* requests a turn, for TURN_NS at most */
+    INGRESS_BUSY = 16,             /* messages in a turn: then those behind them, and of the next, are gathered */
     INGRESS_BATCH = 16,            /* messages between two looks at the clock, but for those of each step */
     SUBSCRIPTION_NS = 500 * 1000,  /* of reading subscriptions a turn: an answer to a join takes some microseconds */
     SUBSCRIPTION_BATCH = 16,       /* frames between two looks at the clock, but for those of each step */
@@ -181,7 +182,7 @@ sb_reactor_t *sb_reactor_new (const sb_reactor_options_t *options, char *problem
     s_raise_descriptor_limit (self);
     const sb_core_config_t *core = &self->config->core;
     self->requests = sb_requests_new (core->max_pending_commands + SPARE_REQUESTS);
-    self->decode_arena = sb_arena_new ((size_t)core->max_message_bytes * ARENA_FACTOR);
+    self->decode_arena = sb_arena_new (((size_t)core->max_message_bytes + SB_GATHER_BYTES) * ARENA_FACTOR);
     self->encode_arena = sb_arena_new (ENCODE_ARENA_BYTES);
     assert (self->requests && self->decode_arena && self->encode_arena);
     sb_histogram_clear (&self->merge_times);
@@ -352,11 +353,12 @@ static void s_take_commands (sb_reactor_t *self)
 static void s_take_ingress (sb_reactor_t *self)
 {
     const uint64_t end_ns = sb_reactor_clock (self) + TURN_NS;
-    do {
-        for (int i = 0; i < INGRESS_BATCH && self->clock_ns < end_ns; i++)
-            if (!sb_reactor_take_ingress (self))
-                return;
-    } while (sb_reactor_clock (self) < end_ns);
+    uint32_t count = 0;
+    for (bool has_more = true; has_more && sb_reactor_clock (self) < end_ns; self->is_busy |= count >= INGRESS_BUSY)
+        for (int i = 0; has_more && i < INGRESS_BATCH && self->clock_ns < end_ns; i++, count += has_more)
+            has_more = sb_reactor_take_ingress (self);
+    self->is_busy = count >= INGRESS_BUSY;
+    sb_reactor_take_gathered (self);
 }
 
 /* Reads what subscribers sent, for a bounded time. */

@@ -6,6 +6,7 @@
 #define SB_REACTOR_PRIVATE_H
 
 #include "sb_codec.h"
+#include "sb_gather.h"
 #include "sb_histogram.h"
 #include "sb_inputs.h"
 #include "sb_names.h"
@@ -41,6 +42,8 @@ struct sb_reactor {
     sb_core_t *core;
     sb_requests_t *requests;
     sb_arena_t *decode_arena;
+    sb_gather_t gather; /* deltas read and not stepped yet, in decode_arena; none between turns */
+    bool is_busy;       /* messages wait one behind the other: gather them */
     sb_arena_t *encode_arena;
 
     uint64_t clock_ns;    /* the monotonic clock as last read; never goes back */
@@ -81,8 +84,14 @@ void sb_reactor_complain (sb_reactor_t *self, sb_severity_t severity, const char
 /* Sends a reply that the core has no part in. */
 void sb_reactor_reply (sb_reactor_t *self, const sb_envelope_t *envelope, const sb_command_reply_t *reply);
 
-/* Each reads one message and handles it; false when there was none. */
+/* Reads one message of an agent, and handles it, or keeps it to be handled with its like by sb_reactor_take_gathered.
+ * False when there was none. */
 bool sb_reactor_take_ingress (sb_reactor_t *self);
+
+/* Handles what is gathered; to be called before anything but ingress is read. */
+void sb_reactor_take_gathered (sb_reactor_t *self);
+
+/* Each reads one message and handles it; false when there was none. */
 bool sb_reactor_take_command (sb_reactor_t *self);
 bool sb_reactor_take_subscription (sb_reactor_t *self);
 

@@ -277,15 +277,33 @@ static void s_dispatch (sb_core_t *self, sb_agent_record_t *agent, const sb_agen
     assert (!"a message of no kind passed the codec");
 }
 
+/* Admits a batch, or several. What a message is matters to a breaker alone, which tries one at a time. */
+static inline void s_admit (sb_core_t *self, sb_agent_record_t *agent, const sb_event_t *event)
+{
+    const sb_batch_t *batch = &event->message.message->batch;
+    if (!event->message.delta_counts || sb_control_is_open (self, agent)) {
+        sb_admit_batch (self, agent, batch);
+        return;
+    }
+    const sb_delta_t *deltas = batch->deltas;
+    for (uint32_t i = 0; i < event->message.message_count; i++) {
+        sb_batch_t one = {.deltas = deltas, .delta_count = event->message.delta_counts[i]};
+        self->message_number += i > 0;
+        sb_admit_batch (self, agent, &one);
+        deltas += one.delta_count;
+    }
+}
+
 /* Handles what an agent sent in its session. True when its deadline may have moved other than later: deltas of an agent
  * that is steady leave its place in the heap alone, and when that comes up it is judged anew. */
-static inline bool s_hear (sb_core_t *self, sb_agent_record_t *agent, const sb_agent_message_t *message)
+static inline bool s_hear (sb_core_t *self, sb_agent_record_t *agent, const sb_event_t *event)
 {
+    const sb_agent_message_t *message = event->message.message;
     bool was_steady = sb_control_is_steady (agent);
     if (message->kind != SB_AGENT_MESSAGE_GOODBYE && !sb_liveness_heard_again (&agent->liveness, self->now_ns))
         sb_control_heard (self, agent);
     if (message->kind == SB_AGENT_MESSAGE_BATCH) {
-        sb_admit_batch (self, agent, &message->batch);
+        s_admit (self, agent, event);
         return !was_steady || !sb_control_is_steady (agent);
     }
     s_dispatch (self, agent, message);
@@ -297,7 +315,7 @@ void sb_session_message (sb_core_t *self, const sb_event_t *event)
     uint64_t peer = event->message.peer;
     const sb_agent_message_t *message = event->message.message;
     self->message_number++;
-    sb_core_counter_add (self, SB_COUNTER_messages, 1);
+    sb_core_counter_add (self, SB_COUNTER_messages, event->message.delta_counts ? event->message.message_count : 1);
     sb_core_counter_add (self, SB_COUNTER_message_bytes, event->message.size);
     if (message->kind == SB_AGENT_MESSAGE_REGISTRATION)
         s_register (self, peer, &message->registration);
@@ -307,7 +325,7 @@ void sb_session_message (sb_core_t *self, const sb_event_t *event)
             sb_core_refuse (self, peer, SB_REASON_REGISTER_AGAIN, (sb_text_t){NULL, 0});
         return;
     }
-    if (message->kind == SB_AGENT_MESSAGE_REGISTRATION || s_hear (self, agent, message))
+    if (message->kind == SB_AGENT_MESSAGE_REGISTRATION || s_hear (self, agent, event))
         sb_core_schedule (self, agent, sb_control_deadline (agent));
 }
 
