@@ -354,9 +354,14 @@ static void s_take_ingress (sb_reactor_t *self)
 {
     const uint64_t end_ns = sb_reactor_clock (self) + TURN_NS;
     uint32_t count = 0;
-    for (bool has_more = true; has_more && sb_reactor_clock (self) < end_ns; self->is_busy |= count >= INGRESS_BUSY)
-        for (int i = 0; has_more && i < INGRESS_BATCH && self->clock_ns < end_ns; i++, count += has_more)
+    bool has_more = true;
+    while (has_more && sb_reactor_clock (self) < end_ns) {
+        for (int i = 0; has_more && i < INGRESS_BATCH && self->clock_ns < end_ns; i++) {
             has_more = sb_reactor_take_ingress (self);
+            count += has_more;
+        }
+        self->is_busy |= count >= INGRESS_BUSY;
+    }
     self->is_busy = count >= INGRESS_BUSY;
     sb_reactor_take_gathered (self);
 }
