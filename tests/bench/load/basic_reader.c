@@ -89,10 +89,7 @@ static void s_read_publication (s_reader_t *self, s_agent_t *agent)
 {
     sb_publication_t publication;
     const char first = *(const char *)zmq_msg_data (&self->wire.frame);
-    const sb_fault_t fault = sb_decode_publication (self->wire.decoded, zmq_msg_data (&self->wire.frame),
-                                                    zmq_msg_size (&self->wire.frame), FRAME_MAX, &publication);
-    if (fault.reason != SB_REASON_NONE)
-        scale_fail ("a publication cannot be read");
+    scale_publication (&self->wire, &publication);
     if (first == '~')
         s_joined (self, agent);
     if (first == '~' || first == '_')
@@ -105,6 +102,7 @@ static void s_read_publication (s_reader_t *self, s_agent_t *agent)
 static void s_read_message (s_reader_t *self, s_agent_t *agent)
 {
     sb_agent_message_t message;
+    sb_arena_reset (self->wire.decoded);
     const sb_fault_t fault = sb_decode_agent_message (self->wire.decoded, zmq_msg_data (&self->wire.frame),
                                                       zmq_msg_size (&self->wire.frame), FRAME_MAX, &message);
     if (fault.reason != SB_REASON_NONE || message.kind != SB_AGENT_MESSAGE_BATCH)
@@ -132,7 +130,6 @@ static void s_run (s_reader_t *self)
         zmq_poll (items, (int)count, NAP_MS);
         for (uint64_t i = self->first; i < self->end; i++)
             while (scale_receive_frame (&self->wire, self->agents[i].sub)) {
-                sb_arena_reset (self->wire.decoded);
                 if (self->options->is_bare)
                     s_read_message (self, &self->agents[i]);
                 else

@@ -12,7 +12,7 @@
  * price in the quiet time, when each wakes two threads, as that flatters the deltas; two rates of deltas, since at half
  * the rate the server sleeps and wakes more often and a delta costs up to twice as much.
  *
- * Prints one line of JSON; fails when an answer, a publication or an agent is missing.
+ * Prints one line of JSON; fails when an answer, an update or an agent is missing.
  */
 #define _GNU_SOURCE
 #include "fleet.h"
@@ -64,45 +64,6 @@ sb_text_t fleet_category (const fleet_options_t *options, uint64_t number, char 
 {
     snprintf (text, SCALE_TEXT, "c%lu", (unsigned long)(number % options->categories));
     return sb_text (text);
-}
-
-/* ---------------------------------------------------------------- subscribers */
-
-void fleet_run_subscribers (const fleet_options_t *options, fleet_shared_t *shared)
-{
-    enum { SUBSCRIBERS_MAX = 1024, NAP_MS = 20 };
-    static zmq_pollitem_t items[SUBSCRIBERS_MAX];
-    static uint64_t counts[SUBSCRIBERS_MAX];
-    scale_wire_t wire;
-    void *context = scale_context ((uint32_t)options->subscribers);
-    scale_wire_open (&wire);
-    for (uint64_t i = 0; i < options->subscribers; i++) {
-        char join[SCALE_TEXT];
-        snprintf (join, sizeof join, "~join.subscriber-%lu.", (unsigned long)i);
-        items[i] = (zmq_pollitem_t){.socket = scale_socket (context, ZMQ_SUB, options->publish), .events = ZMQ_POLLIN};
-        zmq_setsockopt (items[i].socket, ZMQ_SUBSCRIBE, "c", 1);
-        zmq_setsockopt (items[i].socket, ZMQ_SUBSCRIBE, join, strlen (join));
-    }
-    while (shared->phase != FLEET_END) {
-        zmq_poll (items, (int)options->subscribers, NAP_MS);
-        for (uint64_t i = 0; i < options->subscribers; i++)
-            while (scale_receive_frame (&wire, items[i].socket)) {
-                const char first = *(const char *)zmq_msg_data (&wire.frame);
-                shared->subscribed += first == '~';
-                counts[i] += first == 'c';
-            }
-        uint64_t least = counts[0], most = counts[0];
-        for (uint64_t i = 1; i < options->subscribers; i++) {
-            least = counts[i] < least ? counts[i] : least;
-            most = counts[i] > most ? counts[i] : most;
-        }
-        shared->drained = least;
-        shared->most = most;
-    }
-    for (uint64_t i = 0; i < options->subscribers; i++)
-        zmq_close (items[i].socket);
-    zmq_ctx_term (context);
-    scale_wire_close (&wire);
 }
 
 /* ---------------------------------------------------------------- phases */
@@ -244,9 +205,9 @@ static void s_print (const s_bench_t *self, const s_figures_t *figures)
         "%.0f, ",
         (unsigned long)few->time_ns, s_each (few->cpu_ns, few->deltas), (unsigned long)few->beats,
         s_own_cost (many, few));
-    printf ("\"publications_read\": %lu, \"live\": %lu, \"suspect\": %lu, \"dead\": %lu, \"mistaken_suspects\": %lu, "
+    printf ("\"updates_read\": %lu, \"live\": %lu, \"suspect\": %lu, \"dead\": %lu, \"mistaken_suspects\": %lu, "
             "\"late_laps\": %lu}\n",
-            (unsigned long)SUM (self, publications), (unsigned long)figures->end.agents_live,
+            (unsigned long)SUM (self, updates), (unsigned long)figures->end.agents_live,
             (unsigned long)figures->end.agents_suspect, (unsigned long)figures->end.agents_dead,
             (unsigned long)figures->end.mistaken_suspects, (unsigned long)SUM (self, late_laps));
 }
@@ -291,7 +252,7 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
         {"subscribers", NULL, &o->subscribers, "that read all that they write"},
         {"window", NULL, &o->window, "deltas that a writer may have undecided"},
         {"burst", NULL, &o->burst, "deltas that a writer writes when it has its turn"},
-        {"ahead", NULL, &o->ahead, "publications that a subscriber may be behind; below the server's queue for it"},
+        {"ahead", NULL, &o->ahead, "updates that a subscriber may be behind; below the server's queue for it"},
         {"connects-per-s", NULL, &o->connects_per_s, "while the fleet comes"},
     };
     scale_read_options (argument_count, arguments, options, sizeof options / sizeof options[0]);

@@ -30,7 +30,8 @@ enum {
     HOLD_NS = 100 * 1000 * 1000,  /* from its reply to the clear: as long the flood is refused */
     BEAT_NS = 1000 * 1000 * 1000,
     PATIENCE_NS = 30 * 1000 * 1000,
-    PAGE = 200
+    PAGE = 200,
+    CURSOR_MAX = 256
 };
 
 /* Counts of one publisher, which alone writes them. */
@@ -265,19 +266,26 @@ static uint64_t s_stop_sequence (s_bench_t *self)
 }
 
 /* Looks for updates behind the stop among the newest publications of the flood: more of them than there can be
- * changes of quality, which alone may stand there. */
+ * changes of quality, which alone may stand there. A publication may hold many updates, so they come in several pages;
+ * all are read, as what is to be found stands at the end. */
 static void s_prove (s_bench_t *self)
 {
+    char cursor[CURSOR_MAX] = "";
     const uint64_t stop = s_stop_sequence (self);
-    const sb_parameter_t parameters[] = {scale_text ("category", "flood"), scale_integer ("last", PAGE)};
-    const sb_command_reply_t *reply = scale_ask (&self->wire, self->request, "history", parameters, 2, NULL);
     bool is_reached = false;
-    for (uint32_t i = 0; i < reply->publication_count; i++) {
-        const sb_publication_t *publication = reply->publications[i];
-        self->behind += publication->sequence > stop && publication->update_count > 0;
-        is_reached |= publication->sequence < stop;
-        self->looked_at++;
-    }
+    do {
+        const sb_parameter_t parameters[] = {scale_text ("category", "flood"), scale_integer ("last", PAGE),
+                                             scale_text ("cursor", cursor)};
+        const uint32_t count = cursor[0] ? 3 : 2;
+        const sb_command_reply_t *reply = scale_ask (&self->wire, self->request, "history", parameters, count, NULL);
+        for (uint32_t i = 0; i < reply->publication_count; i++) {
+            const sb_publication_t *publication = reply->publications[i];
+            self->behind += publication->sequence > stop && publication->update_count > 0;
+            is_reached |= publication->sequence < stop;
+            self->looked_at++;
+        }
+        snprintf (cursor, sizeof cursor, "%.*s", (int)reply->next_cursor.size, reply->next_cursor.data);
+    } while (cursor[0]);
     if (!is_reached)
         scale_fail ("history does not reach back to the stop");
 }

@@ -46,7 +46,7 @@ typedef struct {
     uint64_t subscribers; /* that read all that the writers write */
     uint64_t window;      /* deltas that a writer may have undecided */
     uint64_t burst;       /* deltas that it writes when it has its turn */
-    uint64_t ahead;       /* publications that a subscriber may be behind */
+    uint64_t ahead;       /* updates that a subscriber may be behind */
     uint64_t connects_per_s;
 } fleet_options_t;
 
@@ -61,17 +61,20 @@ typedef struct {
     _Atomic uint64_t deltas;
     _Atomic uint64_t deltas_accepted;
     _Atomic uint64_t deltas_refused;
-    _Atomic uint64_t refusals;     /* of other messages */
-    _Atomic uint64_t publications; /* that readers got, levels apart */
-    _Atomic uint64_t late_laps;    /* seconds in which it did not get round */
-    _Atomic int done_phase;        /* the last one that it is done with, of those in which something is to be done */
+    _Atomic uint64_t refusals;  /* of other messages */
+    _Atomic uint64_t updates;   /* that readers got, levels apart */
+    _Atomic uint64_t late_laps; /* seconds in which it did not get round */
+    _Atomic int done_phase;     /* the last one that it is done with, of those in which something is to be done */
 } fleet_counts_t;
 
 typedef struct {
     _Atomic int phase;
-    _Atomic uint64_t drained;    /* publications of writers that each of the subscribers has, the slowest one's count */
-    _Atomic uint64_t most;       /* the same, the fastest one's */
-    _Atomic uint64_t subscribed; /* subscribers whose subscriptions hold */
+    _Atomic uint64_t drained;            /* updates of writers that each of the subscribers has: the slowest one's */
+    _Atomic uint64_t most;               /* the same, the fastest one's */
+    _Atomic uint64_t least_publications; /* that these came in: of who got the fewest */
+    _Atomic uint64_t most_publications;  /* the same, of who got the most */
+    _Atomic uint64_t misplaced;          /* updates that were not the next of their writer: lost before, or repeated */
+    _Atomic uint64_t subscribed;         /* subscribers whose subscriptions hold */
     fleet_counts_t counts[FLEET_PROCESSES_MAX];
 } fleet_shared_t;
 
@@ -116,7 +119,7 @@ uint64_t fleet_sum (const fleet_options_t *options, const fleet_shared_t *shared
 /* A load process of agents. */
 void fleet_run_agents (const fleet_part_t *part);
 
-/* The process of the subscribers. */
+/* The process of the subscribers: fleet_subscribers.c. */
 void fleet_run_subscribers (const fleet_options_t *options, fleet_shared_t *shared);
 
 /* True when an agent has a SUB. The writers are at the other end of the fleet. */

@@ -36,7 +36,7 @@ typedef struct {
     s_agent_t *agents;
     uint64_t count;
     uint64_t written;         /* by the writers, in this phase */
-    uint64_t sent_by_writers; /* in all: so many publications each subscriber gets */
+    uint64_t sent_by_writers; /* in all: so many updates each subscriber gets */
     bool *has_written;        /* of each writer, category and field */
     uint64_t writer;          /* whose turn it is to write */
     uint64_t idle;            /* writers in succession that had nothing to do */
@@ -162,13 +162,16 @@ static void s_read_echo (s_load_t *self, s_agent_t *agent)
 
 static void s_read_publications (s_load_t *self, s_agent_t *agent)
 {
+    sb_publication_t publication;
     while (agent->sub && scale_receive_frame (&self->wire, agent->sub)) {
         const char first = *(const char *)zmq_msg_data (&self->wire.frame);
         if (first == '~') {
             self->counts->joined += !agent->is_joined;
             agent->is_joined = true;
-        } else if (first != '_')
-            self->counts->publications++;
+        } else if (first != '_') {
+            scale_publication (&self->wire, &publication);
+            self->counts->updates += publication.update_count;
+        }
     }
 }
 
@@ -302,7 +305,7 @@ static void s_write_one (s_load_t *self, s_agent_t *agent)
     self->written++;
 }
 
-/* Publications that the slowest subscriber has not read. */
+/* Updates that the slowest subscriber has not read. */
 static uint64_t s_unread (const s_load_t *self)
 {
     return self->options->subscribers ? self->sent_by_writers - self->part->shared->drained : 0;

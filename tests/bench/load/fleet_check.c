@@ -4,7 +4,9 @@
  *
  * Acks alone would not do: a broker could ack without merging. Each delta must have been accepted, must have changed
  * the state, and must have been published once; the fields that it holds are as many as the agents published; each
- * reader got its neighbour's state and each subscriber all that the writers wrote, neither less nor more.
+ * reader got its neighbour's state and each subscriber all that the writers wrote, every update once and in its
+ * writer's order. Deltas of one writer that waited together share a publication, so publications are fewer than deltas;
+ * each subscriber got just as many as the categories count.
  */
 #define _GNU_SOURCE
 #include "fleet.h"
@@ -68,13 +70,23 @@ static void s_expect (const char *what, uint64_t measured, uint64_t wanted)
         scale_fail ("%s: %lu, not %lu", what, (unsigned long)measured, (unsigned long)wanted);
 }
 
-/* Publications that readers get: each one's neighbour publishes its state once; nobody reads a writer so. */
-static uint64_t s_readers_publications (const fleet_options_t *options, uint64_t parts)
+/* Updates that readers get: each one's neighbour publishes its state once; nobody reads a writer so. */
+static uint64_t s_readers_updates (const fleet_options_t *options, uint64_t parts)
 {
     uint64_t count = 0;
     for (uint64_t i = 0; i < options->agents; i++)
         count += fleet_is_reader (options, i) && (i + 1) % options->agents >= options->writers;
     return count * parts;
+}
+
+/* Each subscriber got every update, each as the next of its writer, in all publications that the categories count. */
+static void s_check_subscribers (const fleet_shared_t *shared, uint64_t written, uint64_t heads)
+{
+    s_expect ("updates that came to a subscriber out of their place", shared->misplaced, 0);
+    s_expect ("updates that the slowest subscriber got", shared->drained, written);
+    s_expect ("updates that the fastest subscriber got", shared->most, written);
+    s_expect ("publications, fewest that a subscriber got", shared->least_publications, heads);
+    s_expect ("publications, most that a subscriber got", shared->most_publications, heads);
 }
 
 void fleet_check_broker (const fleet_options_t *options, const fleet_shared_t *shared, const fleet_status_t *status)
@@ -96,10 +108,10 @@ void fleet_check_broker (const fleet_options_t *options, const fleet_shared_t *s
     if (options->deltas == 0)
         s_expect ("fields that the agents published", SUM (fields), options->agents * options->fields);
     s_expect ("fields that the broker holds", status->fields, SUM (fields));
-    s_expect ("publications of what the writers wrote", status->heads, written);
-    s_expect ("publications that readers got", SUM (publications), s_readers_publications (options, parts));
-    if (options->subscribers == 0)
-        return;
-    s_expect ("publications that the slowest subscriber got", shared->drained, written);
-    s_expect ("publications that the fastest subscriber got", shared->most, written);
+    if (status->heads > written || (status->heads == 0) != (written == 0))
+        scale_fail ("publications of what the writers wrote: %lu, of %lu deltas", (unsigned long)status->heads,
+                    (unsigned long)written);
+    s_expect ("updates that readers got", SUM (updates), s_readers_updates (options, parts));
+    if (options->subscribers > 0)
+        s_check_subscribers (shared, written, status->heads);
 }

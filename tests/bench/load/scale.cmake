@@ -8,7 +8,7 @@ macro (sb_bench_scale NAME)
   target_link_libraries (bench_${NAME} PRIVATE bench_scale)
 endmacro ()
 
-sb_bench_scale (fleet fleet_agents.c fleet_check.c)
+sb_bench_scale (fleet fleet_agents.c fleet_check.c fleet_subscribers.c)
 sb_bench_scale (stop)
 sb_bench_scale (snapshot)
 target_link_libraries (bench_snapshot PRIVATE sb_agent_step)

@@ -95,6 +95,9 @@ bool scale_receive_frame (scale_wire_t *self, void *socket);
 /* Receives and decodes what the broker sent; false when nothing is there. One that cannot be read ends the program. */
 bool scale_receive (scale_wire_t *self, void *socket, sb_broker_message_t *message);
 
+/* Decodes the last frame received as one of the PUB side; one that cannot be read ends the program. */
+void scale_publication (scale_wire_t *self, sb_publication_t *publication);
+
 /* A registration; texts are borrowed. */
 sb_agent_message_t scale_registration (const char *agent_id, uint64_t instance_id, const sb_text_t *interests,
                                        uint32_t interest_count, uint32_t heartbeat_interval_ms);

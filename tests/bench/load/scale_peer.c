@@ -98,6 +98,15 @@ bool scale_receive (scale_wire_t *self, void *socket, sb_broker_message_t *messa
     return true;
 }
 
+void scale_publication (scale_wire_t *self, sb_publication_t *publication)
+{
+    sb_arena_reset (self->decoded);
+    const sb_fault_t fault = sb_decode_publication (self->decoded, zmq_msg_data (&self->frame),
+                                                    zmq_msg_size (&self->frame), FRAME_MAX, publication);
+    if (fault.reason != SB_REASON_NONE)
+        scale_fail ("a publication cannot be read: %.*s", (int)fault.text.size, fault.text.data);
+}
+
 sb_agent_message_t scale_registration (const char *agent_id, uint64_t instance_id, const sb_text_t *interests,
                                        uint32_t interest_count, uint32_t heartbeat_interval_ms)
 {
