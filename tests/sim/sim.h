@@ -14,6 +14,7 @@
 #include "agent_step.h"
 #include "sb_codec.h"
 #include "sb_core.h"
+#include "sb_gather.h"
 #include "sb_names.h"
 
 #define SIM_MS      UINT64_C (1000000)
@@ -196,6 +197,8 @@ typedef struct sim {
     uint64_t *lost_peers;
     uint32_t lost_peer_count, lost_peer_capacity;
     uint64_t refused_chunk_peer; /* 0: none */
+    sb_gather_t gather;          /* none between turns */
+    uint32_t gathered_deltas;    /* that were read for it */
     sb_time_to_live_t times_to_live[2];
     sb_history_bound_t history_bounds[2];
 

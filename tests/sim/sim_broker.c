@@ -2,7 +2,8 @@
  *
  * The broker's shell in the simulator: reads what arrived, steps the core, carries out effects in order. What it may
  * do is what broker/live does: STORED before any other event, PEER_LOST after a refused send, FLUSH at the end of a
- * turn, ticks after the input was drained. Its disk keeps the control state over a crash, as the real store does.
+ * turn, ticks after the input was drained; in some turns messages that wait one behind the other are gathered, in others
+ * not. Its disk keeps the control state over a crash, as the real store does.
  */
 #include "sim.h"
 
@@ -217,23 +218,66 @@ void sim_broker_stop (sim_t *self, bool politely)
     }
 }
 
-static void s_read (sim_t *self, sim_connection_t *connection)
+/* Steps what is gathered: every delta that was read for it, or sb_gather has lost some. */
+static void s_take_gathered (sim_t *self)
 {
-    sim_frame_t frame = sim_line_take (&connection->up);
-    sb_agent_message_t message;
-    sb_arena_reset (self->arena_in);
-    sb_fault_t fault = sb_decode_agent_message (self->arena_in, frame.octets->data, frame.octets->size,
-                                                self->config.max_message_bytes, &message);
-    sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {connection->peer, &message, frame.octets->size}};
-    if (fault.reason != SB_REASON_NONE) {
-        event = (sb_event_t){.kind = SB_EVENT_BAD_MESSAGE};
-        event.bad_message.peer = connection->peer;
-        event.bad_message.reason = fault.reason;
-        event.bad_message.text = fault.text;
-        event.bad_message.size = frame.octets->size;
+    sb_gather_t *gather = &self->gather;
+    if (gather->message_count == 0)
+        return;
+    self->checks++;
+    if (gather->delta_count != self->gathered_deltas)
+        sim_fail (self, "%u deltas are gathered, %u were read", gather->delta_count, self->gathered_deltas);
+    const sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH,
+                                        .batch = {.deltas = gather->deltas, .delta_count = gather->delta_count}};
+    sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {gather->peer, &message, gather->bytes, NULL, 0}};
+    if (gather->message_count > 1) {
+        sim_note_fault (self, SIM_FAULT_gathered);
+        event.message.delta_counts = gather->delta_counts;
+        event.message.message_count = gather->message_count;
     }
     sim_broker_step (self, &event);
+    sb_gather_clear (gather);
+    self->gathered_deltas = 0;
+}
+
+/* True when the message goes to what is gathered. Else that is handled, and it comes next. */
+static bool s_gather (sim_t *self, uint64_t peer, const sb_agent_message_t *message, uint32_t size)
+{
+    self->checks++;
+    if (self->gather.message_count && self->gather.peer != peer)
+        sim_fail (self, "a message is to be gathered with those of another connection");
+    if (sb_gather_add (&self->gather, peer, message, size, self->config.max_message_bytes)) {
+        self->gathered_deltas += message->batch.delta_count;
+        return true;
+    }
+    s_take_gathered (self);
+    return false;
+}
+
+static void s_read (sim_t *self, sim_connection_t *connection, bool is_gathering)
+{
+    sim_frame_t frame = sim_line_take (&connection->up);
+    const uint32_t size = frame.octets->size, max_bytes = self->config.max_message_bytes;
+    const uint64_t peer = connection->peer;
+    sb_agent_message_t message;
+    if (sb_gather_must_end (&self->gather, peer, size, max_bytes))
+        s_take_gathered (self);
+    if (self->gather.message_count == 0)
+        sb_arena_reset (self->arena_in);
+    sb_fault_t fault = sb_decode_agent_message (self->arena_in, frame.octets->data, size, max_bytes, &message);
     sim_octets_release (frame.octets);
+    sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {peer, &message, size, NULL, 0}};
+    if (fault.reason != SB_REASON_NONE) {
+        s_take_gathered (self);
+        event = (sb_event_t){.kind = SB_EVENT_BAD_MESSAGE};
+        event.bad_message.peer = peer;
+        event.bad_message.reason = fault.reason;
+        event.bad_message.text = fault.text;
+        event.bad_message.size = size;
+    } else if (is_gathering && s_gather (self, peer, &message, size)) {
+        return;
+    }
+    sim_broker_step (self, &event);
 }
 
 /* The connection whose next frame came first; of several at once any. */
@@ -261,16 +305,18 @@ void sim_broker_run (sim_t *self)
     bool is_idle = sim_pubsub_next_ns (self) > self->now_ns;
     if (!is_idle)
         sim_pubsub_read (self);
+    const bool is_gathering = sim_chance (self, self->options.gather_percent);
     for (int i = 0; i < TURN_MESSAGES; i++) {
         sim_connection_t *connection = s_first_due (self);
         if (!connection)
             break;
         is_idle = false;
-        s_read (self, connection);
+        s_read (self, connection, is_gathering);
         sb_event_t flush = {.kind = SB_EVENT_FLUSH};
-        if (sim_chance (self, 30))
+        if (self->gather.message_count == 0 && sim_chance (self, 30))
             sim_broker_step (self, &flush);
     }
+    s_take_gathered (self);
     if (is_idle && self->now_ns < sb_core_deadline (self->core))
         return;
     sb_event_t flush = {.kind = SB_EVENT_FLUSH};

@@ -146,6 +146,10 @@ struct sim_checker {
     bool canary_done;
     /* of the step in hand: the batch, and how far its deltas were compared */
     const sb_batch_t *batch;
+    const uint32_t *batch_counts; /* deltas of each message in it; NULL: it is one */
+    bool batch_is_tried;          /* its agent's breaker is half open: one message goes through */
+    uint32_t batch_probe;         /* where the message begins that did, plus one; 0: none yet */
+    uint64_t batch_due;           /* what must be decided when it was handled; 0: not known */
     sim_ledger_t *batch_ledger;
     uint32_t batch_place;
     uint64_t batch_decided; /* of its agent, before the step */

@@ -3,7 +3,8 @@
  * What the broker owes each instance of an agent. Each sequence that arrives gets an entry. A publication names the
  * sequence that it carries: it must be one that is arriving now, with what was sent, all of it, in order, and
  * once. Where the broker says "decided through", each sequence up to there was refused by name, or was applied, or had
- * nothing new in it. Nothing is read from the core. O(changes) a message.
+ * nothing new in it; deltas that come in order are decided in their step, and of gathered messages one alone is a probe.
+ * The core is asked for no more than what it has decided, and for the state of a breaker. O(changes) a message.
  */
 #include "sim_checker.h"
 
@@ -119,6 +120,36 @@ static bool s_is_applying (const sim_t *self, const sim_ledger_t *ledger)
     return record && record->stage.state >= SB_STAGE_APPLY;
 }
 
+/* A batch comes in: whether it is tried, and through where it must be decided. */
+static void s_expect (sim_t *self, const sb_event_t *event, const sim_ledger_t *ledger)
+{
+    sim_checker_t *checker = self->checker;
+    const sb_batch_t *batch = &event->message.message->batch;
+    const sb_agent_record_t *record = sb_core_find_peer (self->core, event->message.peer);
+    checker->batch_counts = event->message.delta_counts;
+    checker->batch_is_tried = record && record->breaker.state == SB_BREAKER_HALF_OPEN;
+    checker->batch_probe = 0;
+    checker->batch_due = 0;
+    if (!record || s_is_applying (self, ledger))
+        return;
+    checker->batch_due = record->decided_through;
+    for (uint32_t i = 0; i < batch->delta_count && checker->batch_due < SB_NUMBER_MAX; i++)
+        checker->batch_due += batch->deltas[i].update.sequence == checker->batch_due + 1;
+}
+
+/* The next delta of the batch was written while its agent is tried: so may be those that came with it alone. */
+static void s_check_probe (sim_t *self)
+{
+    sim_checker_t *checker = self->checker;
+    uint32_t first = 0;
+    for (uint32_t i = 0; checker->batch_counts && first + checker->batch_counts[i] <= checker->batch_place; i++)
+        first += checker->batch_counts[i];
+    self->checks++;
+    if (checker->batch_probe && checker->batch_probe != first + 1)
+        sim_fail (self, "%s is tried with two messages at once", self->names[checker->batch_ledger->agent]);
+    checker->batch_probe = first + 1;
+}
+
 void sim_ledger_before (sim_t *self, const sb_event_t *event)
 {
     sim_checker_t *checker = self->checker;
@@ -138,6 +169,7 @@ void sim_ledger_before (sim_t *self, const sb_event_t *event)
     if (!ledger)
         return;
     if (message->kind == SB_AGENT_MESSAGE_BATCH) {
+        s_expect (self, event, ledger);
         checker->batch = &message->batch;
         checker->batch_ledger = ledger;
         checker->batch_place = 0;
@@ -207,6 +239,8 @@ static void s_begin_to_live (sim_t *self, const sb_delta_t *delta, bool has_writ
 static void s_finish_delta (sim_t *self)
 {
     sim_checker_t *checker = self->checker;
+    if (checker->batch_has_written && checker->batch_is_tried)
+        s_check_probe (self);
     const sb_delta_t *delta = &checker->batch->deltas[checker->batch_place++];
     uint64_t sequence = delta->update.sequence;
     sim_ledger_t *ledger = checker->batch_ledger;
@@ -273,10 +307,17 @@ void sim_ledger_write (sim_t *self, const sim_topic_t *topic, const sb_update_t 
 
 void sim_ledger_after (sim_t *self, const sb_event_t *event)
 {
-    (void)event;
-    while (self->checker->batch && self->checker->batch_place < self->checker->batch->delta_count)
+    sim_checker_t *checker = self->checker;
+    if (!checker->batch)
+        return;
+    while (checker->batch_place < checker->batch->delta_count)
         s_finish_delta (self);
-    self->checker->batch = NULL;
+    checker->batch = NULL;
+    const sb_agent_record_t *record = sb_core_find_peer (self->core, event->message.peer);
+    self->checks++;
+    if (checker->batch_due && (!record || record->decided_through != checker->batch_due))
+        sim_fail (self, "%s: deltas through %" PRIu64 " came in order, decided are those through %" PRIu64,
+                  self->names[checker->batch_ledger->agent], checker->batch_due, record ? record->decided_through : 0);
 }
 
 /* ------------------------------------------------------------------ what is promised */
