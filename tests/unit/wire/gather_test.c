@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Gathering: which messages join which, at each bound and one to either side of it.
+ */
+#include "sb_gather.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PEER = 7, OTHER_PEER = 8, LARGE = 1 << 20 };
+
+static sb_gather_t *s_new (void)
+{
+    sb_gather_t *gather = calloc (1, sizeof *gather);
+    cr_assert_not_null (gather);
+    return gather;
+}
+
+/* A batch of so many deltas, numbered from `first` on. */
+static sb_agent_message_t s_batch (uint64_t first, uint32_t count)
+{
+    static sb_delta_t deltas[SB_GATHER_DELTAS + 1];
+    cr_assert_leq (count, SB_GATHER_DELTAS + 1u);
+    memset (deltas, 0, sizeof deltas);
+    for (uint32_t i = 0; i < count; i++)
+        deltas[i].update.sequence = first + i;
+    return (sb_agent_message_t){.kind = SB_AGENT_MESSAGE_BATCH, .batch = {.deltas = deltas, .delta_count = count}};
+}
+
+/* As a shell does with a message: false when what is gathered must end before it, or it does not join. */
+static bool s_offer (sb_gather_t *gather, uint64_t peer, uint32_t deltas, size_t size, size_t max_bytes)
+{
+    if (sb_gather_must_end (gather, peer, size, max_bytes))
+        return false;
+    uint64_t first = gather->delta_count + 1;
+    sb_agent_message_t message = s_batch (first, deltas);
+    return sb_gather_add (gather, peer, &message, size, max_bytes);
+}
+
+/* What is gathered has these counts, and deltas numbered from 1 on. */
+static void s_expect (const sb_gather_t *gather, uint32_t messages, uint32_t deltas, uint32_t bytes)
+{
+    cr_expect_eq (gather->message_count, messages);
+    cr_expect_eq (gather->delta_count, deltas);
+    cr_expect_eq (gather->bytes, bytes);
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < gather->message_count; i++)
+        sum += gather->delta_counts[i];
+    cr_expect_eq (sum, deltas, "%u deltas by message", sum);
+    for (uint32_t i = 0; i < gather->delta_count; i++)
+        cr_expect_eq (gather->deltas[i].update.sequence, i + 1);
+}
+
+Test (gather, empty_never_has_to_end)
+{
+    sb_gather_t *gather = s_new ();
+    cr_expect_not (sb_gather_must_end (gather, PEER, 1, LARGE));
+    cr_expect_not (sb_gather_must_end (gather, 0, 1, LARGE));
+    cr_expect_not (sb_gather_must_end (gather, PEER, 10 * SB_GATHER_BYTES, LARGE));
+    cr_expect_not (sb_gather_must_end (gather, PEER, SIZE_MAX, 1));
+    free (gather);
+}
+
+Test (gather, deltas_of_messages_stand_in_their_order_with_the_count_of_each)
+{
+    sb_gather_t *gather = s_new ();
+    cr_expect (s_offer (gather, PEER, 1, 10, LARGE));
+    cr_expect (s_offer (gather, PEER, 3, 30, LARGE));
+    cr_expect (s_offer (gather, PEER, 2, 20, LARGE));
+    s_expect (gather, 3, 6, 60);
+    cr_expect_eq (gather->peer, PEER);
+    const uint32_t counts[] = {1, 3, 2};
+    cr_expect_arr_eq (gather->delta_counts, counts, sizeof counts);
+    free (gather);
+}
+
+Test (gather, ends_before_a_message_of_another_peer)
+{
+    sb_gather_t *gather = s_new ();
+    cr_assert (s_offer (gather, PEER, 1, 10, LARGE));
+    cr_expect (sb_gather_must_end (gather, OTHER_PEER, 10, LARGE));
+    cr_expect_not (sb_gather_must_end (gather, PEER, 10, LARGE));
+    sb_gather_clear (gather);
+    cr_expect (s_offer (gather, OTHER_PEER, 1, 10, LARGE));
+    cr_expect_eq (gather->peer, OTHER_PEER);
+    s_expect (gather, 1, 1, 10);
+    free (gather);
+}
+
+/* One message of `before` deltas, then one of `count`: whether that joins. */
+static bool s_has_room (uint32_t before, uint32_t count)
+{
+    sb_gather_t *gather = s_new ();
+    cr_assert (s_offer (gather, PEER, before, 1, LARGE));
+    bool is_taken = s_offer (gather, PEER, count, 1, LARGE);
+    s_expect (gather, 1 + is_taken, before + (is_taken ? count : 0), 1 + is_taken);
+    free (gather);
+    return is_taken;
+}
+
+Test (gather, takes_no_more_deltas_than_its_bound)
+{
+    cr_expect (s_has_room (SB_GATHER_DELTAS - 11, 10));
+    cr_expect (s_has_room (SB_GATHER_DELTAS - 10, 10));
+    cr_expect_not (s_has_room (SB_GATHER_DELTAS - 9, 10));
+}
+
+Test (gather, ends_when_it_has_as_many_deltas_as_it_may)
+{
+    sb_gather_t *gather = s_new ();
+    for (uint32_t i = 0; i < SB_GATHER_DELTAS; i++) {
+        cr_assert_not (sb_gather_must_end (gather, PEER, 1, LARGE), "after %u", i);
+        cr_assert (s_offer (gather, PEER, 1, 1, LARGE), "after %u", i);
+    }
+    s_expect (gather, SB_GATHER_DELTAS, SB_GATHER_DELTAS, SB_GATHER_DELTAS);
+    cr_expect (sb_gather_must_end (gather, PEER, 1, LARGE));
+    free (gather);
+}
+
+/* A message of `before` octets, then one that makes it `total`: whether what is gathered must end first. */
+static bool s_must_end (size_t before, size_t total, size_t max_bytes)
+{
+    sb_gather_t *gather = s_new ();
+    cr_assert (s_offer (gather, PEER, 1, before, max_bytes));
+    bool must_end = sb_gather_must_end (gather, PEER, total - before, max_bytes);
+    if (!must_end)
+        cr_expect (s_offer (gather, PEER, 1, total - before, max_bytes));
+    s_expect (gather, must_end ? 1 : 2, must_end ? 1 : 2, (uint32_t)(must_end ? before : total));
+    free (gather);
+    return must_end;
+}
+
+Test (gather, has_no_more_octets_than_its_bound)
+{
+    for (size_t before = 1; before < SB_GATHER_BYTES - 1; before = 3 * before + 1) {
+        cr_expect_not (s_must_end (before, SB_GATHER_BYTES - 1, LARGE));
+        cr_expect_not (s_must_end (before, SB_GATHER_BYTES, LARGE));
+        cr_expect (s_must_end (before, SB_GATHER_BYTES + 1, LARGE));
+    }
+}
+
+Test (gather, has_no_more_octets_than_one_message_may_have)
+{
+    enum { MAX_BYTES = 2048 };
+    cr_expect_not (s_must_end (1000, MAX_BYTES - 1, MAX_BYTES));
+    cr_expect_not (s_must_end (1000, MAX_BYTES, MAX_BYTES));
+    cr_expect (s_must_end (1000, MAX_BYTES + 1, MAX_BYTES));
+    cr_expect_not (s_must_end (1000, SB_GATHER_BYTES, SB_GATHER_BYTES + 1));
+    cr_expect (s_must_end (1000, SB_GATHER_BYTES + 1, SB_GATHER_BYTES + 1));
+    cr_expect_not (s_must_end (1000, SB_GATHER_BYTES - 1, SB_GATHER_BYTES - 1));
+    cr_expect (s_must_end (1000, SB_GATHER_BYTES, SB_GATHER_BYTES - 1));
+}
+
+Test (gather, leaves_a_message_alone_that_is_too_large_by_itself)
+{
+    sb_gather_t *gather = s_new ();
+    cr_expect_not (s_offer (gather, PEER, 1, SB_GATHER_BYTES + 1, LARGE));
+    cr_expect_not (s_offer (gather, PEER, SB_GATHER_DELTAS + 1, 1, LARGE));
+    s_expect (gather, 0, 0, 0);
+    cr_expect (s_offer (gather, PEER, 1, SB_GATHER_BYTES, LARGE));
+    s_expect (gather, 1, 1, SB_GATHER_BYTES);
+    sb_gather_clear (gather);
+    cr_expect (s_offer (gather, PEER, SB_GATHER_DELTAS, 1, LARGE));
+    s_expect (gather, 1, SB_GATHER_DELTAS, 1);
+    free (gather);
+}
+
+Test (gather, takes_batches_alone)
+{
+    static const sb_agent_message_kind_t others[] = {
+        SB_AGENT_MESSAGE_REGISTRATION,    SB_AGENT_MESSAGE_HEARTBEAT,     SB_AGENT_MESSAGE_GOODBYE,
+        SB_AGENT_MESSAGE_REPLACE_BEGIN,   SB_AGENT_MESSAGE_REPLACE_CHUNK, SB_AGENT_MESSAGE_REPLACE_END,
+        SB_AGENT_MESSAGE_COMMAND_RESULT,  SB_AGENT_MESSAGE_COMMAND,       SB_AGENT_MESSAGE_SNAPSHOT_REQUEST,
+        SB_AGENT_MESSAGE_SNAPSHOT_CREDIT,
+    };
+    sb_gather_t *gather = s_new ();
+    for (size_t before = 0; before < 2; before++) {
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+            sb_agent_message_t message = {.kind = others[i]};
+            cr_expect_not (sb_gather_add (gather, PEER, &message, 10, LARGE), "kind %d", (int)others[i]);
+        }
+        s_expect (gather, (uint32_t)before, (uint32_t)before, (uint32_t)before);
+        cr_assert (s_offer (gather, PEER, 1, 1, LARGE));
+    }
+    free (gather);
+}
+
+Test (gather, is_empty_when_cleared_and_gathers_again)
+{
+    sb_gather_t *gather = s_new ();
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < SB_GATHER_DELTAS; i++)
+            cr_assert (s_offer (gather, PEER, 1, SB_GATHER_BYTES / SB_GATHER_DELTAS, LARGE));
+        s_expect (gather, SB_GATHER_DELTAS, SB_GATHER_DELTAS, SB_GATHER_BYTES);
+        sb_gather_clear (gather);
+        s_expect (gather, 0, 0, 0);
+        cr_expect_not (sb_gather_must_end (gather, OTHER_PEER, 1, LARGE));
+    }
+    free (gather);
+}
