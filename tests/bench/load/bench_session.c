@@ -23,6 +23,18 @@ typedef struct {
     bool is_welcome;
 } s_session_t;
 
+/* What was sent of everything, and of each category. */
+typedef struct {
+    uint64_t messages;
+    uint64_t *of_category; /* options->categories */
+} s_sent_t;
+
+/* By how much an interest's head is above what was sent of it, modulo 2^64, by the last answer to a beat. */
+typedef struct {
+    uint64_t sequence;
+    uint64_t category_sequence;
+} s_lead_t;
+
 typedef struct {
     const bench_options_t *options;
     const bench_codec_t *codec;
@@ -31,9 +43,12 @@ typedef struct {
     void **sockets;
     s_session_t *sessions;
     bench_names_t *names;
-    uint64_t *sent_to; /* messages of each category, options->categories */
+    s_sent_t sent;
+    s_sent_t sent_at_beat; /* the last one */
+    s_lead_t *leads;       /* of each session, options->reads */
+    bench_seen_t heads[BENCH_SEEN_MAX];
     uint64_t next_beat_ns;
-    bench_published_t counts;
+    bench_published_t counts; /* but for `messages`, which `sent` has */
 } s_publishers_t;
 
 /* ---------------------------------------------------------------- sessions */
@@ -42,6 +57,23 @@ static void s_send (s_publishers_t *self, s_session_t *session, zmq_msg_t *frame
 {
     self->counts.bytes += zmq_msg_size (frame);
     bench_zmq_send (session->socket, frame);
+}
+
+/* Takes over the heads of an answer to a beat: as they were when the server had all that was sent before it. */
+static void s_take_heads (s_publishers_t *self, const s_session_t *session, const bench_answer_t *answer)
+{
+    const uint32_t publisher = (uint32_t)(session - self->sessions), reads = self->options->reads;
+    for (uint32_t i = 0; i < answer->head_count * reads; i++) {
+        const bench_seen_t *head = &answer->heads[i / reads];
+        const uint32_t category = bench_reads_category (self->options, publisher, i % reads);
+        char name[BENCH_NAME_MAX];
+        bench_category_name (name, category);
+        if (strcmp (name, head->interest) != 0)
+            continue;
+        s_lead_t *lead = &self->leads[publisher * reads + i % reads];
+        lead->sequence = head->sequence - self->sent_at_beat.messages;
+        lead->category_sequence = head->category_sequence - self->sent_at_beat.of_category[category];
+    }
 }
 
 /* Reads what the server has answered, waiting at most timeout_ms for the first of it. False when nothing came. */
@@ -54,7 +86,7 @@ static bool s_read_answers (s_publishers_t *self, s_session_t *session, int time
         return false;
     zmq_msg_init (&frame);
     while (zmq_msg_recv (&frame, session->socket, ZMQ_DONTWAIT) >= 0) {
-        bench_answer_t answer = {0};
+        bench_answer_t answer = {.heads = self->heads};
         self->codec->read_answer (self->codec_self, zmq_msg_data (&frame), zmq_msg_size (&frame), &answer);
         if (answer.failure[0])
             bench_fail ("the server ended the session: %s", answer.failure);
@@ -62,20 +94,22 @@ static bool s_read_answers (s_publishers_t *self, s_session_t *session, int time
             session->decided = answer.decided_through;
         session->refused += answer.refused;
         session->is_welcome = session->is_welcome || answer.is_welcome;
+        s_take_heads (self, session, &answer);
         is_read = true;
     }
     zmq_msg_close (&frame);
     return is_read;
 }
 
-/* Where the reader of a publisher's number is: options->reads interests. */
+/* Where the reader of a publisher's number is that keeps up: options->reads interests. */
 static void s_seen (const s_publishers_t *self, uint32_t publisher, bench_seen_t *seen)
 {
     for (uint32_t i = 0; i < self->options->reads; i++) {
         const uint32_t category = bench_reads_category (self->options, publisher, i);
         bench_category_name (seen[i].interest, category);
-        seen[i].sequence = self->counts.messages;
-        seen[i].category_sequence = self->sent_to[category];
+        const s_lead_t *lead = &self->leads[publisher * self->options->reads + i];
+        seen[i].sequence = self->sent.messages + lead->sequence;
+        seen[i].category_sequence = self->sent.of_category[category] + lead->category_sequence;
     }
 }
 
@@ -89,6 +123,9 @@ static void s_beat (s_publishers_t *self, uint64_t now_ns)
         self->codec->heartbeat (self->codec_self, self->sessions[i].decided, seen, self->options->reads, &frame);
         s_send (self, &self->sessions[i], &frame);
     }
+    self->sent_at_beat.messages = self->sent.messages;
+    memcpy (self->sent_at_beat.of_category, self->sent.of_category,
+            self->options->categories * sizeof *self->sent.of_category);
 }
 
 /* Waits until so many updates fit into the window. */
@@ -109,7 +146,9 @@ void *bench_session_publish_open (const bench_options_t *options, const bench_co
     bench_seen_t seen[BENCH_SEEN_MAX];
     s_publishers_t *self = calloc (1, sizeof *self);
     if (!self || !(self->sessions = calloc (options->count, sizeof *self->sessions)) ||
-        !(self->sent_to = calloc (options->categories, sizeof *self->sent_to)))
+        !(self->sent.of_category = calloc (options->categories, sizeof (uint64_t))) ||
+        !(self->sent_at_beat.of_category = calloc (options->categories, sizeof (uint64_t))) ||
+        !(self->leads = calloc ((size_t)options->count * options->reads, sizeof *self->leads)))
         bench_fail ("no memory");
     if (options->reads > BENCH_SEEN_MAX)
         bench_fail ("an agent has at most %d interests", BENCH_SEEN_MAX);
@@ -158,8 +197,8 @@ void bench_session_publish (void *driver, uint32_t publisher, uint64_t first_num
                                    .count = count};
     self->codec->deltas (self->codec_self, &deltas, &frame);
     session->sent += count;
-    self->counts.messages++;
-    self->sent_to[bench_category (self->options, publisher)]++;
+    self->sent.messages++;
+    self->sent.of_category[bench_category (self->options, publisher)]++;
     s_send (self, session, &frame);
 }
 
@@ -188,6 +227,7 @@ void bench_session_published (void *driver, bench_published_t *counts)
 {
     const s_publishers_t *self = driver;
     *counts = self->counts;
+    counts->messages = self->sent.messages;
     for (uint32_t i = 0; i < self->options->count; i++) {
         counts->refused += self->sessions[i].refused;
         counts->accepted += self->sessions[i].decided - self->sessions[i].refused;
@@ -201,7 +241,9 @@ void bench_session_publish_close (void **self_p)
     self->codec->close (&self->codec_self);
     bench_names_destroy (&self->names);
     free (self->sessions);
-    free (self->sent_to);
+    free (self->sent.of_category);
+    free (self->sent_at_beat.of_category);
+    free (self->leads);
     free (self);
     *self_p = NULL;
 }

@@ -6,8 +6,10 @@
  *
  * A publisher is one agent with the subscriber of its number, as far as its server can tell: it registers with that
  * one's interests, and its beats say how far it has read. The subscriber is in another process, so what stands there is
- * what this process has sent of a category: where a reader is that is not behind. It moves no message, but the server
- * has a reader's registration, heads and backlog to keep for each, as with real agents.
+ * where a reader is that is not behind: the head that the answer to the last beat gave, and what this process has sent
+ * of the category since that beat. The answer alone is a beat old, and would be behind by all that; what was sent in
+ * all is more than the head when messages share a publication. It moves no message, but the server has a reader's
+ * registration, heads and backlog to keep for each, as with real agents.
  */
 #ifndef BENCH_SESSION_H
 #define BENCH_SESSION_H
@@ -28,22 +30,24 @@ typedef struct {
     uint32_t count;
 } bench_deltas_t;
 
+/* How far one interest was read, or where it ends. */
+typedef struct {
+    char interest[BENCH_NAME_MAX]; /* a category */
+    uint64_t sequence;             /* over all categories */
+    uint64_t category_sequence;    /* in this one */
+} bench_seen_t;
+
+enum { BENCH_SEEN_MAX = 64 }; /* interests of an agent */
+
 /* What came down the DEALER. */
 typedef struct {
     bool is_welcome;
     uint64_t decided_through; /* 0: it says nothing of that */
     uint32_t refused;         /* deltas refused in it */
+    bench_seen_t *heads;      /* room for BENCH_SEEN_MAX, the caller's */
+    uint32_t head_count;      /* in the answer to a beat; the codec forwarder gives none */
     char failure[128];        /* a refusal of the whole message, or a goodbye: the session is of no use any more */
 } bench_answer_t;
-
-/* How far one interest was read. */
-typedef struct {
-    char interest[BENCH_NAME_MAX]; /* a category */
-    uint64_t sequence;             /* messages sent, of all categories */
-    uint64_t category_sequence;    /* those of this one */
-} bench_seen_t;
-
-enum { BENCH_SEEN_MAX = 64 }; /* interests of an agent */
 
 /* Makes and reads the messages. Each function that makes one initializes *frame, and fails by bench_fail. */
 typedef struct {
@@ -74,5 +78,30 @@ void *bench_session_subscribe_open (const bench_options_t *options, bench_sink_t
 void bench_session_receive (void *self, int timeout_ms);
 void bench_session_received (void *self, bench_received_t *counts);
 void bench_session_subscribe_close (void **self_p);
+
+/* Defines bench_driver_NAME: the functions above with that codec. */
+#define BENCH_SESSION_DRIVER(NAME, CODEC, HELP)                                                                        \
+    static void *s_publish_open (const bench_options_t *options)                                                       \
+    {                                                                                                                  \
+        return bench_session_publish_open (options, &(CODEC));                                                         \
+    }                                                                                                                  \
+    static void *s_subscribe_open (const bench_options_t *options, bench_sink_t *sink)                                 \
+    {                                                                                                                  \
+        return bench_session_subscribe_open (options, sink, &(CODEC));                                                 \
+    }                                                                                                                  \
+    const bench_driver_t bench_driver_##NAME = {                                                                       \
+        .name = #NAME,                                                                                                 \
+        .help = HELP,                                                                                                  \
+        .publish_open = s_publish_open,                                                                                \
+        .publish = bench_session_publish,                                                                              \
+        .service = bench_session_service,                                                                              \
+        .finish = bench_session_finish,                                                                                \
+        .published = bench_session_published,                                                                          \
+        .publish_close = bench_session_publish_close,                                                                  \
+        .subscribe_open = s_subscribe_open,                                                                            \
+        .receive = bench_session_receive,                                                                              \
+        .received = bench_session_received,                                                                            \
+        .subscribe_close = bench_session_subscribe_close,                                                              \
+    }
 
 #endif

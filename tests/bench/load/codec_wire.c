@@ -106,6 +106,20 @@ static void s_set_failure (bench_answer_t *answer, const char *what, sb_reason_t
     snprintf (answer->failure, sizeof answer->failure, "%s %s", what, sb_reason_info (reason)->name);
 }
 
+static void s_read_heads (const sb_heartbeat_ack_t *level, bench_answer_t *answer)
+{
+    if (level->head_count > BENCH_SEEN_MAX)
+        bench_fail ("an answer to a beat has %u heads", level->head_count);
+    answer->head_count = level->head_count;
+    for (uint32_t i = 0; i < level->head_count; i++) {
+        const sb_interest_position_t *head = &level->heads[i];
+        bench_seen_t *seen = &answer->heads[i];
+        snprintf (seen->interest, sizeof seen->interest, "%.*s", (int)head->interest.size, head->interest.data);
+        seen->sequence = head->sequence;
+        seen->category_sequence = head->category_sequence;
+    }
+}
+
 static void s_read_answer (void *codec, const void *data, size_t size, bench_answer_t *answer)
 {
     s_codec_t *self = codec;
@@ -123,6 +137,7 @@ static void s_read_answer (void *codec, const void *data, size_t size, bench_ans
         break;
     case SB_BROKER_MESSAGE_HEARTBEAT_ACK: /* refusals in it were in an ack already */
         answer->decided_through = message.heartbeat_ack.decided_through;
+        s_read_heads (&message.heartbeat_ack, answer);
         break;
     case SB_BROKER_MESSAGE_REFUSAL:
         s_set_failure (answer, "refused", message.refusal.reason);
