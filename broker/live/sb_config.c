@@ -166,6 +166,8 @@ static bool s_read_number (const sb_config_key_t *key, const char *value, uint64
         return sb_value_read_integer (value, number);
     case SB_CONFIG_DURATION:
         return sb_value_read_duration (value, key->unit, number);
+    case SB_CONFIG_SHORT_DURATION:
+        return sb_value_read_short_duration (value, key->unit, number);
     default:
         return sb_value_read_bytes (value, number);
     }
@@ -177,6 +179,9 @@ static void s_describe_range (const sb_config_key_t *key, char *text, size_t siz
     if (key->type == SB_CONFIG_DURATION)
         snprintf (text, size, "%s to %s", sb_value_format_duration (key->low, low, sizeof low),
                   sb_value_format_duration (key->high, high, sizeof high));
+    else if (key->type == SB_CONFIG_SHORT_DURATION)
+        snprintf (text, size, "%s to %s", sb_value_format_short_duration (key->low, low, sizeof low),
+                  sb_value_format_short_duration (key->high, high, sizeof high));
     else if (key->type == SB_CONFIG_BYTES)
         snprintf (text, size, "%s to %s", sb_value_format_bytes (key->low, low, sizeof low),
                   sb_value_format_bytes (key->high, high, sizeof high));
@@ -188,6 +193,7 @@ static bool s_set_number (sb_config_t *self, const sb_config_key_t *key, const c
 {
     static const char *const expected[] = {[SB_CONFIG_INTEGER] = "a whole number",
                                            [SB_CONFIG_DURATION] = "a duration such as 500 ms, 30 s, 5 m or 24 h",
+                                           [SB_CONFIG_SHORT_DURATION] = "a duration such as 100 us, 2 ms or 1 s",
                                            [SB_CONFIG_BYTES] = "a size such as 4096, 256 KiB, 16 MiB or 1 GiB"};
     uint64_t number;
     char range[80];
@@ -266,9 +272,9 @@ static bool s_set_list (sb_config_t *self, const sb_config_key_t *key, const cha
 typedef bool (s_setter_t) (sb_config_t *, const sb_config_key_t *, const char *, char *, size_t);
 
 static s_setter_t *const s_setters[] = {
-    [SB_CONFIG_INTEGER] = s_set_number, [SB_CONFIG_DURATION] = s_set_number,   [SB_CONFIG_BYTES] = s_set_number,
-    [SB_CONFIG_CHOICE] = s_set_choice,  [SB_CONFIG_ENDPOINT] = s_set_endpoint, [SB_CONFIG_TEXT] = s_set_text,
-    [SB_CONFIG_LIST] = s_set_list,
+    [SB_CONFIG_INTEGER] = s_set_number, [SB_CONFIG_DURATION] = s_set_number, [SB_CONFIG_SHORT_DURATION] = s_set_number,
+    [SB_CONFIG_BYTES] = s_set_number,   [SB_CONFIG_CHOICE] = s_set_choice,   [SB_CONFIG_ENDPOINT] = s_set_endpoint,
+    [SB_CONFIG_TEXT] = s_set_text,      [SB_CONFIG_LIST] = s_set_list,
 };
 
 bool sb_config_set (sb_config_t *self, const sb_config_key_t *key, const char *value, char *problem, size_t size)
@@ -305,6 +311,8 @@ const char *sb_config_format (const sb_config_t *self, const sb_config_key_t *ke
         return text;
     case SB_CONFIG_DURATION:
         return sb_value_format_duration (s_number (self, key), text, size);
+    case SB_CONFIG_SHORT_DURATION:
+        return sb_value_format_short_duration (s_number (self, key), text, size);
     case SB_CONFIG_BYTES:
         return sb_value_format_bytes (s_number (self, key), text, size);
     case SB_CONFIG_CHOICE:

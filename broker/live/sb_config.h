@@ -34,7 +34,8 @@ typedef struct sb_config {
     uint32_t agent_queue;   /* messages */
     uint32_t command_queue; /* messages */
     uint32_t io_threads;
-    uint32_t backlog; /* connections */
+    uint32_t busy_poll_us; /* 0: off */
+    uint32_t backlog;      /* connections */
     uint32_t handshake_timeout_ms;
     uint32_t tcp_timeout_ms;
     uint32_t log_format; /* sb_log_format_t */
@@ -56,7 +57,8 @@ typedef struct sb_config {
 
 typedef enum {
     SB_CONFIG_INTEGER,
-    SB_CONFIG_DURATION,
+    SB_CONFIG_DURATION,       /* kept in ms */
+    SB_CONFIG_SHORT_DURATION, /* kept in us */
     SB_CONFIG_BYTES,
     SB_CONFIG_CHOICE,
     SB_CONFIG_ENDPOINT,

@@ -291,6 +291,11 @@ static void s_print_facts (FILE *file, const sb_config_key_t *key)
                   sb_value_format_duration (key->low, low, sizeof low),
                   sb_value_format_duration (key->high, high, sizeof high), key->default_text);
         break;
+    case SB_CONFIG_SHORT_DURATION:
+        snprintf (facts, sizeof facts, "duration (us, ms, s; a bare number is %s), %s to %s, default %s", key->unit,
+                  sb_value_format_short_duration (key->low, low, sizeof low),
+                  sb_value_format_short_duration (key->high, high, sizeof high), key->default_text);
+        break;
     case SB_CONFIG_BYTES:
         snprintf (facts, sizeof facts, "size (bytes, KiB, MiB, GiB), %s to %s, default %s",
                   sb_value_format_bytes (key->low, low, sizeof low),

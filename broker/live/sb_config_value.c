@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Configuration values as text: see sb_config_value.h. Units are rows of two tables, largest last, so that formatting
- * takes the largest that divides.
+ * Configuration values as text: see sb_config_value.h. Units are rows of tables, largest last, so that formatting takes
+ * the largest that divides.
  */
 #define _GNU_SOURCE
 #include "sb_config_value.h"
@@ -20,9 +20,10 @@ typedef struct {
 } s_unit_t;
 
 static const s_unit_t s_durations[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+static const s_unit_t s_short_durations[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {NULL, 0}};
 static const s_unit_t s_sizes[] = {{"bytes", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
 
-enum { UNITS = 4 };
+enum { UNITS = 4 }; /* at most, in a table */
 
 /* Reads digits, blanks, then a unit's name or nothing. */
 static bool s_read_quantity (const char *text, const s_unit_t *units, const char *bare_unit, uint64_t *result)
@@ -35,7 +36,7 @@ static bool s_read_quantity (const char *text, const s_unit_t *units, const char
     while (*end == ' ')
         end++;
     const char *name = *end ? end : bare_unit;
-    for (int i = 0; i < UNITS; i++)
+    for (int i = 0; i < UNITS && units[i].name; i++)
         if (strcmp (name, units[i].name) == 0 && errno == 0)
             return !__builtin_mul_overflow (number, units[i].factor, result);
     return false;
@@ -44,7 +45,7 @@ static bool s_read_quantity (const char *text, const s_unit_t *units, const char
 static const char *s_format_quantity (uint64_t number, const s_unit_t *units, char *text, size_t size)
 {
     int best = 0;
-    for (int i = 1; i < UNITS && number > 0; i++)
+    for (int i = 1; i < UNITS && units[i].name && number > 0; i++)
         if (number % units[i].factor == 0)
             best = i;
     snprintf (text, size, "%" PRIu64 " %s", number / units[best].factor, units[best].name);
@@ -54,6 +55,11 @@ static const char *s_format_quantity (uint64_t number, const s_unit_t *units, ch
 bool sb_value_read_duration (const char *text, const char *unit, uint64_t *duration_ms)
 {
     return s_read_quantity (text, s_durations, unit, duration_ms);
+}
+
+bool sb_value_read_short_duration (const char *text, const char *unit, uint64_t *duration_us)
+{
+    return s_read_quantity (text, s_short_durations, unit, duration_us);
 }
 
 bool sb_value_read_bytes (const char *text, uint64_t *bytes)
@@ -86,6 +92,11 @@ int sb_value_read_choice (const char *text, const char *choices)
 const char *sb_value_format_duration (uint64_t duration_ms, char *text, size_t size)
 {
     return s_format_quantity (duration_ms, s_durations, text, size);
+}
+
+const char *sb_value_format_short_duration (uint64_t duration_us, char *text, size_t size)
+{
+    return s_format_quantity (duration_us, s_short_durations, text, size);
 }
 
 const char *sb_value_format_bytes (uint64_t bytes, char *text, size_t size)

@@ -13,6 +13,9 @@
  */
 bool sb_value_read_duration (const char *text, const char *unit, uint64_t *duration_ms);
 
+/* The same for what is kept in us: "100 us", "2 ms", "1 s". `unit` is one of these. */
+bool sb_value_read_short_duration (const char *text, const char *unit, uint64_t *duration_us);
+
 /* Reads "262144", "256 KiB", "1 GiB" to octets. False: no size. */
 bool sb_value_read_bytes (const char *text, uint64_t *bytes);
 
@@ -24,6 +27,7 @@ int sb_value_read_choice (const char *text, const char *choices);
 
 /* Write the shortest text that reads back as the same; return `text`. */
 const char *sb_value_format_duration (uint64_t duration_ms, char *text, size_t size);
+const char *sb_value_format_short_duration (uint64_t duration_us, char *text, size_t size);
 const char *sb_value_format_bytes (uint64_t bytes, char *text, size_t size);
 const char *sb_value_format_choice (uint32_t index, const char *choices, char *text, size_t size);
 

@@ -4,11 +4,16 @@
  * signals again. So after that question the descriptor alone is enough, and a socket that a receive found empty has
  * just been asked in the same way.
  */
+#define _GNU_SOURCE
 #include "sb_inputs.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
+#include <time.h>
 #include <zmq.h>
+
+enum { NS_PER_MS = 1000 * 1000 };
 
 static void s_watch (sb_inputs_t *self, void *socket, int descriptor)
 {
@@ -42,7 +47,30 @@ static bool s_has_input (void *socket)
     return rc != 0 || (events & ZMQ_POLLIN);
 }
 
-void sb_inputs_wait (sb_inputs_t *self, int timeout_ms)
+static uint64_t s_monotonic_ns (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C (1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* Looks until there is something or `limit_ns` are over, and takes what passed off *timeout_ms, which is rounded up.
+ * Returns as poll does. */
+static int s_poll_busily (sb_inputs_t *self, uint64_t limit_ns, int *timeout_ms)
+{
+    uint64_t (*const clock_ns) (void) = self->clock_ns ? self->clock_ns : s_monotonic_ns;
+    const uint64_t start_ns = clock_ns (), timeout_ns = (uint64_t)*timeout_ms * NS_PER_MS;
+    uint64_t passed_ns = 0;
+    int rc = 0;
+    while (passed_ns < limit_ns && passed_ns < timeout_ns && (rc = poll (self->descriptors, self->count, 0)) == 0) {
+        sched_yield ();
+        passed_ns = clock_ns () - start_ns;
+    }
+    *timeout_ms = passed_ns < timeout_ns ? (int)((timeout_ns - passed_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
+    return rc;
+}
+
+void sb_inputs_wait (sb_inputs_t *self, int timeout_ms, uint64_t busy_ns)
 {
     for (uint32_t i = 0; i < self->count; i++) {
         if (self->is_open[i] && self->sockets[i])
@@ -50,7 +78,9 @@ void sb_inputs_wait (sb_inputs_t *self, int timeout_ms)
         if (self->is_open[i])
             timeout_ms = 0;
     }
-    int rc = poll (self->descriptors, self->count, timeout_ms);
+    int rc = busy_ns > 0 && timeout_ms > 0 ? s_poll_busily (self, busy_ns, &timeout_ms) : 0;
+    if (rc == 0)
+        rc = poll (self->descriptors, self->count, timeout_ms);
     assert (rc >= 0 || errno == EINTR);
     for (uint32_t i = 0; rc > 0 && i < self->count; i++)
         self->is_open[i] |= self->descriptors[i].revents != 0;

@@ -7,6 +7,9 @@
  * does not tell: it is signalled once, when a quiet socket gets something, and whatever is done with the socket may
  * take that signal. So a socket is open until a receive says that it is empty, and again after something was sent on
  * it: 4 or 5 system calls.
+ *
+ * Busy polling: to be woken takes tens of microseconds, so who has a core to spare looks again and again for a while
+ * before it sleeps. Between two looks it gives the core away to whoever waits for it.
  */
 #ifndef SB_INPUTS_H
 #define SB_INPUTS_H
@@ -23,6 +26,7 @@ typedef struct {
     void *sockets[SB_INPUTS_MAX]; /* NULL: a plain descriptor */
     bool is_open[SB_INPUTS_MAX];  /* there may be something that the descriptor does not tell of */
     uint32_t count;
+    uint64_t (*clock_ns) (void); /* what busy polling ends by; NULL: CLOCK_MONOTONIC */
 } sb_inputs_t;
 
 /* Watches a socket, which must outlive *self, as the next input; it is open. */
@@ -31,8 +35,9 @@ void sb_inputs_watch_socket (sb_inputs_t *self, void *socket);
 /* The same for a descriptor, which is read until it is empty each time it has input. */
 void sb_inputs_watch_descriptor (sb_inputs_t *self, int descriptor);
 
-/* Waits until one of them has input, or `timeout_ms` are over, or a signal comes. Those that have some are open. */
-void sb_inputs_wait (sb_inputs_t *self, int timeout_ms);
+/* Waits until one of them has input, or `timeout_ms`, not negative, are over, or a signal comes. Those that have some
+ * are open. The first `busy_ns` of that time, 0 for none, it does not sleep but looks. */
+void sb_inputs_wait (sb_inputs_t *self, int timeout_ms, uint64_t busy_ns);
 
 /* True when it should be read. */
 static inline bool sb_inputs_is_open (const sb_inputs_t *self, uint32_t input)

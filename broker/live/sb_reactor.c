@@ -463,6 +463,19 @@ static int s_timeout_ms (sb_reactor_t *self)
     return timeout_ms < INT_MAX ? (int)timeout_ms : INT_MAX;
 }
 
+/* Busy polling is for a stream of input: it lasts for so long after a turn that read something, and a broker that is
+ * not spoken to sleeps. A signal of libzmq's that brings nothing, as for a pipe that has room again, does not prolong
+ * it. */
+static void s_wait (sb_reactor_t *self)
+{
+    const int timeout_ms = s_timeout_ms (self);
+    if (self->has_read)
+        self->busy_until_ns = self->clock_ns + self->config->busy_poll_us * UINT64_C (1000);
+    self->has_read = false;
+    const uint64_t busy_ns = self->busy_until_ns > self->clock_ns ? self->busy_until_ns - self->clock_ns : 0;
+    sb_inputs_wait (&self->inputs, timeout_ms, busy_ns);
+}
+
 static void s_watch_inputs (sb_reactor_t *self)
 {
     for (int i = 0; i < SB_SOCKETS; i++)
@@ -510,7 +523,7 @@ int sb_reactor_run (sb_reactor_t *self)
     s_watch_inputs (self);
     const bool is_announced = s_announce (self);
     while (is_announced && !self->is_stopping) {
-        sb_inputs_wait (&self->inputs, s_timeout_ms (self));
+        s_wait (self);
         s_turn (self);
     }
     s_shut_down (self);

@@ -51,6 +51,9 @@ struct sb_reactor {
     uint64_t held_up_ns;  /* beyond the deadline, the longest since the last tick; 0: not: drain before the next one */
     bool is_stopping;
 
+    bool has_read;          /* from a socket, since the last wait: more may follow at once */
+    uint64_t busy_until_ns; /* it is looked for without sleep until then */
+
     /* Follow-ups of the effects that are being carried out. */
     bool is_stored_pending;
     bool is_durable;

@@ -30,8 +30,10 @@ static void s_skip (sb_reactor_t *self, sb_socket_name_t name)
 /* Reads the next frame into *frame, which must be initialized. */
 static bool s_receive (sb_reactor_t *self, sb_socket_name_t name, zmq_msg_t *frame)
 {
-    if (zmq_msg_recv (frame, self->sockets.sockets[name].socket, ZMQ_DONTWAIT) >= 0)
+    if (zmq_msg_recv (frame, self->sockets.sockets[name].socket, ZMQ_DONTWAIT) >= 0) {
+        self->has_read = true;
         return true;
+    }
     if (errno == EAGAIN)
         sb_inputs_set_empty (&self->inputs, name);
     return false;

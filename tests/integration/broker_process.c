@@ -167,6 +167,51 @@ Test (broker_process, sigint_says_goodbye_to_every_agent)
     s_assert_goodbye (SIGINT);
 }
 
+/* CPU time that a program has used so far, all its threads. */
+static int64_t s_cpu_ms (const sb_process_t *process)
+{
+    clockid_t clock;
+    struct timespec used;
+    cr_assert_eq (clock_getcpuclockid (sb_process_pid (process), &clock), 0);
+    cr_assert_eq (clock_gettime (clock, &used), 0);
+    return used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+static bool s_has_used_20_ms_more (void *context)
+{
+    static int64_t before_ms = -1;
+    const int64_t used_ms = s_cpu_ms (context);
+    before_ms = before_ms < 0 ? used_ms : before_ms;
+    return used_ms >= before_ms + 20;
+}
+
+Test (broker_process, busy_polling_looks_after_input_only_and_ends_at_sigterm)
+{
+    const char *const arguments[] = {"--network-busy-poll", "1s", NULL};
+    sb_scene_t *scene = sb_scene_new ();
+    sb_scene_start_broker (scene, arguments);
+    sb_process_t *broker = sb_scene_broker (scene);
+    sb_subscriber_t *beats = sb_subscriber_new (sb_scene_publish (scene), "_beat..");
+    int64_t before_ms = 0;
+    for (int i = 0; i < 5; i++) { /* to subscribe was input: up to the beat after it the broker may look for more */
+        cr_assert (sb_subscriber_receive (beats, SB_PATIENCE_MS));
+        before_ms = i == 1 ? s_cpu_ms (broker) : before_ms;
+    }
+    const int64_t used_ms = s_cpu_ms (broker) - before_ms;
+    cr_expect_lt (used_ms, 300, "%ld ms of CPU in 3 s without input", (long)used_ms);
+
+    sb_commander_t *commander = sb_commander_new (sb_scene_command (scene));
+    cr_assert_not (s_has_used_20_ms_more (broker));
+    sb_commander_do (commander, "status", NULL);
+    cr_expect (sb_wait_until (s_has_used_20_ms_more, broker, 900), "it does not look for more after input");
+    sb_commander_do (commander, "status", NULL);
+    sb_process_signal (broker, SIGTERM);
+    cr_expect_eq (sb_process_wait (broker, SB_PATIENCE_MS), 0);
+    sb_commander_destroy (&commander);
+    sb_subscriber_destroy (&beats);
+    sb_scene_destroy (&scene);
+}
+
 Test (broker_process, sighup_applies_what_it_can_says_what_it_cannot_and_keeps_the_old_on_a_bad_file)
 {
     sb_scene_t *unused = sb_scene_new ();

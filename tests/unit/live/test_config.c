@@ -129,6 +129,23 @@ Test (config, a_threshold_beyond_what_the_breaker_remembers_is_refused)
     sb_config_destroy (&config);
 }
 
+Test (config, busy_polling_is_off_and_takes_microseconds_up_to_a_second)
+{
+    sb_config_t *config = sb_config_new ();
+    cr_assert_eq (config->busy_poll_us, 0);
+    cr_assert_eq (s_read (config, "network\n    busy_poll = 100\n"), 0, "%s", s_problems);
+    cr_assert_eq (config->busy_poll_us, 100);
+    cr_assert_eq (s_read (config, "network\n    busy_poll = 2 ms\n"), 0, "%s", s_problems);
+    cr_assert_eq (config->busy_poll_us, 2000);
+    cr_assert_eq (s_read (config, "network\n    busy_poll = 1000001 us\n"), 1);
+    cr_assert (s_names (2, "it may be 0 us to 1 s"), "%s", s_problems);
+    cr_assert_eq (s_read (config, "network\n    busy_poll = 1 m\n"), 1);
+    cr_assert (s_names (2, "\"1 m\" is not a duration such as 100 us"), "%s", s_problems);
+    cr_assert_eq (config->busy_poll_us, 2000);
+    cr_assert (sb_config_find ("network/busy_poll")->is_reloadable);
+    sb_config_destroy (&config);
+}
+
 Test (config, categories_beyond_what_clients_watch_for_losses_are_refused)
 {
     sb_config_t *config = sb_config_new ();
@@ -161,7 +178,7 @@ static char *s_print (const sb_config_t *config)
 Test (config, what_is_printed_reads_back_as_the_same)
 {
     static const char changed[] =
-        "publish\n    advertise = \"a # b's\"\nhistory\n    category = \"\"\nbreaker\n"
+        "publish\n    advertise = \"a # b's\"\nnetwork\n    busy_poll = 100 us\nhistory\n    category = \"\"\nbreaker\n"
         "    recovery_delay = 1500 ms\nlimits\n    message_bytes = 100000\n"
         "expiry\n    category = \"quotes 500 ms\"\n    category = \"risk 24 h\"\n"
         "categorizer\n    rule = \"a* b\"\n    rule = \"?x technical\"\nlog\n    format = json\n";
@@ -191,9 +208,14 @@ Test (config, every_key_takes_both_ends_of_its_range_and_nothing_beyond)
     const sb_config_key_t *keys = sb_config_keys (&count);
     sb_config_t *config = sb_config_new ();
     for (uint32_t i = 0; i < count; i++) {
-        if (keys[i].type != SB_CONFIG_INTEGER && keys[i].type != SB_CONFIG_DURATION && keys[i].type != SB_CONFIG_BYTES)
+        static const char *const units[] = {[SB_CONFIG_INTEGER] = "",
+                                            [SB_CONFIG_DURATION] = " ms",
+                                            [SB_CONFIG_SHORT_DURATION] = " us",
+                                            [SB_CONFIG_BYTES] = "",
+                                            [SB_CONFIG_LIST] = NULL};
+        const char *unit = units[keys[i].type];
+        if (!unit)
             continue;
-        const char *unit = keys[i].type == SB_CONFIG_DURATION ? " ms" : "";
         const uint64_t numbers[] = {keys[i].low, keys[i].high, keys[i].low - 1, keys[i].high + 1};
         for (int n = 0; n < 4; n++) {
             char value[64], problem[256];
@@ -540,10 +562,22 @@ Test (config, durations_and_sizes_read_and_format)
     cr_assert_not (sb_value_read_duration ("", "s", &number));
     cr_assert_not (sb_value_read_duration ("99999999999999999999", "s", &number));
     cr_assert_not (sb_value_read_duration ("18446744073709551615 h", "s", &number));
+    cr_assert (sb_value_read_short_duration ("100", "us", &number) && number == 100);
+    cr_assert (sb_value_read_short_duration ("100us", "us", &number) && number == 100);
+    cr_assert (sb_value_read_short_duration ("2 ms", "us", &number) && number == 2000);
+    cr_assert (sb_value_read_short_duration ("1 s", "us", &number) && number == 1000000);
+    cr_assert_not (sb_value_read_short_duration ("1 m", "us", &number));
+    cr_assert_not (sb_value_read_short_duration ("100 ns", "us", &number));
+    cr_assert_not (sb_value_read_short_duration ("18446744073709551615 s", "us", &number));
+    cr_assert_not (sb_value_read_duration ("100 us", "ms", &number));
     cr_assert (sb_value_read_bytes ("3 MiB", &number) && number == 3 << 20);
     cr_assert_not (sb_value_read_bytes ("3 MB", &number));
     cr_assert_str_eq (sb_value_format_duration (90000, text, sizeof text), "90 s");
     cr_assert_str_eq (sb_value_format_duration (0, text, sizeof text), "0 ms");
+    cr_assert_str_eq (sb_value_format_short_duration (0, text, sizeof text), "0 us");
+    cr_assert_str_eq (sb_value_format_short_duration (1500, text, sizeof text), "1500 us");
+    cr_assert_str_eq (sb_value_format_short_duration (2000, text, sizeof text), "2 ms");
+    cr_assert_str_eq (sb_value_format_short_duration (60000000, text, sizeof text), "60 s");
     cr_assert_str_eq (sb_value_format_bytes (1 << 30, text, sizeof text), "1 GiB");
     cr_assert_str_eq (sb_value_format_bytes (1000, text, sizeof text), "1000 bytes");
 }
