@@ -16,11 +16,12 @@ DEADLINE_S = Sizes(120, 60, 30)
 # Options of bench_load that only one of the two roles takes.
 PUBLISH_ONLY = {"updates", "rate", "batch", "window", "pipelined"}
 SUBSCRIBE_ONLY = {"subscribers"}
+SERVER_ONLY = {"flags"}  # which none of them takes
 FIGURES = {"p50_us": "p50_ns", "p99_us": "p99_ns", "p999_us": "p999_ns"}
 
 
 def arguments(role, driver, server, options, context):
-    left_out = SUBSCRIBE_ONLY if role == "publish" else PUBLISH_ONLY
+    left_out = SERVER_ONLY | (SUBSCRIBE_ONLY if role == "publish" else PUBLISH_ONLY)
     line = [os.path.join(context.build, "tests/bench/load/bench_load"), role, "--driver", driver,
             "--endpoint", server.endpoint, "--publish-endpoint", server.publish_endpoint]
     for name, value in options.items():

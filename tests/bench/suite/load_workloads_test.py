@@ -56,6 +56,24 @@ class Table(unittest.TestCase):
             self.assertEqual(summary.judge(rounds, bar)["is_reached"], is_reached)
 
 
+class Flags(unittest.TestCase):
+    def test_those_of_a_case_are_the_brokers_and_no_load_programs(self):
+        (case,) = [case for case in WORKLOADS["latency"].cases if case.label == "syncbus busy-poll"]
+        told = []
+
+        class Watched(servers.Broker):
+            def check(self, published, options):
+                with open("/proc/%d/cmdline" % self.pid, encoding="utf-8") as file:
+                    told.append(file.read().split("\0"))
+                return super().check(published, options)
+
+        options = {**load.DEFAULTS, **CONTEXT.options(case), "updates": 300, "deadline-s": 30}
+        with Watched(CONTEXT, options) as server:
+            load.run_against(server, case.system, options, CONTEXT)
+        (line,) = told
+        self.assertEqual(line[line.index("--network-busy-poll") + 1], "100us")
+
+
 class Unbatched(unittest.TestCase):
     def fill(self, **options):
         options = {**load.DEFAULTS, "updates": 3000, "batch": 1, "deadline-s": 30, **options}

@@ -39,16 +39,8 @@ class Echo(servers.Server):
             self.process.__exit__()
 
 
-class Broker(servers.Broker):
-    """syncbusd with further flags."""
-
-    def __init__(self, context, options):
-        super().__init__(context, options)
-        self.extra = [str(word) for name, value in options.get("flags", {}).items() for word in ("--" + name, value)]
-
-
 def make(case, context, options):
-    kind = Echo if case.system == "bare" else Broker
+    kind = Echo if case.system == "bare" else servers.Broker
     return kind(context, {**QUEUES, **options})
 
 

@@ -88,11 +88,14 @@ class Peer(Server):
 
 
 class Broker(Server):
-    """syncbusd as it is by default, but for free ports, a state folder of its own and the high-water mark of
-    publications. Health, breakers, history, events, beats and logging are on."""
+    """syncbusd as it is by default, but for free ports, a state folder of its own, the high-water mark of publications,
+    and `flags` of a case. Health, breakers, history, events, beats and logging are on."""
 
     process = None
-    extra = ()
+
+    def __init__(self, context, options):
+        super().__init__(context, options)
+        self.flags = [str(word) for name, value in options.get("flags", {}).items() for word in ("--" + name, value)]
 
     def start(self):
         ready = self.folder + "/ready.json"
@@ -101,7 +104,7 @@ class Broker(Server):
             [os.path.join(self.context.build, "broker/live/syncbusd"), "--ingress", "tcp://127.0.0.1:*",
              "--publish", "tcp://127.0.0.1:*", "--command", "tcp://127.0.0.1:*", "--ready-file", ready,
              "--state-dir", self.folder, "--ingress-receive-queue", str(self.options["ingress-queue"]),
-             "--publish-agent-queue", str(self.options["publish-queue"]), *self.extra],
+             "--publish-agent-queue", str(self.options["publish-queue"]), *self.flags],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=die_with_parent)
         deadline = time.monotonic() + START_TIMEOUT_S
         while not os.path.exists(ready):
