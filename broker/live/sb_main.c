@@ -111,30 +111,43 @@ static int s_run (sb_options_t *options, sb_config_t *config)
     return exit_code;
 }
 
-/* EXIT_SUCCESS; but when standard output did not take what was printed, says why and returns EXIT_CANNOT_SERVE. The
- * reader of a pipe that has enough ends this quietly. */
-static int s_end_output (void)
+/* Writes `text` to standard output: EXIT_SUCCESS; when not all of it could be written, says why and returns
+ * EXIT_CANNOT_SERVE. The reader of a pipe that has enough ends this quietly. */
+static int s_write_output (const char *text, size_t size)
 {
-    bool is_written = fflush (stdout) == 0;
+    bool is_written = fwrite (text, 1, size, stdout) == size && fflush (stdout) == 0;
     int cause = errno;
-    if ((is_written && !ferror (stdout)) || (!is_written && cause == EPIPE))
+    if (is_written || cause == EPIPE)
         return EXIT_SUCCESS;
-    fprintf (stderr, "syncbusd: the output is not whole, it could not be written%s%s\n", is_written ? "" : ": ",
-             is_written ? "" : strerror (cause));
+    fprintf (stderr, "syncbusd: the output is not whole, it could not be written: %s\n", strerror (cause));
     return EXIT_CANNOT_SERVE;
+}
+
+/* Prints what the action is about, and ends; `config` is that of SB_ACTION_PRINT_CONFIG. It is made in memory and
+ * written at once: of a stream that fails amid many writes nobody could say why. */
+static int s_print (sb_action_t action, const sb_config_t *config)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream (&text, &size);
+    assert (file);
+    if (action == SB_ACTION_HELP)
+        sb_options_print_help (file);
+    else if (action == SB_ACTION_VERSION)
+        fprintf (file, "syncbusd %s\n", SB_VERSION);
+    else
+        sb_config_print (config, file);
+    fclose (file);
+    int exit_code = s_write_output (text, size);
+    free (text);
+    return exit_code;
 }
 
 /* Does what the options ask; problems of the configuration go to `problems`. */
 static int s_act (sb_options_t *options, FILE *problems)
 {
-    if (options->action == SB_ACTION_HELP) {
-        sb_options_print_help (stdout);
-        return s_end_output ();
-    }
-    if (options->action == SB_ACTION_VERSION) {
-        printf ("syncbusd %s\n", SB_VERSION);
-        return s_end_output ();
-    }
+    if (options->action == SB_ACTION_HELP || options->action == SB_ACTION_VERSION)
+        return s_print (options->action, NULL);
     if (options->action == SB_ACTION_CHECK_CONFIG)
         return s_check_config (options, problems);
     sb_config_t *config = sb_options_make_config (options, problems);
@@ -142,9 +155,9 @@ static int s_act (sb_options_t *options, FILE *problems)
         return EXIT_USAGE;
     if (options->action == SB_ACTION_RUN)
         return s_run (options, config);
-    sb_config_print (config, stdout);
+    int exit_code = s_print (options->action, config);
     sb_config_destroy (&config);
-    return s_end_output ();
+    return exit_code;
 }
 
 int main (int argument_count, char **arguments)
