@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Publications: numbering, grouping of a batch's neighbours, heads.
+ * Publications: numbering, grouping of a batch's neighbours, also of one gathered from several messages, heads.
  *
  * A publication takes its four numbers when it is begun, because the fields that it changes keep its sequence; it
  * stays open while updates of the same topic follow, and is emitted when anything else is published or the
- * message ends. So effects stand in order of sequence, and no order of deltas is ever changed. O(changes).
+ * batch ends. So effects stand in order of sequence, and no order of deltas is ever changed. O(changes).
  */
 #include "control_internal.h"
 #include "publication.h"
