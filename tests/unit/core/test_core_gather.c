@@ -13,7 +13,7 @@
 #include "sb_state_hash.h"
 #include "state.h"
 
-enum { DELTAS = 64, PEER = 11 };
+enum { DELTAS = 64, PEER = 11, SEEDS = 150, TURNS = 60 };
 
 /* What an agent sends: deltas, and how many are in each message. */
 typedef struct {
@@ -527,4 +527,72 @@ Test (gathered, an_emergency_stop_refuses_each_but_for_the_admitted_categories)
     harness_expect_not (&cores.gathered, "PUBLISH trades");
     s_expect_same_in_all (&cores);
     s_stop (&cores);
+}
+
+/* ---- by chance */
+
+static uint32_t s_below (uint64_t *random, uint32_t limit)
+{
+    *random = *random * UINT64_C (6364136223846793005) + UINT64_C (1442695040888963407);
+    return (uint32_t)(*random >> 33) % limit;
+}
+
+/* Some messages of some deltas, most of them in order and good. */
+static void s_add_any (s_traffic_t *traffic, uint64_t *random, uint64_t sequence)
+{
+    static const char *const categories[] = {"market_data", "market_data", "trades", ""};
+    static const char *const subjects[] = {"BTC", "BTC", "BTC", "ETH"};
+    static const char *const names[] = {"price", "size", "pnl"};
+    uint32_t messages = 2 + s_below (random, 12);
+    for (uint32_t i = 0; i < messages; i++) {
+        uint32_t count = s_below (random, 3) ? 1 : 1 + s_below (random, 4);
+        for (uint32_t j = 0; j < count; j++, sequence++) {
+            if (s_below (random, 60) == 0)
+                sequence += s_below (random, 2) ? 1 : UINT64_MAX; /* a gap, or a repeat */
+            sb_delta_t *delta = s_add (traffic, sequence, categories[s_below (random, 4)],
+                                       subjects[s_below (random, 4)], names[s_below (random, 3)], s_below (random, 4));
+            if (s_below (random, 40) == 0)
+                delta->fault = SB_REASON_NOT_FINITE;
+            if (s_below (random, 40) == 0)
+                delta->time_to_live_ms = 500 + s_below (random, 3000);
+        }
+        s_cut (traffic);
+    }
+}
+
+static void s_wait_a_second (harness_t *harness)
+{
+    harness_beat (harness, PEER);
+    harness_advance (harness, 1000);
+}
+
+static void s_restart (harness_t *harness)
+{
+    harness_command (harness, 3, "restart_agent", "a", NULL, 0);
+    harness_stored (harness, true);
+}
+
+Test (gathered, by_chance_the_same_is_decided, .timeout = 120)
+{
+    static void (*const acts[]) (harness_t *) = {s_wait_a_second, s_wait_a_second, s_wait_a_second, s_restart};
+    uint32_t states[SB_BREAKER_FORCED_OPEN + 1] = {0};
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        s_cores_t cores;
+        s_traffic_t traffic = {0};
+        uint64_t random = seed;
+        s_start (&cores);
+        for (uint32_t turn = 0; turn < TURNS; turn++) {
+            states[s_agent (&cores.gathered)->breaker.state]++;
+            s_add_any (&traffic, &random, s_agent (&cores.gathered)->decided_through + 1);
+            s_send (&cores, &traffic);
+            s_each (&cores, acts[s_below (&random, 4)]);
+            s_expect_same_decisions (&cores.single, &cores.gathered);
+        }
+        s_expect_same_counters (&cores.single, &cores.gathered, SB_COUNTER_publications);
+        s_expect_same_acks (&cores.single, &cores.gathered);
+        s_stop (&cores);
+    }
+    cr_expect_gt (states[SB_BREAKER_CLOSED], 1000);
+    cr_expect_gt (states[SB_BREAKER_OPEN], 100);
+    cr_expect_gt (states[SB_BREAKER_HALF_OPEN], 100);
 }
