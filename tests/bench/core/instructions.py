@@ -21,8 +21,9 @@ import sys
 
 TOLERANCE = 0.05
 
-# At most `most` instructions for what `row` costs; with `less`, for each of the `parts` by which it is more than that row.
-Bound = collections.namedtuple("Bound", "title row less parts most", defaults=[None, 1, None])
+# At most `most` instructions for what `row` costs; with `less`, for each of the `parts` by which it is more than that
+# row; with `over`, it is at most that multiple of the row `over`.
+Bound = collections.namedtuple("Bound", "title row less parts most over", defaults=[None, 1, None, None])
 BOUNDS = (
     Bound("core step, a delta of one number", "step_one_field", most=1500),
     Bound("core step, a delta of one field of 128 octets", "step_bytes_128", most=1500),
@@ -31,6 +32,8 @@ BOUNDS = (
     Bound("core step, each of the next five", "step_ten_fields", "step_five_fields", 5, 300),
     Bound("decode, step and encode, a delta of one number", "path_one_field", most=3000),
     Bound("decode, step and encode, a delta of one field of 128 octets", "path_bytes_128", most=3000),
+    Bound("a delta among 10,000 agents, as a multiple of one among 10", "step_among_10000", most=1.25,
+          over="step_among_10"),
 )
 COUNTED = ["s_step", "s_decode", "s_receive*", "s_encode", "s_encode_agents*"]  # the compiler may add to a name
 BASELINE = pathlib.Path(__file__).resolve().parent / "instructions.txt"
@@ -73,10 +76,16 @@ def count(bench, rows):
         return dict(zip((row[0] for row in longest_first), pool.map(lambda row: measure(bench, row), longest_first)))
 
 
+def rows_named(bound):
+    return {row for row in (bound.row, bound.less, bound.over) if row}
+
+
 def held_to(bound, counted):
-    """What a bound is about, in instructions; None when a row of it was not counted."""
-    if bound.row not in counted or (bound.less and bound.less not in counted):
+    """What a bound is about, in instructions or as a multiple; None when a row of it was not counted."""
+    if not rows_named(bound) <= set(counted):
         return None
+    if bound.over:
+        return counted[bound.row] / counted[bound.over]
     return (counted[bound.row] - (counted[bound.less] if bound.less else 0)) / bound.parts
 
 
@@ -88,7 +97,7 @@ def judge_bounds(counted):
         if value is None:
             continue
         verdict = "" if value <= bound.most else ": EXCEEDED"
-        print(f"{bound.title}: {value:.0f}, at most {bound.most}{verdict}")
+        print(f"{bound.title}: {value:.{2 if bound.over else 0}f}, at most {bound.most}{verdict}")
         if verdict:
             exceeded.append(bound.title)
     return exceeded

@@ -7,10 +7,11 @@
  * what is left is the transport. Beats are measured while nothing else goes on; deltas flat out by the writers, within
  * a window, while all agents beat. Subscribers are awaited, so that none is ever dropped to.
  *
- * Beats and deltas share the server's CPU: C = d * deltas + b * beats. With --sparse 1 the deltas are written twice,
- * under many beats and under few, both flat out, which gives both prices. Rejected: to take out the beats at their
- * price in the quiet time, when each wakes two threads, as that flatters the deltas; two rates of deltas, since at half
- * the rate the server sleeps and wakes more often and a delta costs up to twice as much.
+ * Beats and deltas share the server's CPU: C = d * deltas + b * beats. With --pairs N the deltas are written twice, in
+ * N parts, each under many beats and then under few, all flat out. Each pair gives both prices; their median counts, so
+ * that neither a machine that drifts nor a disturbed moment decides. Rejected: to take out the beats at their price in
+ * the quiet time, when each wakes two threads, as that flatters the deltas; two rates of deltas, since at half the rate
+ * the server sleeps and wakes more often and a delta costs up to twice as much.
  *
  * Prints one line of JSON; fails when an answer, an update or an agent is missing.
  */
@@ -18,10 +19,11 @@
 #include "fleet.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 120, LOOK_NS = 20 * 1000 * 1000 };
+enum { PATIENCE_S = 120, LOOK_NS = 2 * 1000 * 1000 };
 
 typedef struct {
     fleet_options_t options;
@@ -44,15 +46,26 @@ typedef struct {
 /* What is reported besides the counts. */
 typedef struct {
     scale_process_t before_beats, after_beats;
-    uint64_t beats, beats_ns; /* answered in the first window */
-    s_window_t many, few;     /* beats meanwhile */
-    fleet_status_t quiet;     /* after the beats */
-    fleet_status_t end;       /* when all is decided and read */
+    uint64_t beats, beats_ns;       /* answered in the first window */
+    s_window_t many, few;           /* all windows with many beats meanwhile, and with few */
+    double own_ns[FLEET_PAIRS_MAX]; /* a delta's own cost, by each pair */
+    fleet_status_t quiet;           /* after the beats */
+    fleet_status_t end;             /* when all is decided and read */
 } s_figures_t;
 
 bool fleet_is_reader (const fleet_options_t *options, uint64_t agent)
 {
     return agent + options->readers >= options->agents;
+}
+
+bool fleet_is_sparse (const fleet_options_t *options, int phase)
+{
+    return options->pairs == 0 || (phase >= FLEET_WRITE && phase < FLEET_QUIET && (phase - FLEET_WRITE) % 2 == 1);
+}
+
+uint64_t fleet_window_deltas (const fleet_options_t *options)
+{
+    return options->deltas / (options->pairs ? options->pairs : 1);
 }
 
 bool fleet_is_bare (const fleet_options_t *options)
@@ -96,10 +109,10 @@ static bool s_is_quiet (const s_bench_t *self)
 }
 
 /* Goes to a phase, and waits until `is_over`. */
-static void s_phase (const s_bench_t *self, fleet_phase_t phase, bool (*is_over) (const s_bench_t *), const char *what)
+static void s_phase (const s_bench_t *self, int phase, bool (*is_over) (const s_bench_t *), const char *what)
 {
     const uint64_t end_ns = scale_now_ns () + PATIENCE_S * UINT64_C (1000000000);
-    self->shared->phase = (int)phase;
+    self->shared->phase = phase;
     while (!is_over (self)) {
         if (scale_now_ns () > end_ns)
             scale_fail ("not within %d s: %s (registered %lu, joined %lu, published %lu, beats %lu, answered %lu, "
@@ -130,39 +143,62 @@ static double s_each (uint64_t sum, uint64_t count)
     return count ? (double)sum / (double)count : 0;
 }
 
-static s_window_t s_measure_phase (s_bench_t *self, fleet_phase_t phase, uint64_t deltas)
+/* A window of deltas; adds it to *sum. */
+static s_window_t s_measure_window (s_bench_t *self, int phase, s_window_t *sum)
 {
     const uint64_t cpu_ns = scale_process (self->options.pid).cpu_ns;
     const uint64_t beats = SUM (self, beats); /* an answer is read one lap later */
     const uint64_t begin_ns = scale_now_ns ();
     s_phase (self, phase, s_has_written, "the writers' deltas");
-    return (s_window_t){.deltas = deltas,
-                        .cpu_ns = scale_process (self->options.pid).cpu_ns - cpu_ns,
-                        .beats = SUM (self, beats) - beats,
-                        .time_ns = scale_now_ns () - begin_ns};
+    const s_window_t window = {.deltas = fleet_window_deltas (&self->options),
+                               .cpu_ns = scale_process (self->options.pid).cpu_ns - cpu_ns,
+                               .beats = SUM (self, beats) - beats,
+                               .time_ns = scale_now_ns () - begin_ns};
+    sum->deltas += window.deltas;
+    sum->cpu_ns += window.cpu_ns;
+    sum->beats += window.beats;
+    sum->time_ns += window.time_ns;
+    return window;
 }
 
-static void s_measure_deltas (s_bench_t *self, s_figures_t *figures)
-{
-    const uint64_t deltas = self->options.deltas;
-    s_phase (self, FLEET_WARM, s_has_written, "the writers' first deltas");
-    figures->many = s_measure_phase (self, FLEET_WRITE, deltas);
-    if (self->options.sparse)
-        figures->few = s_measure_phase (self, FLEET_SPARSE, deltas);
-}
-
-/* What a delta costs without the beats, ns: d of C = d * deltas + b * beats, from two windows. 0 when there is but one.
- */
+/* What a delta costs without the beats, ns: d of C = d * deltas + b * beats, from two windows. */
 static double s_own_cost (const s_window_t *many, const s_window_t *few)
 {
-    if (few->deltas == 0)
-        return 0;
     const double many_beats = (double)many->beats / (double)many->deltas;
     const double few_beats = (double)few->beats / (double)few->deltas;
     const double many_ns = s_each (many->cpu_ns, many->deltas), few_ns = s_each (few->cpu_ns, few->deltas);
     if (many_beats < 2 * few_beats || many->beats == 0)
         return few_ns; /* hardly any beats */
     return few_ns - (many_ns - few_ns) / (many_beats - few_beats) * few_beats;
+}
+
+static void s_measure_deltas (s_bench_t *self, s_figures_t *figures)
+{
+    const int pairs = (int)self->options.pairs;
+    s_phase (self, FLEET_WARM, s_has_written, "the writers' first deltas");
+    if (pairs == 0)
+        s_measure_window (self, FLEET_WRITE, &figures->many);
+    for (int i = 0; i < pairs; i++) {
+        const s_window_t many = s_measure_window (self, FLEET_WRITE + 2 * i, &figures->many);
+        const s_window_t few = s_measure_window (self, FLEET_WRITE + 2 * i + 1, &figures->few);
+        figures->own_ns[i] = s_own_cost (&many, &few);
+    }
+}
+
+static int s_compare (const void *left, const void *right)
+{
+    const double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* The median of the pairs; 0 of none. */
+static double s_median_own_cost (const s_bench_t *self, const s_figures_t *figures)
+{
+    double sorted[FLEET_PAIRS_MAX] = {0};
+    const uint64_t count = self->options.pairs;
+    memcpy (sorted, figures->own_ns, count * sizeof sorted[0]);
+    qsort (sorted, count, sizeof sorted[0], s_compare);
+    return count % 2 ? sorted[count / 2] : count ? (sorted[count / 2 - 1] + sorted[count / 2]) / 2 : 0;
 }
 
 /* ---------------------------------------------------------------- result */
@@ -204,7 +240,7 @@ static void s_print (const s_bench_t *self, const s_figures_t *figures)
         "\"sparse_window_ns\": %lu, \"sparse_cpu_ns_per_delta\": %.0f, \"sparse_beats\": %lu, \"own_ns_per_delta\": "
         "%.0f, ",
         (unsigned long)few->time_ns, s_each (few->cpu_ns, few->deltas), (unsigned long)few->beats,
-        s_own_cost (many, few));
+        s_median_own_cost (self, figures));
     printf ("\"updates_read\": %lu, \"live\": %lu, \"suspect\": %lu, \"dead\": %lu, \"mistaken_suspects\": %lu, "
             "\"late_laps\": %lu}\n",
             (unsigned long)SUM (self, updates), (unsigned long)figures->end.agents_live,
@@ -247,7 +283,7 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
         {"beat-s", NULL, &o->beat_s, "that beats alone are measured"},
         {"writers", NULL, &o->writers, "agents that write"},
         {"deltas", NULL, &o->deltas, "that they write, measured; a quarter as many before"},
-        {"sparse", NULL, &o->sparse, "1: beats every lap, and then the deltas again at beat-laps"},
+        {"pairs", NULL, &o->pairs, "parts of the deltas, each written with beats every lap and again with beat-laps"},
         {"categories", NULL, &o->categories, "that they write in turn"},
         {"subscribers", NULL, &o->subscribers, "that read all that they write"},
         {"window", NULL, &o->window, "deltas that a writer may have undecided"},
@@ -262,7 +298,7 @@ static void s_read (s_bench_t *self, int argument_count, char **arguments)
     if (o->processes == 0 || o->processes > FLEET_PROCESSES_MAX || o->agents < o->processes || o->interval_ms == 0 ||
         o->beat_laps == 0 || !o->writers || o->writers > o->agents / o->processes || o->readers > o->agents ||
         !o->categories || !o->connects_per_s || !o->burst || !o->window || !o->ahead || o->subscribers > 1000 ||
-        o->field_octets > 128 || !o->fields)
+        o->field_octets > 128 || !o->fields || o->pairs > FLEET_PAIRS_MAX || (o->deltas && o->deltas < o->pairs))
         scale_fail ("these numbers do not fit together");
     if (is_bare && (o->deltas || o->subscribers))
         scale_fail ("a bare server has no deltas and publishes nothing");

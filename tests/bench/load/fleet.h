@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-enum { FLEET_PROCESSES_MAX = 64, FLEET_INSTANCE = 1000, FLEET_FIELDS_A_DELTA = 500 };
+enum { FLEET_PROCESSES_MAX = 64, FLEET_INSTANCE = 1000, FLEET_FIELDS_A_DELTA = 500, FLEET_PAIRS_MAX = 32 };
 
 /* What the load processes do now; the parent sets it, and never goes back. */
 typedef enum {
@@ -18,9 +18,8 @@ typedef enum {
     FLEET_PUBLISH, /* and publish the state */
     FLEET_BEAT,    /* beat and nothing else; from the registration on all beat */
     FLEET_WARM,    /* the writers write without being measured */
-    FLEET_WRITE,   /* the writers write, flat out */
-    FLEET_SPARSE,  /* the same again, while fewer beats go on */
-    FLEET_QUIET,   /* send nothing any more and wait for the last answers */
+    FLEET_WRITE,   /* the writers write, flat out; from here on in turn while all beats go on, and while fewer do */
+    FLEET_QUIET = FLEET_WRITE + 2 * FLEET_PAIRS_MAX, /* send nothing any more and wait for the last answers */
     FLEET_END
 } fleet_phase_t;
 
@@ -41,8 +40,8 @@ typedef struct {
     uint64_t beat_s;      /* how long beats alone are measured */
     uint64_t writers;     /* the first agents */
     uint64_t deltas;      /* measured, of all writers together; 0: none */
-    uint64_t sparse;      /* 1: beats every lap but in FLEET_SPARSE, when as many deltas are written again */
-    uint64_t categories;  /* that the writers write in turn */
+    uint64_t pairs;      /* of windows: that many parts of the deltas, each with beats every lap and again with fewer */
+    uint64_t categories; /* that the writers write in turn */
     uint64_t subscribers; /* that read all that the writers write */
     uint64_t window;      /* deltas that a writer may have undecided */
     uint64_t burst;       /* deltas that it writes when it has its turn */
@@ -124,6 +123,12 @@ void fleet_run_subscribers (const fleet_options_t *options, fleet_shared_t *shar
 
 /* True when an agent has a SUB. The writers are at the other end of the fleet. */
 bool fleet_is_reader (const fleet_options_t *options, uint64_t agent);
+
+/* True in a phase in which beats go on each --beat-laps only; with pairs of windows in the second of each. */
+bool fleet_is_sparse (const fleet_options_t *options, int phase);
+
+/* Deltas of a window in which they are measured. */
+uint64_t fleet_window_deltas (const fleet_options_t *options);
 
 /* True when the server is a bare one, which sends everything back. */
 bool fleet_is_bare (const fleet_options_t *options);

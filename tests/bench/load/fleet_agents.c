@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAYLOAD = 128, BURST = 16, SHORT_NAP_NS = 100 * 1000 };
+enum { PAYLOAD = 128, BURST = 16, SHORT_NAP_NS = 100 * 1000, NAP_NS = 1000 * 1000 };
 
 typedef struct {
     void *dealer;
@@ -277,8 +277,7 @@ static void s_turn (s_load_t *self, uint64_t i, int phase)
         agent->is_published = agent->fields_sent == self->options->fields && agent->decided == agent->sequence;
         self->counts->published += agent->is_published;
     }
-    const bool beats_often = self->options->sparse && phase < FLEET_SPARSE;
-    if (beats_often || (self->lap + i) % self->options->beat_laps == 0)
+    if (!fleet_is_sparse (self->options, phase) || (self->lap + i) % self->options->beat_laps == 0)
         s_beat (self, agent, self->part->first + i);
 }
 
@@ -314,8 +313,9 @@ static uint64_t s_unread (const s_load_t *self)
 /* Deltas of a phase in which the writers write; 0 in another. */
 static uint64_t s_total (const s_load_t *self, int phase)
 {
-    const uint64_t deltas = self->options->deltas;
-    return phase == FLEET_WARM ? deltas / 4 : phase == FLEET_WRITE || phase == FLEET_SPARSE ? deltas : 0;
+    if (phase == FLEET_WARM)
+        return self->options->deltas / 4;
+    return phase >= FLEET_WRITE && phase < FLEET_QUIET ? fleet_window_deltas (self->options) : 0;
 }
 
 /* One writer's turn: reads its answers, and writes a burst if its window allows. False when there was nothing to do. */
@@ -350,18 +350,23 @@ static bool s_write (s_load_t *self, int phase, uint64_t until_ns)
     return false;
 }
 
-/* What the writers do until the next agent's turn. */
+/* What the writers do until the next agent's turn; the others sleep. A new phase is not slept through by writers, or
+ * the time between two windows would count as theirs. */
 static void s_use_time (s_load_t *self, int phase, uint64_t until_ns)
 {
-    if (self->part->first == 0 && self->counts->done_phase < phase && s_total (self, phase) > 0) {
+    const bool has_writers = self->part->first == 0;
+    if (has_writers && self->counts->done_phase < phase && s_total (self, phase) > 0) {
         if (s_write (self, phase, until_ns)) {
             self->written = 0;
             self->counts->done_phase = phase;
         }
         return;
     }
-    if (until_ns > scale_now_ns () + SHORT_NAP_NS)
-        scale_sleep_until (until_ns);
+    for (uint64_t now_ns = scale_now_ns (); until_ns > now_ns + SHORT_NAP_NS; now_ns = scale_now_ns ()) {
+        if (self->part->shared->phase != phase && has_writers)
+            return;
+        scale_sleep_until (has_writers && until_ns > now_ns + NAP_NS ? now_ns + NAP_NS : until_ns);
+    }
 }
 
 /* ---------------------------------------------------------------- the process */

@@ -5,19 +5,15 @@ A batch is one message with all its updates, in every system alike. Peers that c
 measured so: `nats x16 pipelined` is 16 messages of one update each, handed over together.
 """
 import load
+from figures import P50, P99, P999, SERVER_CPU, rate
 from model import Bar, Case, Figure, Sizes, Workload
 
-RATE = Figure("rate", "rate", "updates/s", True)
-P50 = Figure("p50_us", "p50", "us", False)
-P99 = Figure("p99_us", "p99", "us", False)
-P999 = Figure("p999_us", "p99.9", "us", False)
-SERVER_CPU = Figure("server_cpu_us", "server CPU an update", "us", False)
 PUBLISHER_CPU = Figure("publisher_cpu_us", "publisher CPU an update", "us", False)
 SUBSCRIBER_CPU = Figure("subscriber_cpu_us", "subscribers' CPU an update", "us", False)
 BYTES = Figure("received_bytes", "octets received an update, by all", "B", False)
 FILL = Figure("per_message", "updates in a message", "", True)  # as it came to subscribers
 
-FLOW = [RATE, SERVER_CPU, PUBLISHER_CPU, SUBSCRIBER_CPU, BYTES, FILL]
+FLOW = [rate(), SERVER_CPU, PUBLISHER_CPU, SUBSCRIBER_CPU, BYTES, FILL]
 DELAY = [P50, P99, P999, SERVER_CPU, FILL]
 
 OURS = ["bare", "codec", "syncbus", "library"]
@@ -67,6 +63,7 @@ KEYS = 4000  # of one agent in one category syncbusd takes 4,096 by default
 KEYS_NATS = 20000
 PACED = Sizes(100000, 8000, 2000)  # at 10,000 a second
 IDLE = Sizes(1000, 80, 30)         # at 100 a second
+BATCHES = (16, 64, 256)            # of the same work
 FILLED = 16  # updates in a message: what the batches have that other cases are given
 
 BUSY_POLL = Case("syncbus busy-poll", "syncbus",
@@ -100,11 +97,12 @@ WORKLOADS = [
          note("rate", "library", "bare"), note("rate", "library", "nats"), note("rate", "library x16", "nats x16")]),
     Workload(
         "same_work", "The same work: merge into keyed state and notify a reader",
-        "4,000 keys written in turn, each write kept as the key's value and told to a subscriber with its value. "
-        "Redis: HSET and PUBLISH; pipelined, a pair of them for each update, else one pair for a batch. NATS: a "
-        "JetStream key-value bucket in memory, asynchronous puts to 20,000 keys and a watcher; an eighth as many "
-        "updates, which take it longer than the others need for theirs.",
-        load.run, same_work(16) + same_work(64), FLOW, ["rate"], same_work_bars(16) + same_work_bars(64)),
+        "4,000 keys written in turn, in batches of 16, 64 and 256, each write kept as the key's value and told to a "
+        "subscriber with its value. Redis: HSET and PUBLISH; pipelined, a pair of them for each update, else one pair "
+        "for a batch. NATS: a JetStream key-value bucket in memory, asynchronous puts to 20,000 keys and a watcher; an "
+        "eighth as many updates, which take it longer than the others need for theirs.",
+        load.run, [case for batch in BATCHES for case in same_work(batch)], FLOW, ["rate"],
+        [bar for batch in BATCHES for bar in same_work_bars(batch)]),
     Workload(
         "latency", "Latency at 10,000 updates a second, one to one",
         "From when an update should have been sent to when it was read out of the message at the subscriber. `syncbus "

@@ -124,7 +124,8 @@ class Command(unittest.TestCase):
 
 class Instructions(unittest.TestCase):
     RIGHT = {"step_one_field": 1500, "step_bytes_128": 1500, "step_two_fields": 1800, "step_five_fields": 2700,
-             "step_ten_fields": 4200, "path_one_field": 3000, "path_bytes_128": 3000}
+             "step_ten_fields": 4200, "path_one_field": 3000, "path_bytes_128": 3000,
+             "step_among_10": 1000, "step_among_10000": 1250}
 
     def exceeded(self, counted):
         with contextlib.redirect_stdout(io.StringIO()) as said:
@@ -146,9 +147,17 @@ class Instructions(unittest.TestCase):
         self.assertEqual(instructions.held_to(bound, {"ten": 1000, "one": 100}), 100)
         self.assertIsNone(instructions.held_to(bound, {"ten": 1000}))
 
+    def test_a_multiple_is_of_the_other_row(self):
+        bound = instructions.Bound("with many", "many", most=1.25, over="few")
+        self.assertEqual(instructions.held_to(bound, {"many": 1300, "few": 1000}), 1.3)
+        self.assertIsNone(instructions.held_to(bound, {"many": 1300}))
+        bar = core_workloads.bar_of(instructions.BOUNDS[-1])
+        self.assertEqual((bar.case, bar.base), tuple(core_workloads.row_label(row)
+                                                     for row in ("step_among_10000", "step_among_10")))
+
     def test_bounds_name_rows_of_the_baseline(self):
         for bound in instructions.BOUNDS:
-            self.assertLessEqual({bound.row} | ({bound.less} if bound.less else set()), set(core_workloads.BASELINE))
+            self.assertLessEqual(instructions.rows_named(bound), set(core_workloads.BASELINE))
 
     def test_the_report_has_each_bound_as_a_bar_and_each_row(self):
         (workload,) = core_workloads.WORKLOADS
