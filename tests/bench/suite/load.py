@@ -55,7 +55,7 @@ def run_against(server, driver, options, context):
         publisher.tell("end")
         publisher.wait()
         subscriber.wait()
-    return figures(published, received, server_ns)
+    return {**figures(published, received, server_ns), **server.figures}
 
 
 def check(server, options, published, received):
@@ -81,6 +81,8 @@ def figures(published, received, server_ns):
                 server_cpu_us=server_ns / 1000 / updates,
                 publisher_cpu_us=published["cpu_seconds"] * 1e6 / updates,
                 subscriber_cpu_us=received["cpu_seconds"] * 1e6 / updates)
+    if published["messages"]:
+        made["sent_per_message"] = (published["updates"] + published["probes"]) / published["messages"]
     if received["messages"]:
         made["per_message"] = received["updates"] / received["messages"]
     for name, said in (("sent_bytes", published), ("received_bytes", received)):

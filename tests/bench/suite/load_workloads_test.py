@@ -78,7 +78,7 @@ class Unbatched(unittest.TestCase):
     def fill(self, **options):
         options = {**load.DEFAULTS, "updates": 3000, "batch": 1, "deadline-s": 30, **options}
         with servers.make("library", CONTEXT, options) as server:
-            return load.run_against(server, "library", options, CONTEXT)["per_message"]
+            return load.run_against(server, "library", options, CONTEXT)["sent_per_message"]
 
     def test_flat_out_the_library_fills_messages_unless_its_window_is_one(self):
         self.assertLessEqual(self.fill(window=1), 1)

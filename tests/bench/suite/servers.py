@@ -2,7 +2,8 @@
 """The servers of bench_load's drivers: the two forwarders, the broker, the peers. Each run has one of its own, new.
 
 A server has endpoint, publish_endpoint and pid, and `check (published, options)`: what is wrong with what it says of
-a run whose publisher process has said `published`; an empty list when nothing is, or when it says nothing.
+a run whose publisher process has said `published`; an empty list when nothing is, or when it says nothing. `figures`:
+those of the run that it alone knows, after that.
 """
 import base64
 import json
@@ -27,6 +28,7 @@ class Server:
         self.context = context
         self.options = options
         self.folder = tempfile.mkdtemp(prefix="syncbus-bench-")
+        self.figures = {}
 
     def __enter__(self):
         try:
@@ -172,6 +174,9 @@ class Broker(Server):
         expect("the broker's changes", broker["changes"], sent)
         for counter in ("changes_suppressed", "publish_refused", "failures", "deltas_repeated", "sessions_lost"):
             expect("the broker's " + counter, broker[counter], 0)
+        # What a library made messages of. A few others, for a copy's snapshot, are among them.
+        self.figures["sent_per_message"] = sent / max(1, broker["messages"] - broker["heartbeats"] -
+                                                      broker["registrations"])
         if published["driver"] == "syncbus":  # the library makes messages of several updates by itself
             publications = sum(number for name, number in heads.items() if name.startswith("bench"))
             # Messages of one update that waited together are published together.
