@@ -182,7 +182,7 @@ sb_reactor_t *sb_reactor_new (const sb_reactor_options_t *options, char *problem
     s_raise_descriptor_limit (self);
     const sb_core_config_t *core = &self->config->core;
     self->requests = sb_requests_new (core->max_pending_commands + SPARE_REQUESTS);
-    self->decode_arena = sb_arena_new (((size_t)core->max_message_bytes + SB_GATHER_BYTES) * ARENA_FACTOR);
+    self->decode_arena = sb_arena_new (((size_t)core->max_message_bytes + SB_GATHER_ALL_BYTES) * ARENA_FACTOR);
     self->encode_arena = sb_arena_new (ENCODE_ARENA_BYTES);
     assert (self->requests && self->decode_arena && self->encode_arena);
     sb_histogram_clear (&self->merge_times);

@@ -42,7 +42,7 @@ struct sb_reactor {
     sb_core_t *core;
     sb_requests_t *requests;
     sb_arena_t *decode_arena;
-    sb_gather_t gather; /* deltas read and not stepped yet, in decode_arena; none between turns */
+    sb_gathers_t gathers; /* deltas read and not stepped yet, in decode_arena; none between turns */
     bool is_busy;       /* messages wait one behind the other: gather them */
     sb_arena_t *encode_arena;
 

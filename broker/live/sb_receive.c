@@ -55,11 +55,8 @@ static uint64_t s_pack (sb_reactor_t *self, zmq_msg_t *frame)
     return SB_FOREIGN_PEER;
 }
 
-void sb_reactor_take_gathered (sb_reactor_t *self)
+static void s_step_gathered (sb_reactor_t *self, const sb_gather_t *gather)
 {
-    sb_gather_t *gather = &self->gather;
-    if (gather->message_count == 0)
-        return;
     const sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH,
                                         .batch = {.deltas = gather->deltas, .delta_count = gather->delta_count}};
     sb_event_t event = {.kind = SB_EVENT_MESSAGE};
@@ -71,7 +68,13 @@ void sb_reactor_take_gathered (sb_reactor_t *self)
         event.message.message_count = gather->message_count;
     }
     sb_reactor_step (self, &event);
-    sb_gather_clear (gather);
+}
+
+void sb_reactor_take_gathered (sb_reactor_t *self)
+{
+    for (uint32_t i = 0; i < self->gathers.count; i++)
+        s_step_gathered (self, &self->gathers.batches[i]);
+    sb_gathers_clear (&self->gathers);
 }
 
 static void s_step_bad_message (sb_reactor_t *self, uint64_t peer, sb_fault_t fault, size_t size)
@@ -90,9 +93,9 @@ static void s_handle_frame (sb_reactor_t *self, uint64_t peer, zmq_msg_t *frame)
 {
     sb_agent_message_t message;
     const size_t size = zmq_msg_size (frame), max_bytes = self->config->core.max_message_bytes;
-    if (sb_gather_must_end (&self->gather, peer, size, max_bytes))
+    if (sb_gathers_must_end (&self->gathers, peer, size, max_bytes))
         sb_reactor_take_gathered (self);
-    if (self->gather.message_count == 0)
+    if (self->gathers.count == 0)
         sb_arena_reset (self->decode_arena);
     sb_fault_t fault = sb_decode_agent_message (self->decode_arena, zmq_msg_data (frame), size, max_bytes, &message);
     /* Better to turn an agent away with a reason than to run out of descriptors, which stops everybody. */
@@ -104,7 +107,7 @@ static void s_handle_frame (sb_reactor_t *self, uint64_t peer, zmq_msg_t *frame)
         s_step_bad_message (self, peer, fault, size);
         return;
     }
-    if (self->is_busy && sb_gather_add (&self->gather, peer, &message, size, max_bytes))
+    if (self->is_busy && sb_gathers_add (&self->gathers, peer, &message, size, max_bytes))
         return;
     sb_reactor_take_gathered (self);
     sb_event_t event = {.kind = SB_EVENT_MESSAGE};

@@ -31,3 +31,41 @@ bool sb_gather_add (sb_gather_t *self, uint64_t peer, const sb_agent_message_t *
     self->delta_counts[self->message_count++] = batch->delta_count;
     return true;
 }
+
+/* The place of the peer's batch; `count` when it has none. */
+static uint32_t s_place (const sb_gathers_t *self, uint64_t peer)
+{
+    uint32_t place = 0;
+    while (place < self->count && self->peers[place] != peer)
+        place++;
+    return place;
+}
+
+bool sb_gathers_must_end (const sb_gathers_t *self, uint64_t peer, size_t size, size_t max_bytes)
+{
+    const uint32_t place = s_place (self, peer);
+    return self->delta_count >= SB_GATHER_ALL_DELTAS || place == SB_GATHER_AGENTS ||
+           (self->count > 0 && self->bytes + size > SB_GATHER_ALL_BYTES) ||
+           (place < self->count && sb_gather_must_end (&self->batches[place], peer, size, max_bytes));
+}
+
+bool sb_gathers_add (sb_gathers_t *self, uint64_t peer, const sb_agent_message_t *message, size_t size,
+                     size_t max_bytes)
+{
+    const uint32_t place = s_place (self, peer);
+    assert (place < SB_GATHER_AGENTS);
+    if (!sb_gather_add (&self->batches[place], peer, message, size, max_bytes))
+        return false;
+    self->delta_count += message->batch.delta_count;
+    self->bytes += (uint32_t)size;
+    self->peers[place] = peer;
+    self->count += place == self->count;
+    return true;
+}
+
+void sb_gathers_clear (sb_gathers_t *self)
+{
+    for (uint32_t i = 0; i < self->count; i++)
+        sb_gather_clear (&self->batches[i]);
+    self->count = self->delta_count = self->bytes = 0;
+}

@@ -197,7 +197,7 @@ typedef struct sim {
     uint64_t *lost_peers;
     uint32_t lost_peer_count, lost_peer_capacity;
     uint64_t refused_chunk_peer; /* 0: none */
-    sb_gather_t gather;          /* none between turns */
+    sb_gathers_t gathers;        /* none between turns */
     uint32_t gathered_deltas;    /* that were read for it */
     sb_time_to_live_t times_to_live[2];
     sb_history_bound_t history_bounds[2];

@@ -2,8 +2,8 @@
  *
  * The broker's shell in the simulator: reads what arrived, steps the core, carries out effects in order. What it may
  * do is what broker/live does: STORED before any other event, PEER_LOST after a refused send, FLUSH at the end of a
- * turn, ticks after the input was drained; in some turns messages that wait one behind the other are gathered, in others
- * not. Its disk keeps the control state over a crash, as the real store does.
+ * turn, ticks after the input was drained; in some turns messages that wait one behind the other are gathered, in
+ * others not. Its disk keeps the control state over a crash, as the real store does.
  */
 #include "sim.h"
 
@@ -218,15 +218,8 @@ void sim_broker_stop (sim_t *self, bool politely)
     }
 }
 
-/* Steps what is gathered: every delta that was read for it, or sb_gather has lost some. */
-static void s_take_gathered (sim_t *self)
+static void s_step_gathered (sim_t *self, const sb_gather_t *gather)
 {
-    sb_gather_t *gather = &self->gather;
-    if (gather->message_count == 0)
-        return;
-    self->checks++;
-    if (gather->delta_count != self->gathered_deltas)
-        sim_fail (self, "%u deltas are gathered, %u were read", gather->delta_count, self->gathered_deltas);
     const sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH,
                                         .batch = {.deltas = gather->deltas, .delta_count = gather->delta_count}};
     sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {gather->peer, &message, gather->bytes, NULL, 0}};
@@ -236,18 +229,32 @@ static void s_take_gathered (sim_t *self)
         event.message.message_count = gather->message_count;
     }
     sim_broker_step (self, &event);
-    sb_gather_clear (gather);
+}
+
+/* Steps what is gathered: every delta that was read for it, or sb_gather has lost some. */
+static void s_take_gathered (sim_t *self)
+{
+    uint32_t deltas = 0;
+    for (uint32_t i = 0; i < self->gathers.count; i++) {
+        deltas += self->gathers.batches[i].delta_count;
+        s_step_gathered (self, &self->gathers.batches[i]);
+    }
+    self->checks++;
+    if (deltas != self->gathered_deltas)
+        sim_fail (self, "%u deltas are gathered, %u were read", deltas, self->gathered_deltas);
+    sb_gathers_clear (&self->gathers);
     self->gathered_deltas = 0;
 }
 
 /* True when the message goes to what is gathered. Else that is handled, and it comes next. */
 static bool s_gather (sim_t *self, uint64_t peer, const sb_agent_message_t *message, uint32_t size)
 {
-    self->checks++;
-    if (self->gather.message_count && self->gather.peer != peer)
-        sim_fail (self, "a message is to be gathered with those of another connection");
-    if (sb_gather_add (&self->gather, peer, message, size, self->config.max_message_bytes)) {
+    if (sb_gathers_add (&self->gathers, peer, message, size, self->config.max_message_bytes)) {
         self->gathered_deltas += message->batch.delta_count;
+        self->checks++;
+        for (uint32_t i = 0; i < self->gathers.count; i++)
+            if ((self->gathers.peers[i] == peer) != (self->gathers.batches[i].peer == peer))
+                sim_fail (self, "a message is to be gathered with those of another connection");
         return true;
     }
     s_take_gathered (self);
@@ -260,9 +267,9 @@ static void s_read (sim_t *self, sim_connection_t *connection, bool is_gathering
     const uint32_t size = frame.octets->size, max_bytes = self->config.max_message_bytes;
     const uint64_t peer = connection->peer;
     sb_agent_message_t message;
-    if (sb_gather_must_end (&self->gather, peer, size, max_bytes))
+    if (sb_gathers_must_end (&self->gathers, peer, size, max_bytes))
         s_take_gathered (self);
-    if (self->gather.message_count == 0)
+    if (self->gathers.count == 0)
         sb_arena_reset (self->arena_in);
     sb_fault_t fault = sb_decode_agent_message (self->arena_in, frame.octets->data, size, max_bytes, &message);
     sim_octets_release (frame.octets);
@@ -313,7 +320,7 @@ void sim_broker_run (sim_t *self)
         is_idle = false;
         s_read (self, connection, is_gathering);
         sb_event_t flush = {.kind = SB_EVENT_FLUSH};
-        if (self->gather.message_count == 0 && sim_chance (self, 30))
+        if (self->gathers.count == 0 && sim_chance (self, 30))
             sim_broker_step (self, &flush);
     }
     s_take_gathered (self);

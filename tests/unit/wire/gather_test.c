@@ -199,3 +199,108 @@ Test (gather, is_empty_when_cleared_and_gathers_again)
     }
     free (gather);
 }
+
+/* ---- several agents */
+
+static sb_gathers_t *s_new_table (void)
+{
+    sb_gathers_t *table = calloc (1, sizeof *table);
+    cr_assert_not_null (table);
+    return table;
+}
+
+/* As s_offer; the deltas are numbered by the batch that they join. */
+static bool s_offer_of (sb_gathers_t *table, uint64_t peer, uint32_t deltas, size_t size)
+{
+    if (sb_gathers_must_end (table, peer, size, LARGE))
+        return false;
+    uint64_t first = 1;
+    for (uint32_t i = 0; i < table->count; i++)
+        if (table->peers[i] == peer)
+            first = table->batches[i].delta_count + 1;
+    sb_agent_message_t message = s_batch (first, deltas);
+    return sb_gathers_add (table, peer, &message, size, LARGE);
+}
+
+Test (gather, agents_in_turn_have_a_batch_each_in_the_order_of_their_first)
+{
+    sb_gathers_t *table = s_new_table ();
+    for (uint32_t round = 0; round < 3; round++)
+        for (uint64_t peer = 9; peer > 5; peer--)
+            cr_assert (s_offer_of (table, peer, 2, 20));
+    cr_expect_eq (table->count, 4);
+    cr_expect_eq (table->delta_count, 24);
+    for (uint32_t i = 0; i < 4; i++) {
+        cr_expect_eq (table->batches[i].peer, 9 - i);
+        s_expect (&table->batches[i], 3, 6, 60);
+    }
+    free (table);
+}
+
+Test (gather, one_agent_more_than_there_is_room_for_ends_all_and_others_do_not)
+{
+    sb_gathers_t *table = s_new_table ();
+    for (uint64_t peer = 1; peer <= SB_GATHER_AGENTS; peer++)
+        cr_assert (s_offer_of (table, peer, 1, 1), "agent %u", (unsigned)peer);
+    cr_expect (s_offer_of (table, 1, 1, 1));
+    cr_expect (s_offer_of (table, SB_GATHER_AGENTS, 1, 1));
+    cr_expect (sb_gathers_must_end (table, SB_GATHER_AGENTS + 1, 1, LARGE));
+    sb_gathers_clear (table);
+    cr_expect (s_offer_of (table, SB_GATHER_AGENTS + 1, 1, 1));
+    cr_expect_eq (table->count, 1);
+    s_expect (&table->batches[0], 1, 1, 1);
+    free (table);
+}
+
+Test (gather, a_full_batch_of_one_agent_ends_all_for_its_next_message_only)
+{
+    sb_gathers_t *table = s_new_table ();
+    cr_assert (s_offer_of (table, PEER, SB_GATHER_DELTAS, 1));
+    cr_expect (sb_gathers_must_end (table, PEER, 1, LARGE));
+    cr_expect (s_offer_of (table, OTHER_PEER, 1, 1));
+    free (table);
+}
+
+Test (gather, all_agents_together_have_a_bound_of_deltas)
+{
+    for (uint32_t missing = 0; missing < 2; missing++) {
+        sb_gathers_t *table = s_new_table ();
+        for (uint64_t peer = 1; peer <= SB_GATHER_ALL_DELTAS / SB_GATHER_DELTAS; peer++)
+            cr_assert (s_offer_of (table, peer, SB_GATHER_DELTAS - (peer == 1 ? missing : 0), 1));
+        cr_expect_eq (table->delta_count, SB_GATHER_ALL_DELTAS - missing);
+        cr_expect_eq (s_offer_of (table, 100, 1, 1), missing == 1);
+        cr_expect (sb_gathers_must_end (table, 101, 1, LARGE));
+        free (table);
+    }
+}
+
+Test (gather, all_agents_together_have_a_bound_of_octets)
+{
+    enum { AGENTS = SB_GATHER_ALL_BYTES / SB_GATHER_BYTES };
+    sb_gathers_t *table = s_new_table ();
+    for (uint64_t peer = 1; peer < AGENTS; peer++)
+        cr_assert (s_offer_of (table, peer, 1, SB_GATHER_BYTES));
+    cr_assert (s_offer_of (table, AGENTS, 1, SB_GATHER_BYTES - 10));
+    cr_expect (sb_gathers_must_end (table, AGENTS + 1, 11, LARGE));
+    cr_expect_not (sb_gathers_must_end (table, AGENTS + 1, 9, LARGE));
+    cr_expect (s_offer_of (table, AGENTS + 1, 1, 10));
+    cr_expect (sb_gathers_must_end (table, AGENTS + 1, 1, LARGE));
+    sb_gathers_clear (table);
+    cr_expect_not (sb_gathers_must_end (table, PEER, SIZE_MAX, LARGE), "there is nothing to end");
+    free (table);
+}
+
+Test (gather, what_is_no_batch_joins_none_and_changes_nothing)
+{
+    sb_gathers_t *table = s_new_table ();
+    sb_agent_message_t beat = {.kind = SB_AGENT_MESSAGE_HEARTBEAT};
+    cr_expect_not (sb_gathers_add (table, PEER, &beat, 10, LARGE));
+    cr_expect_eq (table->count, 0);
+    cr_assert (s_offer_of (table, PEER, 1, 1));
+    cr_expect_not (sb_gathers_add (table, OTHER_PEER, &beat, 10, LARGE));
+    cr_expect_not (sb_gathers_add (table, PEER, &beat, 10, LARGE));
+    cr_expect_eq (table->count, 1);
+    cr_expect_eq (table->bytes, 1);
+    s_expect (&table->batches[0], 1, 1, 1);
+    free (table);
+}
