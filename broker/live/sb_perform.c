@@ -216,7 +216,9 @@ static void s_step_once (sb_reactor_t *self, sb_event_t *event)
     event->unix_ns = s_unix_ns ();
     sb_core_step (self->core, event, &effects);
     if (event->kind == SB_EVENT_MESSAGE && event->message.message->kind == SB_AGENT_MESSAGE_BATCH) {
-        sb_histogram_add (&self->merge_times, (int64_t)(s_monotonic_ns () - event->monotonic_ns));
+        const uint32_t count = event->message.message->batch.delta_count;
+        sb_histogram_add_times (&self->merge_times, (int64_t)((s_monotonic_ns () - event->monotonic_ns) / count),
+                                count);
         self->has_merge_times = true;
     }
     self->deadline_ns = sb_core_deadline (self->core);

@@ -44,10 +44,15 @@ void sb_histogram_clear (sb_histogram_t *self)
     memset (self, 0, sizeof *self);
 }
 
-void sb_histogram_add (sb_histogram_t *self, int64_t duration_ns)
+void sb_histogram_add_times (sb_histogram_t *self, int64_t duration_ns, uint64_t times)
 {
     uint64_t *bucket = &self->buckets[s_bucket (duration_ns < 0 ? 0 : (uint64_t)duration_ns)];
-    *bucket = s_saturating_sum (*bucket, 1);
+    *bucket = s_saturating_sum (*bucket, times);
+}
+
+void sb_histogram_add (sb_histogram_t *self, int64_t duration_ns)
+{
+    sb_histogram_add_times (self, duration_ns, 1);
 }
 
 void sb_histogram_merge (sb_histogram_t *self, const uint64_t *buckets, uint32_t count)

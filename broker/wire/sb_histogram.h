@@ -24,6 +24,9 @@ void sb_histogram_clear (sb_histogram_t *self);
 /* Counts one duration; a negative one counts as 0. Cannot fail. */
 void sb_histogram_add (sb_histogram_t *self, int64_t duration_ns);
 
+/* The same `times` times. */
+void sb_histogram_add_times (sb_histogram_t *self, int64_t duration_ns, uint64_t times);
+
 /* Adds `count` buckets (at most SB_HISTOGRAM_BUCKETS are read), saturating at UINT64_MAX. */
 void sb_histogram_merge (sb_histogram_t *self, const uint64_t *buckets, uint32_t count);
 

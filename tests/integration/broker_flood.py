@@ -178,7 +178,8 @@ def test_what_comes_between_is_heard_in_its_place():
 
 
 def test_two_at_once_are_told_apart():
-    flood_with_others_between("flooder", "other")
+    for count in flood_with_others_between("flooder", "other"):
+        assert count < DELTAS // 4, f"{count} publications"
 
 
 def test_a_delta_that_is_refused_in_it_is_refused_alone():

@@ -277,7 +277,8 @@ static void s_dispatch (sb_core_t *self, sb_agent_record_t *agent, const sb_agen
     assert (!"a message of no kind passed the codec");
 }
 
-/* Admits a batch, or several. What a message is matters to a breaker alone, which tries one at a time. */
+/* Admits a batch, or several. What a message is matters to a breaker, which tries one at a time; what is told or logged
+ * once a message (a gap, the first refusal) is so once of several. */
 static inline void s_admit (sb_core_t *self, sb_agent_record_t *agent, const sb_event_t *event)
 {
     const sb_batch_t *batch = &event->message.message->batch;

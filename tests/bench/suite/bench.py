@@ -88,7 +88,7 @@ def choose(arguments):
     for every in workloads.WORKLOADS:
         workload = in_mode(every, arguments)
         if not workload:
-            not_run += [] if arguments.only else [every.name]
+            not_run.append(every.name)
             continue
         cases = [case for case in workload.cases if is_there(case, drivers, no_peers)]
         left_out |= {case.system for case in workload.cases} - {case.system for case in cases}
@@ -140,7 +140,7 @@ def run_all(chosen, left_out, not_run, arguments):
     if left_out:
         print("LEFT OUT, since not installed, not built or not asked for: %s" % ", ".join(left_out))
     if not_run:
-        print("NOT IN --%s (all of it, or --only NAME): %s" % (arguments.mode, ", ".join(not_run)))
+        print("NOT RUN (with neither --quick, --tiny nor --only they are): %s" % ", ".join(not_run))
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     started = time.monotonic()
     results = []

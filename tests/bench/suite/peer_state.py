@@ -44,24 +44,44 @@ def redis_value(endpoint, category, agent, field):
         return wire.octets(size) if size >= 0 else None
 
 
-def nats_value(endpoint, category, agent, field):
-    """The octets of a key of the bucket, None when there is none."""
+def redis_count(endpoint, category, agent):
+    """How many fields a publisher's hash has."""
+    with Wire(endpoint) as wire:
+        wire.send("HLEN %s.%s\r\n" % (category, agent))
+        return int(wire.line()[1:])
+
+
+def nats_request(endpoint, subject):
+    """The octets that answer a request without a body; None when it is refused."""
     with Wire(endpoint) as wire:
         wire.line()  # INFO
         wire.send("CONNECT %s\r\n" % json.dumps({"verbose": False, "headers": True, "no_responders": True}))
-        wire.send("SUB _INBOX.state 1\r\nPUB $JS.API.DIRECT.GET.KV_bench.$KV.bench.%s.%s.%s _INBOX.state 0\r\n\r\n" %
-                  (category, agent, field))
+        wire.send("SUB _INBOX.state 1\r\nPUB %s _INBOX.state 0\r\n\r\n" % subject)
         while True:
             words = wire.line().split()
             if words and words[0] == "HMSG":
                 headers, total = int(words[-2]), int(words[-1])
                 return wire.octets(total)[headers:] or None
+            if words and words[0] == "MSG":
+                return wire.octets(int(words[-1]))
             if not words or words[0] == "-ERR":
                 return None
 
 
+def nats_count(endpoint, *_):
+    """How many keys the bucket has: those of all publishers."""
+    answer = nats_request(endpoint, "$JS.API.STREAM.INFO.KV_bench")
+    return json.loads(answer)["state"]["messages"] if answer else None
+
+
+def nats_value(endpoint, category, agent, field):
+    """The octets of a key of the bucket, None when there is none."""
+    return nats_request(endpoint, "$JS.API.DIRECT.GET.KV_bench.$KV.bench.%s.%s.%s" % (category, agent, field))
+
+
 # What asks for a value, for the systems that have state.
 VALUES = {"redis_state": redis_value, "nats_state": nats_value}
+COUNTS = {"redis_state": redis_count, "nats_state": nats_count}
 ACKING = {"redis", "redis_state", "nats_state"}
 
 
@@ -76,6 +96,12 @@ def check(system, endpoint, published, options):
             held = held_number(system, endpoint, publisher, number, options)
             if number and held != number:
                 wrong.append("the state of publisher %d is update %s, not %d" % (publisher, held, number))
+        keys, publishers = int(options.get("keys", 1)), published["published"]
+        if len(publishers) == 1:
+            held = COUNTS[system](endpoint, "bench0", "p0")
+            wanted = min(keys, publishers[0] + 1)  # update 0 is a probe
+            if held != wanted:
+                wrong.append("there are %s keys, not %d" % (held, wanted))
     return wrong[:5]
 
 

@@ -64,7 +64,7 @@ def machine_lines(document):
             ("Peers", ", ".join(peers) or "none"),
             ("Left out, since not installed, not built or not asked for", ", ".join(document["left_out"]) or "nothing"),
             ("Market data", MARKET_DATA[document.get("is_recorded")]),
-            ("Not in this mode", ", ".join(document.get("not_run") or []) or "none"),
+            ("Not run", ", ".join(document.get("not_run") or []) or "none"),
             ("Mode", "%s, %d %s of each workload" % (document["mode"], document["round_count"],
                                                      "round" if document["round_count"] == 1 else "rounds")),
             ("Took", "%d min %02d s" % divmod(document["seconds"], 60))]

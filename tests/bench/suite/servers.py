@@ -193,11 +193,15 @@ class Broker(Server):
             if category not in states:
                 states[category] = self.state(category)
             keys = options.get("keys", 1)
-            name = "payload" if keys == 1 else "payload.%d" % (number % keys)
-            value = states[category].get(("%s.p%d." % (category, publisher), name))
-            held = int.from_bytes(base64.b64decode(value["base64"])[:8], "little") if value else None
-            if held != number:
-                wrong.append("the state of publisher %d is update %s, not %d" % (publisher, held, number))
+            topic = "%s.p%d." % (category, publisher)
+            fields = {name: int.from_bytes(base64.b64decode(value["base64"])[:8], "little")
+                      for (of, name), value in states[category].items() if of == topic}
+            wanted = {"payload" if keys == 1 else "payload.%d" % (last % keys): last
+                      for last in range(max(0, number - keys + 1), number + 1)}  # the last keys updates; 0 is a probe
+            if fields != wanted:
+                name = next(name for name in fields | wanted if fields.get(name) != wanted.get(name))
+                wrong.append("publisher %d's %s is update %s, not %s" % (publisher, name, fields.get(name),
+                                                                        wanted.get(name)))
         return wrong[:5]
 
 

@@ -93,7 +93,7 @@ class Broker(unittest.TestCase):
         right, more, other = asked[0]
         self.assertEqual(right, [])
         self.assertIn("deltas_accepted", " ".join(more))
-        self.assertIn("the state of publisher 0", " ".join(other))
+        self.assertIn("publisher 0's payload.", " ".join(other))
         self.assertEqual(figures["updates"], 500)
 
 
