@@ -21,7 +21,8 @@ bool sb_gather_add (sb_gather_t *self, uint64_t peer, const sb_agent_message_t *
 {
     assert (!sb_gather_must_end (self, peer, size, max_bytes));
     const uint32_t room = SB_GATHER_DELTAS - self->delta_count;
-    if (message->kind != SB_AGENT_MESSAGE_BATCH || message->batch.delta_count > room || size > s_bytes_max (max_bytes))
+    if (message->kind != SB_AGENT_MESSAGE_BATCH || message->batch.delta_count > SB_GATHER_SMALL ||
+        message->batch.delta_count > room || size > s_bytes_max (max_bytes))
         return false;
     const sb_batch_t *batch = &message->batch;
     memcpy (&self->deltas[self->delta_count], batch->deltas, batch->delta_count * sizeof *batch->deltas);

@@ -21,6 +21,7 @@
 
 enum {
     SB_GATHER_DELTAS = 256,      /* the most that become one batch */
+    SB_GATHER_SMALL = 32,        /* deltas of a message: more are batch enough, and dear to copy */
     SB_GATHER_BYTES = 65536,     /* of their messages, together */
     SB_GATHER_AGENTS = 32,       /* whose batches are gathered at a time */
     SB_GATHER_ALL_DELTAS = 1024, /* of all these, before the last message: about half a millisecond's work */

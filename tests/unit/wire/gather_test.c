@@ -38,6 +38,15 @@ static bool s_offer (sb_gather_t *gather, uint64_t peer, uint32_t deltas, size_t
     return sb_gather_add (gather, peer, &message, size, max_bytes);
 }
 
+/* Offers messages of one octet until there are so many deltas. */
+static void s_fill (sb_gather_t *gather, uint32_t deltas)
+{
+    while (gather->delta_count < deltas) {
+        uint32_t left = deltas - gather->delta_count;
+        cr_assert (s_offer (gather, PEER, left < SB_GATHER_SMALL ? left : SB_GATHER_SMALL, 1, LARGE));
+    }
+}
+
 /* What is gathered has these counts, and deltas numbered from 1 on. */
 static void s_expect (const sb_gather_t *gather, uint32_t messages, uint32_t deltas, uint32_t bytes)
 {
@@ -88,13 +97,14 @@ Test (gather, ends_before_a_message_of_another_peer)
     free (gather);
 }
 
-/* One message of `before` deltas, then one of `count`: whether that joins. */
+/* `before` deltas, then a message of `count`: whether that joins. */
 static bool s_has_room (uint32_t before, uint32_t count)
 {
     sb_gather_t *gather = s_new ();
-    cr_assert (s_offer (gather, PEER, before, 1, LARGE));
+    s_fill (gather, before);
+    uint32_t messages = gather->message_count;
     bool is_taken = s_offer (gather, PEER, count, 1, LARGE);
-    s_expect (gather, 1 + is_taken, before + (is_taken ? count : 0), 1 + is_taken);
+    s_expect (gather, messages + is_taken, before + (is_taken ? count : 0), messages + is_taken);
     free (gather);
     return is_taken;
 }
@@ -156,13 +166,16 @@ Test (gather, leaves_a_message_alone_that_is_too_large_by_itself)
 {
     sb_gather_t *gather = s_new ();
     cr_expect_not (s_offer (gather, PEER, 1, SB_GATHER_BYTES + 1, LARGE));
-    cr_expect_not (s_offer (gather, PEER, SB_GATHER_DELTAS + 1, 1, LARGE));
+    cr_expect_not (s_offer (gather, PEER, SB_GATHER_SMALL + 1, 1, LARGE));
     s_expect (gather, 0, 0, 0);
     cr_expect (s_offer (gather, PEER, 1, SB_GATHER_BYTES, LARGE));
     s_expect (gather, 1, 1, SB_GATHER_BYTES);
     sb_gather_clear (gather);
-    cr_expect (s_offer (gather, PEER, SB_GATHER_DELTAS, 1, LARGE));
-    s_expect (gather, 1, SB_GATHER_DELTAS, 1);
+    cr_expect (s_offer (gather, PEER, SB_GATHER_SMALL - 1, 1, LARGE));
+    cr_expect (s_offer (gather, PEER, 1, 1, LARGE));
+    sb_gather_clear (gather);
+    cr_expect (s_offer (gather, PEER, SB_GATHER_SMALL, 1, LARGE));
+    s_expect (gather, 1, SB_GATHER_SMALL, 1);
     free (gather);
 }
 
@@ -222,6 +235,13 @@ static bool s_offer_of (sb_gathers_t *table, uint64_t peer, uint32_t deltas, siz
     return sb_gathers_add (table, peer, &message, size, LARGE);
 }
 
+/* As s_fill, for an agent's batch of several. */
+static void s_fill_of (sb_gathers_t *table, uint64_t peer, uint32_t deltas)
+{
+    for (uint32_t i = 0; i < deltas; i += SB_GATHER_SMALL)
+        cr_assert (s_offer_of (table, peer, deltas - i < SB_GATHER_SMALL ? deltas - i : SB_GATHER_SMALL, 1));
+}
+
 Test (gather, agents_in_turn_have_a_batch_each_in_the_order_of_their_first)
 {
     sb_gathers_t *table = s_new_table ();
@@ -255,7 +275,7 @@ Test (gather, one_agent_more_than_there_is_room_for_ends_all_and_others_do_not)
 Test (gather, a_full_batch_of_one_agent_ends_all_for_its_next_message_only)
 {
     sb_gathers_t *table = s_new_table ();
-    cr_assert (s_offer_of (table, PEER, SB_GATHER_DELTAS, 1));
+    s_fill_of (table, PEER, SB_GATHER_DELTAS);
     cr_expect (sb_gathers_must_end (table, PEER, 1, LARGE));
     cr_expect (s_offer_of (table, OTHER_PEER, 1, 1));
     free (table);
@@ -266,7 +286,7 @@ Test (gather, all_agents_together_have_a_bound_of_deltas)
     for (uint32_t missing = 0; missing < 2; missing++) {
         sb_gathers_t *table = s_new_table ();
         for (uint64_t peer = 1; peer <= SB_GATHER_ALL_DELTAS / SB_GATHER_DELTAS; peer++)
-            cr_assert (s_offer_of (table, peer, SB_GATHER_DELTAS - (peer == 1 ? missing : 0), 1));
+            s_fill_of (table, peer, SB_GATHER_DELTAS - (peer == 1 ? missing : 0));
         cr_expect_eq (table->delta_count, SB_GATHER_ALL_DELTAS - missing);
         cr_expect_eq (s_offer_of (table, 100, 1, 1), missing == 1);
         cr_expect (sb_gathers_must_end (table, 101, 1, LARGE));
