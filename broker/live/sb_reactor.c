@@ -21,7 +21,7 @@
 enum {
     TURN_NS = 1000 * 1000,         /* of reading ingress */
     COMMAND_BATCH = 64,            /* requests a turn, for TURN_NS at most */
-    INGRESS_BUSY = 16,             /* messages in a turn: then those behind them, and of the next, are gathered */
+    INGRESS_REPEATS = 16,          /* messages of a turn that others of their agent waited before: then gather */
     INGRESS_BATCH = 16,            /* messages between two looks at the clock, but for those of each step */
     SUBSCRIPTION_NS = 500 * 1000,  /* of reading subscriptions a turn: an answer to a join takes some microseconds */
     SUBSCRIPTION_BATCH = 16,       /* frames between two looks at the clock, but for those of each step */
@@ -353,16 +353,14 @@ static void s_take_commands (sb_reactor_t *self)
 static void s_take_ingress (sb_reactor_t *self)
 {
     const uint64_t end_ns = sb_reactor_clock (self) + TURN_NS;
-    uint32_t count = 0;
     bool has_more = true;
+    self->turn.peer_count = self->turn.repeats = 0;
     while (has_more && sb_reactor_clock (self) < end_ns) {
-        for (int i = 0; has_more && i < INGRESS_BATCH && self->clock_ns < end_ns; i++) {
+        for (int i = 0; has_more && i < INGRESS_BATCH && self->clock_ns < end_ns; i++)
             has_more = sb_reactor_take_ingress (self);
-            count += has_more;
-        }
-        self->is_busy |= count >= INGRESS_BUSY;
+        self->is_gathering |= self->turn.repeats >= INGRESS_REPEATS;
     }
-    self->is_busy = count >= INGRESS_BUSY;
+    self->is_gathering = self->turn.repeats >= INGRESS_REPEATS;
     sb_reactor_take_gathered (self);
 }
 

@@ -42,8 +42,9 @@ struct sb_reactor {
     sb_core_t *core;
     sb_requests_t *requests;
     sb_arena_t *decode_arena;
-    sb_gathers_t gathers; /* deltas read and not stepped yet, in decode_arena; none between turns */
-    bool is_busy;       /* messages wait one behind the other: gather them */
+    sb_gathers_t gathers;  /* deltas read and not stepped yet, in decode_arena; none between turns */
+    sb_gather_turn_t turn; /* what this turn has read of agents */
+    bool is_gathering;     /* agents have several messages waiting */
     sb_arena_t *encode_arena;
 
     uint64_t clock_ns;    /* the monotonic clock as last read; never goes back */

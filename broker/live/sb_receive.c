@@ -93,6 +93,7 @@ static void s_handle_frame (sb_reactor_t *self, uint64_t peer, zmq_msg_t *frame)
 {
     sb_agent_message_t message;
     const size_t size = zmq_msg_size (frame), max_bytes = self->config->core.max_message_bytes;
+    sb_gather_turn_note (&self->turn, peer);
     if (sb_gathers_must_end (&self->gathers, peer, size, max_bytes))
         sb_reactor_take_gathered (self);
     if (self->gathers.count == 0)
@@ -107,7 +108,7 @@ static void s_handle_frame (sb_reactor_t *self, uint64_t peer, zmq_msg_t *frame)
         s_step_bad_message (self, peer, fault, size);
         return;
     }
-    if (self->is_busy && sb_gathers_add (&self->gathers, peer, &message, size, max_bytes))
+    if (self->is_gathering && sb_gathers_add (&self->gathers, peer, &message, size, max_bytes))
         return;
     sb_reactor_take_gathered (self);
     sb_event_t event = {.kind = SB_EVENT_MESSAGE};

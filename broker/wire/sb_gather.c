@@ -33,18 +33,26 @@ bool sb_gather_add (sb_gather_t *self, uint64_t peer, const sb_agent_message_t *
     return true;
 }
 
-/* The place of the peer's batch; `count` when it has none. */
-static uint32_t s_place (const sb_gathers_t *self, uint64_t peer)
+/* The place of the peer; `count` when it has none. */
+static uint32_t s_place (const uint64_t *peers, uint32_t count, uint64_t peer)
 {
     uint32_t place = 0;
-    while (place < self->count && self->peers[place] != peer)
+    while (place < count && peers[place] != peer)
         place++;
     return place;
 }
 
+void sb_gather_turn_note (sb_gather_turn_t *self, uint64_t peer)
+{
+    if (s_place (self->peers, self->peer_count, peer) < self->peer_count)
+        self->repeats++;
+    else if (self->peer_count < SB_GATHER_AGENTS)
+        self->peers[self->peer_count++] = peer;
+}
+
 bool sb_gathers_must_end (const sb_gathers_t *self, uint64_t peer, size_t size, size_t max_bytes)
 {
-    const uint32_t place = s_place (self, peer);
+    const uint32_t place = s_place (self->peers, self->count, peer);
     return self->delta_count >= SB_GATHER_ALL_DELTAS || place == SB_GATHER_AGENTS ||
            (self->count > 0 && self->bytes + size > SB_GATHER_ALL_BYTES) ||
            (place < self->count && sb_gather_must_end (&self->batches[place], peer, size, max_bytes));
@@ -53,7 +61,7 @@ bool sb_gathers_must_end (const sb_gathers_t *self, uint64_t peer, size_t size, 
 bool sb_gathers_add (sb_gathers_t *self, uint64_t peer, const sb_agent_message_t *message, size_t size,
                      size_t max_bytes)
 {
-    const uint32_t place = s_place (self, peer);
+    const uint32_t place = s_place (self->peers, self->count, peer);
     assert (place < SB_GATHER_AGENTS);
     if (!sb_gather_add (&self->batches[place], peer, message, size, max_bytes))
         return false;

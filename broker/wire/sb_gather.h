@@ -52,6 +52,18 @@ static inline void sb_gather_clear (sb_gather_t *self)
     self->message_count = self->delta_count = self->bytes = 0;
 }
 
+/* Whether gathering pays: of the messages read in a turn, how many came from an agent that had sent one in it already.
+ * Where many agents send one each, to gather would only hold up what the first of them sent. To be zeroed for each
+ * turn. Costs a walk over the agents heard in it; those beyond SB_GATHER_AGENTS are not told apart. */
+typedef struct {
+    uint32_t peer_count;
+    uint32_t repeats;
+    uint64_t peers[SB_GATHER_AGENTS];
+} sb_gather_turn_t;
+
+/* Notes that a message of the peer was read. */
+void sb_gather_turn_note (sb_gather_turn_t *self, uint64_t peer);
+
 /* Batches of several agents, in the order of their first messages. To be zeroed; large, and mostly never touched. */
 typedef struct {
     uint32_t count;       /* of batches, none empty */

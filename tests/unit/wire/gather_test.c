@@ -324,3 +324,19 @@ Test (gather, what_is_no_batch_joins_none_and_changes_nothing)
     s_expect (&table->batches[0], 1, 1, 1);
     free (table);
 }
+
+Test (gather, a_turn_counts_the_messages_of_agents_that_were_heard_in_it)
+{
+    sb_gather_turn_t turn = {0};
+    for (uint64_t peer = 1; peer <= SB_GATHER_AGENTS; peer++)
+        sb_gather_turn_note (&turn, peer);
+    cr_expect_eq (turn.repeats, 0, "one each");
+    sb_gather_turn_note (&turn, 1);
+    sb_gather_turn_note (&turn, SB_GATHER_AGENTS);
+    sb_gather_turn_note (&turn, 1);
+    cr_expect_eq (turn.repeats, 3);
+    sb_gather_turn_note (&turn, SB_GATHER_AGENTS + 1);
+    sb_gather_turn_note (&turn, SB_GATHER_AGENTS + 1);
+    cr_expect_eq (turn.repeats, 3, "there is no place to remember one more");
+    cr_expect_eq (turn.peer_count, SB_GATHER_AGENTS);
+}
