@@ -41,6 +41,8 @@ def parse(arguments):
                              "simulated exchange takes its place")
     parser.add_argument("--list", action="store_true", help="name the workloads and their cases, and end")
     parser.add_argument("--json", metavar="FILE", help="write all figures of all rounds")
+    parser.add_argument("--resume", action="store_true",
+                        help="keep the workloads that the file of --json has, and run the others")
     parser.add_argument("--report", metavar="FILE.md", help="write a report, its charts beside it")
     chosen = parser.parse_args(arguments)
     unknown = set(chosen.only or []) - {workload.name for workload in workloads.WORKLOADS}
@@ -129,7 +131,9 @@ def print_summary(result):
     print("  took %.0f s\n" % result["seconds"], flush=True)
 
 
-def run_all(chosen, left_out, not_run, arguments):
+def run_all(chosen, left_out, not_run, kept, arguments):
+    """Runs the workloads, but for those that a document that was begun (`kept`, None: none was) has already. Writes the
+    document after each, so that what was measured stays when the run is ended; returns it."""
     context = Context(arguments.mode, arguments.build, SOURCE, market_data=arguments.market_data)
     rounds = arguments.rounds or ROUNDS[arguments.mode]
     here = machine.describe()
@@ -141,22 +145,54 @@ def run_all(chosen, left_out, not_run, arguments):
         print("LEFT OUT, since not installed, not built or not asked for: %s" % ", ".join(left_out))
     if not_run:
         print("NOT RUN (with neither --quick, --tiny nor --only they are): %s" % ", ".join(not_run))
-    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    started = time.monotonic()
-    results = []
-    for workload in chosen:
-        print("%s: %s" % (workload.name, workload.title), flush=True)
-        begun = time.monotonic()
-        results.append(run_workload(workload, workload.rounds or rounds, context))
-        results[-1]["seconds"] = round(time.monotonic() - begun, 1)
-        print_summary(results[-1])
     systems = {case.label: case.system for workload in chosen for case in workload.cases}
     used = {system for system in systems.values() if system in peers.PEERS}
-    return {"date": date, "machine": here, "warning": warning, "mode": arguments.mode, "round_count": rounds,
-            "version": version(arguments.build), "peers": {peers.PEERS[name].program: peers.version(name)
-                                                           for name in used},
-            "left_out": left_out, "not_run": not_run, "is_recorded": is_recorded(results), "systems": systems, "seconds": round(time.monotonic() - started),
-            "workloads": results}
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    results = {result["name"]: result for result in kept["workloads"]} if kept else {}
+    document = {"date": kept["date"] if kept else date, "machine": here, "warning": warning, "mode": arguments.mode,
+                "round_count": rounds, "version": version(arguments.build),
+                "peers": {peers.PEERS[name].program: peers.version(name) for name in used},
+                "left_out": left_out, "systems": systems}
+    if results:
+        print("KEPT of %s: %s" % (arguments.json, ", ".join(results)))
+    for workload in chosen:
+        if workload.name not in results:
+            print("%s: %s" % (workload.name, workload.title), flush=True)
+            begun = time.monotonic()
+            results[workload.name] = run_workload(workload, workload.rounds or rounds, context)
+            results[workload.name]["seconds"] = round(time.monotonic() - begun, 1)
+            print_summary(results[workload.name])
+        done = [results[each.name] for each in chosen if each.name in results]
+        document.update(not_run=not_run + [each.name for each in chosen if each.name not in results],
+                        is_recorded=is_recorded(done), seconds=round(sum(result["seconds"] for result in done)),
+                        workloads=done)
+        write_json(document, arguments.json)
+    return document
+
+
+def write_json(document, path):
+    if not path:
+        return
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
+    os.replace(path + ".new", path)
+
+
+def read_kept(arguments):
+    """The document that --resume goes on with; None without one."""
+    if not arguments.resume or not os.path.exists(arguments.json):
+        return None
+    with open(arguments.json, encoding="utf-8") as file:
+        kept = json.load(file)
+    here = machine.describe()
+    for what, then, now in (("mode", kept["mode"], arguments.mode), ("machine", kept["machine"]["cpu"], here["cpu"]),
+                            ("version", kept["version"], version(arguments.build))):
+        if then != now:
+            sys.exit("bench: %s is of another %s, %s and not %s: give another --json, or leave out --resume" %
+                     (arguments.json, what, then, now))
+    return kept
 
 
 def is_recorded(results):
@@ -183,12 +219,9 @@ def main():
         return 0
     if arguments.report and not charts.can_draw():
         sys.exit("bench: a report's charts need python3-matplotlib (script/bootstrap report), and Debian's Python")
-    document = run_all(*choose(arguments), arguments)
-    if arguments.json:
-        os.makedirs(os.path.dirname(os.path.abspath(arguments.json)), exist_ok=True)
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
-            file.write("\n")
+    if arguments.resume and not arguments.json:
+        sys.exit("bench: --resume goes on with the file of --json: give one")
+    document = run_all(*choose(arguments), read_kept(arguments), arguments)
     if arguments.report:
         report.write(document, arguments.report)
     failures = sum(len(result["failures"]) for result in document["workloads"])
@@ -201,4 +234,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
+        print("bench: ended; what --json has of whole workloads is kept, and --resume goes on with it", file=sys.stderr)
         sys.exit(130)

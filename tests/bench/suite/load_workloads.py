@@ -71,13 +71,13 @@ SAME_WORK = Sizes(2400000, 200000, 3000)
 SAME_WORK_NATS = Sizes(300000, 40000, 3000)  # as long, at its pace: a rate is a rate
 KEYS = 4000  # of one agent in one category syncbusd takes 4,096 by default
 KEYS_NATS = 20000
-PACED = Sizes(100000, 8000, 2000)  # at 10,000 a second
-IDLE = Sizes(1000, 80, 30)         # at 100 a second
+PACED = Sizes(50000, 8000, 2000)  # at 10,000 a second
+IDLE = Sizes(500, 80, 30)         # at 100 a second
 BATCHES = (16, 64, 256)            # of the same work
 FILLED = 16  # updates in a message: what the batches have that other cases are given
 
 BUSY_POLL = Case("syncbus busy-poll", "syncbus",
-                 {"updates": PACED, "rate": 10000, "batch": 1, "flags": {"network-busy-poll": "100us"}})
+                 {"updates": PACED, "rate": 10000, "batch": 1, "flags": {"network-busy-poll": "200us"}})
 
 WORKLOADS = [
     Workload(
@@ -120,7 +120,7 @@ WORKLOADS = [
     Workload(
         "latency", "Latency at 10,000 updates a second, one to one",
         "From when an update should have been sent to when it was read out of the message at the subscriber. `syncbus "
-        "busy-poll` is the broker with `--network-busy-poll 100us`, which gives a core for latency.",
+        "busy-poll` is the broker with `--network-busy-poll 200us`, which gives a core for latency.",
         load.run,
         cases(OURS + PEERS, updates=PACED, rate=10000) + [BUSY_POLL], DELAY, ["p50_us", "p99_us"],
         [Bar("p50_us", "syncbus", "bare", "<=", 1.2), Bar("p99_us", "syncbus", "bare", "<=", 1.5),

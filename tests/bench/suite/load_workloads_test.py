@@ -71,7 +71,7 @@ class Flags(unittest.TestCase):
         with Watched(CONTEXT, options) as server:
             load.run_against(server, case.system, options, CONTEXT)
         (line,) = told
-        self.assertEqual(line[line.index("--network-busy-poll") + 1], "100us")
+        self.assertEqual(line[line.index("--network-busy-poll") + 1], "200us")
 
 
 class Unbatched(unittest.TestCase):

@@ -12,6 +12,7 @@ import tempfile
 import unittest
 import xml.dom.minidom
 
+import bench
 import charts
 import core_workloads
 import load
@@ -95,6 +96,36 @@ class Broker(unittest.TestCase):
         self.assertIn("deltas_accepted", " ".join(more))
         self.assertIn("publisher 0's payload.", " ".join(other))
         self.assertEqual(figures["updates"], 500)
+
+
+class Resume(unittest.TestCase):
+    def test_workloads_that_the_file_has_are_kept_and_the_others_run(self):
+        ran = []
+
+        def run_named(name):
+            def run(case, context):
+                ran.append(name)
+                if name == "last" and len(ran) == 2:
+                    raise KeyboardInterrupt
+                return {"rate": 7}
+            return run
+
+        chosen = [Workload(name, name, name, run_named(name), [Case("only", "bare", {})], [RATE], ["rate"], [])
+                  for name in ("first", "last")]
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "figures.json")
+            arguments = bench.parse(["--tiny", "--build", CONTEXT.build, "--json", path, "--resume"])
+            self.assertIsNone(bench.read_kept(arguments))
+            with contextlib.redirect_stdout(io.StringIO()):
+                with self.assertRaises(KeyboardInterrupt):
+                    bench.run_all(chosen, [], [], None, arguments)
+                kept = bench.read_kept(arguments)
+                self.assertEqual([workload["name"] for workload in kept["workloads"]], ["first"])
+                self.assertEqual(kept["not_run"], ["last"])
+                document = bench.run_all(chosen, [], [], kept, arguments)
+        self.assertEqual(ran, ["first", "last", "last"])
+        self.assertEqual([workload["name"] for workload in document["workloads"]], ["first", "last"])
+        self.assertEqual(document["not_run"], [])
 
 
 class Command(unittest.TestCase):
