@@ -117,7 +117,7 @@ def run_workload(workload, rounds, context):
                 failures.append({"case": case.label, "round": turn + 1, "problem": str(error)})
                 print(": DOES NOT ADD UP: %s" % error, flush=True)
         results.append(figures)
-    return summary.of_workload(workload, results, failures)
+    return summary.of_workload(workload, results, failures, context.mode)
 
 
 def print_summary(result):
@@ -226,7 +226,10 @@ def main():
         report.write(document, arguments.report)
     failures = sum(len(result["failures"]) for result in document["workloads"])
     missed = sum(bar["is_reached"] is False for result in document["workloads"] for bar in result["bars"])
-    print("%d s; %d runs that do not add up, %d bars missed" % (document["seconds"], failures, missed))
+    not_judged = sum(bar["is_reached"] is None and not report.is_note(bar)
+                     for result in document["workloads"] for bar in result["bars"])
+    print("%d s; %d runs that do not add up, %d bars missed, %d not judged" %
+          (document["seconds"], failures, missed, not_judged))
     return 1 if failures else 0
 
 

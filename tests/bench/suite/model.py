@@ -19,11 +19,15 @@ Sizes = collections.namedtuple("Sizes", "full quick tiny")
 Figure = collections.namedtuple("Figure", "key title unit more_is_better")
 
 # The ratio of `figure` of two cases, or the figure of `case` itself when base is None, and what it is held to:
-# relation is ">=" or "<=" or "<". needs: a Condition without which it is not judged.
+# relation is ">=" or "<=" or "<". needs: a Condition without which it is not judged. Nor is it when a round of its
+# cases did not add up.
 Bar = collections.namedtuple("Bar", "figure case base relation bound needs", defaults=[None])
 
 # A figure that must not be 0 in any round, and what is said where it is.
 Condition = collections.namedtuple("Condition", "figure otherwise")
+
+# That of bars on a size: --quick and --tiny measure less, which would reach them by smaller work.
+FULL_COUNTS = Condition(None, "not judged at this size")
 
 # What the cases of a workload differ in, for curves: its name, and where each case stands, label -> number.
 Axis = collections.namedtuple("Axis", "title places")

@@ -47,8 +47,8 @@ def bar_row(bar, figures):
     if is_note(bar):
         against = ", as a multiple of %s" % bar["base"] if bar["base"] else ", %s" % unit(figures[bar["figure"]])
         text = "%s, %s%s (no bar)" % (figures[bar["figure"]]["title"], bar["case"], against)
-        return [text, with_spread(bar["measured"]), "-"]
-    verdict = {True: "reached", False: "**missed**", None: bar.get("otherwise") or "not measured"}[bar["is_reached"]]
+        return [text, with_spread(bar["measured"]), bar.get("otherwise") or "-"]
+    verdict = {True: "reached", False: "**missed**", None: bar["otherwise"]}[bar["is_reached"]]
     return [bar_text(bar, figures), with_spread(bar["measured"]), verdict]
 
 
@@ -72,18 +72,21 @@ def machine_lines(document):
     if document["warning"]:
         yield from ["", "**Warning: %s.**" % document["warning"]]
     yield from ["", "Each number is the median of the rounds, with the least and the most of them in brackets. Each "
-                "ratio is made within a round, of runs that followed one another; a bar is held to the median ratio."]
+                "ratio is made within a round, of two runs of the same round; a bar is held to the median ratio."]
 
 
 def overview_lines(document):
     """All bars in one table, and beside them what else is reported of the same cases."""
     rows = [(workload, bar) for workload in document["workloads"] for bar in workload["bars"]]
-    judged = [bar for _, bar in rows if not is_note(bar)]
-    if not judged:
+    bars = [bar for _, bar in rows if not is_note(bar)]
+    if not bars:
         return
     compared = {(workload["name"], bar["case"], bar["base"]) for workload, bar in rows if not is_note(bar)}
-    reached = sum(bar["is_reached"] is True for bar in judged)
-    yield from ["", "## Bars", "", "%d of %d reached." % (reached, len(judged)), ""]
+    reached, missed = (sum(bar["is_reached"] is verdict for bar in bars) for verdict in (True, False))
+    not_judged = len(bars) - reached - missed
+    yield from ["", "## Bars", "", "%d of %d reached%s." %
+                (reached, reached + missed, "; %d not judged, for the reason beside %s" %
+                 (not_judged, "it" if not_judged == 1 else "them") if not_judged else ""), ""]
     yield from table(["Workload", "Bar", "measured", ""],
                      [[workload["name"]] + bar_row(bar, {figure["key"]: figure for figure in workload["figures"]})
                       for workload, bar in rows if (workload["name"], bar["case"], bar["base"]) in compared])

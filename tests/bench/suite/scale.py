@@ -9,7 +9,7 @@ import tempfile
 
 import servers
 from figures import P50, P99, P999, SERVER_CPU, rate
-from model import AccountingError, Axis, Bar, Case, Condition, Figure, Sizes, Workload
+from model import FULL_COUNTS, AccountingError, Axis, Bar, Case, Condition, Figure, Sizes, Workload
 from processes import Program, die_with_parent
 
 RUN_TIMEOUT_S = 400
@@ -135,8 +135,9 @@ FLEET_WORKLOADS = [
                     Case("bare, 128-octet fields", "bare", WIDE), Case("syncbus, 128-octet fields", "syncbus", WIDE)],
         [RESIDENT, CORE, BEAT_CPU, Figure("mistaken_suspects", "agents SUSPECT for a while", "", False)],
         ["resident_mb", "beat_cpu_us"],
-        [Bar("core_mb", "syncbus", None, "<=", 100), Bar("resident_mb", "syncbus", "bare", "<=", 1.3),
-         Bar("beat_cpu_us", "syncbus", "bare", "<=", 1.5),
+        [Bar("core_mb", "syncbus", None, "<=", 100, FULL_COUNTS),
+         Bar("resident_mb", "syncbus", "bare", "<=", 1.3, FULL_COUNTS),
+         Bar("beat_cpu_us", "syncbus", "bare", "<=", 1.5, FULL_COUNTS),
          Bar("core_mb", "syncbus, 128-octet fields", None, ">=", 0),
          Bar("resident_mb", "syncbus, 128-octet fields", "bare, 128-octet fields", ">=", 0)]),
     Workload(
@@ -158,8 +159,9 @@ FLEET_WORKLOADS = [
          Case("10 agents, large windows", "syncbus", {**FEW, **ALL_READ, **LARGE}),
          Case("fleet, large windows", "syncbus", {**FLEET, **ALL_READ, **LARGE})],
         [DELTA_OWN, DELTA_CPU, BEATS_A_DELTA, RATE], ["delta_own_us", "delta_cpu_us"],
-        [Bar("delta_own_us", "fleet", "10 agents", "<=", 1.25), Bar("delta_cpu_us", "fleet", "10 agents", ">=", 0),
-         Bar("delta_own_us", "fleet, large windows", "10 agents, large windows", "<=", 1.25),
+        [Bar("delta_own_us", "fleet", "10 agents", "<=", 1.25, FULL_COUNTS),
+         Bar("delta_cpu_us", "fleet", "10 agents", ">=", 0),
+         Bar("delta_own_us", "fleet, large windows", "10 agents, large windows", "<=", 1.25, FULL_COUNTS),
          Bar("delta_cpu_us", "fleet, large windows", "10 agents, large windows", ">=", 0),
          Bar("delta_own_us", "fleet", "10 agents, large windows", ">=", 0)]),
     growth("growth_agents", "How cost grows with agents",
@@ -220,7 +222,7 @@ SNAPSHOT_WORKLOADS = [
          Figure("time_ms", "time", "ms", False),
          Figure("bare_ms", "time of the bare sender", "ms", False),
          Figure("field_cpu_ns", "broker CPU a field", "ns", False), Figure("chunks", "chunks", "", False), CORE],
-        ["time_ms", "bare_ms"], [Bar("ratio", "syncbus", None, "<=", 1.5)]),
+        ["time_ms", "bare_ms"], [Bar("ratio", "syncbus", None, "<=", 1.5, FULL_COUNTS)]),
     Workload(
         "slices", "How long a slice of a snapshot holds the broker",
         "Each step that makes a chunk and its encoding, in process: 1,000,000 numbers, in few topics and in many, and "
@@ -237,7 +239,8 @@ SNAPSHOT_WORKLOADS = [
          Figure("median_most_us", "longest as a median", "us", False),
          Figure("wall_most_us", "longest by the wall", "us", False)], ["p99_us", "median_most_us"],
         [bar for label in ("few topics", "many topics", "long texts")
-         for bar in (Bar("median_most_us", label, None, "<=", 200), Bar("most_us", label, None, ">=", 0))]),
+         for bar in (Bar("median_most_us", label, None, "<=", 200, FULL_COUNTS),
+                     Bar("most_us", label, None, ">=", 0))]),
 ]
 
 # ---------------------------------------------------------------------------- the emergency stop

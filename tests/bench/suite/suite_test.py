@@ -20,7 +20,7 @@ import report
 import servers
 import summary
 import workloads
-from model import AccountingError, Axis, Bar, Case, Condition, Context, Figure, Workload
+from model import FULL_COUNTS, AccountingError, Axis, Bar, Case, Condition, Context, Figure, Workload
 from core_workloads import instructions
 from processes import Program
 
@@ -229,6 +229,42 @@ class Summary(unittest.TestCase):
     def test_a_round_that_failed_does_not_count(self):
         self.assertEqual(summary.of_case(ROUNDS[:1] + [{}], "a", "rate")["count"], 1)
 
+    def test_a_bar_on_a_size_is_judged_with_full_counts_only(self):
+        for needs, mode, is_reached, words in ((FULL_COUNTS, "full", True, "reached"),
+                                               (FULL_COUNTS, "quick", None, "not judged at this size"),
+                                               (FULL_COUNTS, "tiny", None, "not judged at this size"),
+                                               (None, "quick", True, "reached")):
+            with self.subTest(needs=needs, mode=mode):
+                judged = summary.judge(ROUNDS, Bar("rate", "a", None, ">=", 1, needs), mode)
+                self.assertEqual(judged["is_reached"], is_reached)
+                row = report.bar_row(judged, {"rate": RATE._asdict()})
+                self.assertEqual(row[1:], ["20 (10 - 30)", words])
+
+    def test_a_bar_whose_case_or_base_lacks_a_round_is_not_judged(self):
+        for lacking, base in (("a", None), ("a", "b"), ("b", "b")):
+            with self.subTest(lacking=lacking, base=base):
+                rounds = copy.deepcopy(ROUNDS)
+                del rounds[1][lacking]
+                judged = summary.judge(rounds, Bar("rate", "a", base, ">=", 0.1))
+                self.assertIsNone(judged["is_reached"])
+                self.assertEqual(judged["measured"]["count"], 2)
+                self.assertEqual(report.bar_row(judged, {"rate": RATE._asdict()})[-1], "1 of 3 rounds did not add up")
+
+    def test_a_bar_none_of_whose_rounds_added_up_says_so(self):
+        failures = [{"case": "c", "round": turn + 1, "problem": "lost"} for turn in range(3)]
+        judged = summary.judge(ROUNDS, Bar("rate", "a", "c", ">=", 1), "full", failures)
+        self.assertIsNone(judged["is_reached"])
+        self.assertEqual(report.bar_row(judged, {"rate": RATE._asdict()})[1:], ["-", "3 of 3 rounds did not add up"])
+
+    def test_every_bar_on_a_reduced_size_needs_full_counts(self):
+        sized = {workload.name: [bar for bar in workload.bars if not report.is_note(bar._asdict())]
+                 for workload in workloads.WORKLOADS if workload.name in ("fleet", "fleet_deltas", "snapshot", "slices")}
+        self.assertEqual({name: len(bars) for name, bars in sized.items()},
+                         {"fleet": 3, "fleet_deltas": 2, "snapshot": 1, "slices": 3})
+        for name, bars in sized.items():
+            for bar in bars:
+                self.assertEqual(bar.needs, FULL_COUNTS, name)
+
 
 class Report(unittest.TestCase):
     def document(self, failures):
@@ -253,6 +289,15 @@ class Report(unittest.TestCase):
                           "![A <title> & more: rate](w-rate.svg)"):
                 self.assertIn(words, text)
             xml.dom.minidom.parse(os.path.join(folder, "new", "w-rate.svg"))
+
+    def test_bars_that_were_not_judged_are_not_among_those_that_are_counted(self):
+        bars = [Bar("rate", "a", "b", ">=", 0.1), Bar("rate", "a", "b", ">=", 2),
+                Bar("rate", "a", None, ">=", 1, FULL_COUNTS), Bar("rate", "a", "c", ">=", 1)]
+        workload = Workload("w", "title", "text", None, [Case("a", "bare", {}), Case("b", "codec", {})], [RATE], [], bars)
+        document = {**self.document([]), "workloads": [summary.of_workload(workload, ROUNDS, [], "quick")]}
+        text = "\n".join(report.overview_lines(document))
+        self.assertIn("1 of 2 reached; 2 not judged, for the reason beside them.", text)
+        self.assertIn("not judged at this size", text)
 
     @unittest.skipUnless(charts.can_draw(), "python3-matplotlib is not installed: script/bootstrap report")
     def test_the_same_figures_give_the_same_curves(self):

@@ -5,7 +5,7 @@ rounds: a list with one dict for each round, label of the case -> its figures; a
 """
 import statistics
 
-from model import is_reached
+from model import FULL_COUNTS, is_reached
 
 
 def spread(values):
@@ -25,18 +25,33 @@ def of_ratio(rounds, key, label, base):
                    if label in figures and base in figures and figures[base].get(key)])
 
 
-def judge(rounds, bar):
-    """What a bar measured and whether it is reached: None for both when a case is missing. `otherwise` says why it is
-    not judged when what it needs was not there."""
+def why_not_judged(rounds, bar, measured, mode, failures):
+    """Why a bar is neither reached nor missed; None when it is judged."""
+    if bar.needs == FULL_COUNTS and mode != "full":
+        return bar.needs.otherwise
+    has_failed = any(failure["case"] in (bar.case, bar.base) for failure in failures)
+    if not measured and not has_failed:
+        return "not measured"
+    lacking = len(rounds) - (measured["count"] if measured else 0)
+    if lacking:  # what is left may be the luckier half
+        return "%d of %d rounds did not add up" % (lacking, len(rounds))
+    if bar.needs and not all(figures[bar.case].get(bar.needs.figure, 1) for figures in rounds):
+        return bar.needs.otherwise
+    return None
+
+
+def judge(rounds, bar, mode="full", failures=()):
+    """What a bar measured, None when a case is missing, and whether it is reached: None when it is not judged, and then
+    `otherwise` says why."""
     measured = of_case(rounds, bar.case, bar.figure) if bar.base is None else \
         of_ratio(rounds, bar.figure, bar.case, bar.base)
-    is_met = bar.needs is None or all(figures.get(bar.case, {}).get(bar.needs.figure, 1) for figures in rounds)
+    otherwise = why_not_judged(rounds, bar, measured, mode, failures)
     return {"figure": bar.figure, "case": bar.case, "base": bar.base, "relation": bar.relation, "bound": bar.bound,
-            "measured": measured, "is_reached": is_reached(bar, measured["median"]) if measured and is_met else None,
-            "otherwise": None if is_met else bar.needs.otherwise}
+            "measured": measured, "is_reached": None if otherwise else is_reached(bar, measured["median"]),
+            "otherwise": otherwise}
 
 
-def of_workload(workload, rounds, failures):
+def of_workload(workload, rounds, failures, mode="full"):
     """Everything that the report and the JSON file say of a workload."""
     labels = [case.label for case in workload.cases if any(case.label in figures for figures in rounds)]
     return {"name": workload.name, "title": workload.title, "text": workload.text,
@@ -44,4 +59,5 @@ def of_workload(workload, rounds, failures):
             "axis": workload.axis._asdict() if workload.axis else None,
             "cases": {label: {figure.key: of_case(rounds, label, figure.key) for figure in workload.figures}
                       for label in labels},
-            "bars": [judge(rounds, bar) for bar in workload.bars], "rounds": rounds, "failures": failures}
+            "bars": [judge(rounds, bar, mode, failures) for bar in workload.bars],
+            "rounds": rounds, "failures": failures}
