@@ -315,15 +315,17 @@ void sb_session_message (sb_core_t *self, const sb_event_t *event)
 {
     uint64_t peer = event->message.peer;
     const sb_agent_message_t *message = event->message.message;
+    const uint32_t message_count = event->message.delta_counts ? event->message.message_count : 1;
     self->message_number++;
-    sb_core_counter_add (self, SB_COUNTER_messages, event->message.delta_counts ? event->message.message_count : 1);
+    sb_core_counter_add (self, SB_COUNTER_messages, message_count);
     sb_core_counter_add (self, SB_COUNTER_message_bytes, event->message.size);
     if (message->kind == SB_AGENT_MESSAGE_REGISTRATION)
         s_register (self, peer, &message->registration);
     sb_agent_record_t *agent = sb_core_find_peer (self, peer);
     if (!agent) {
         if (message->kind != SB_AGENT_MESSAGE_GOODBYE && message->kind != SB_AGENT_MESSAGE_REGISTRATION)
-            sb_core_refuse (self, peer, SB_REASON_REGISTER_AGAIN, (sb_text_t){NULL, 0});
+            for (uint32_t i = 0; i < message_count; i++)
+                sb_core_refuse (self, peer, SB_REASON_REGISTER_AGAIN, (sb_text_t){NULL, 0});
         return;
     }
     if (message->kind == SB_AGENT_MESSAGE_REGISTRATION || s_hear (self, agent, event))

@@ -364,22 +364,29 @@ Test (gathered, the_fifth_failure_within_opens_the_breaker_for_those_behind)
     s_stop (&cores);
 }
 
-Test (gathered, messages_of_nobody_change_nothing)
+static void s_leave (harness_t *harness)
+{
+    harness_goodbye (harness, PEER);
+    harness_forget (harness);
+}
+
+Test (gathered, each_message_of_nobody_is_refused_and_changes_nothing)
 {
     s_cores_t cores;
     s_traffic_t traffic = {0};
     s_start (&cores);
-    harness_goodbye (&cores.gathered, PEER);
-    harness_forget (&cores.gathered);
+    s_each (&cores, s_leave);
     uint64_t fields = s_fields (&cores.gathered);
     s_add (&traffic, 1, "market_data", "", "x", 1);
     s_add (&traffic, 2, "market_data", "", "x", 2);
     s_cut_singly (&traffic);
-    s_send_gathered (&cores.gathered, &traffic);
-    harness_expect (&cores.gathered, "REFUSAL 0=REGISTER_AGAIN");
+    s_send (&cores, &traffic);
+    harness_expect_times (&cores.gathered, "REFUSAL 0=REGISTER_AGAIN", 2);
     harness_expect_not (&cores.gathered, "PUBLISH market_data");
+    cr_expect_eq (cores.gathered.core->refusals[SB_REASON_REGISTER_AGAIN], 2);
     cr_expect_eq (s_agent (&cores.gathered)->decided_through, 0);
     cr_expect_eq (s_fields (&cores.gathered), fields);
+    s_expect_same_in_all (&cores);
     s_stop (&cores);
 }
 
