@@ -2,7 +2,7 @@
  *
  * Redis publish and subscribe: PUBLISH to the channel of the publisher's category, SUBSCRIBE to the categories read.
  * Commands are pipelined, replies read back: see redis_link.h. A batch is one message of several payloads, or,
- * pipelined, so many commands in one write.
+ * pipelined, so many commands.
  */
 #include "redis_link.h"
 
@@ -23,7 +23,7 @@ static void s_publish (void *driver, uint32_t publisher, uint64_t first_number, 
 
 const bench_driver_t bench_driver_redis = {
     .name = "redis",
-    .help = "Redis PUBLISH and SUBSCRIBE; HOST:PORT; a batch is one message, or commands in one write (--pipelined 1)",
+    .help = "Redis PUBLISH and SUBSCRIBE; HOST:PORT; a batch is one message, or so many commands (--pipelined 1)",
     .publish_open = redis_publishers_open,
     .publish = s_publish,
     .service = redis_publishers_service,

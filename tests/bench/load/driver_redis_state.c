@@ -3,9 +3,9 @@
  * The same work on Redis: merge each update into keyed state and notify its readers. The state of a publisher is a hash
  * named CATEGORY.AGENT; an update is HSET of its field and PUBLISH of its value to the category's channel.
  *
- * Pipelined, a batch is so many pairs of commands in one write. Otherwise it is the cheapest that Redis has for it: one
- * HSET of all fields of the batch and one PUBLISH of all values, so the server merges a batch in one command. A script
- * or MULTI would do the same pairs with more work: neither saves the server a command.
+ * Pipelined, a batch is so many pairs of commands, written together. Otherwise it is the cheapest that Redis has for
+ * it: one HSET of all fields of the batch and one PUBLISH of all values, so the server merges a batch in one command. A
+ * script or MULTI would do the same pairs with more work: neither saves the server a command.
  */
 #include "redis_link.h"
 
@@ -57,7 +57,7 @@ static void s_publish (void *driver, uint32_t publisher, uint64_t first_number, 
 
 const bench_driver_t bench_driver_redis_state = {
     .name = "redis_state",
-    .help = "Redis HSET and PUBLISH; HOST:PORT; a batch is one of each, or pairs in one write (--pipelined 1)",
+    .help = "Redis HSET and PUBLISH; HOST:PORT; a batch is one of each, or so many pairs (--pipelined 1)",
     .publish_open = redis_publishers_open,
     .publish = s_publish,
     .service = redis_publishers_service,

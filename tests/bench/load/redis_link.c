@@ -57,6 +57,12 @@ static redisContext *s_connect (const char *endpoint)
 
 /* ---------------------------------------------------------------- publishers */
 
+/* Most commands without a reply: an update alone is at most two, and so is a batch that is larger than the window. */
+static size_t s_commands_most (const bench_options_t *options)
+{
+    return 2 * (size_t)options->window + 2;
+}
+
 /* Takes the replies that are there, without waiting. */
 static void s_read_replies (redis_publishers_t *self, redis_link_t *link)
 {
@@ -67,7 +73,9 @@ static void s_read_replies (redis_publishers_t *self, redis_link_t *link)
         const redisReply *answer = reply;
         if (answer->type == REDIS_REPLY_ERROR)
             bench_fail ("redis: %s", answer->str);
-        self->counts.accepted += link->updates[link->replied++ % self->options->window];
+        const uint32_t updates = link->updates[link->replied++ % s_commands_most (self->options)];
+        link->undecided -= updates;
+        self->counts.accepted += updates;
         freeReplyObject (reply);
         reply = NULL;
     }
@@ -114,7 +122,7 @@ void *redis_publishers_open (const bench_options_t *options)
     self->names = bench_names_new (options);
     for (uint32_t i = 0; i < options->count; i++) {
         self->links[i].context = s_connect (options->endpoint);
-        self->links[i].updates = s_allocate (options->window, sizeof *self->links[i].updates);
+        self->links[i].updates = s_allocate (s_commands_most (options), sizeof *self->links[i].updates);
         self->links[i].channel_size = bench_category_name (self->links[i].channel, bench_category (options, i));
         self->links[i].key_size = s_key (self->links[i].key, self->names, i);
     }
@@ -124,15 +132,17 @@ void *redis_publishers_open (const bench_options_t *options)
 void redis_link_append (redis_publishers_t *self, redis_link_t *link, uint32_t updates, int count,
                         const char **arguments, const size_t *sizes)
 {
-    if (link->sent - link->replied >= self->options->window) {
+    const uint32_t window = self->options->window;
+    if (link->undecided + updates > window) {
         s_write (self, link);
         /* To the half, so that each wait is worth the system call. */
-        while (link->sent - link->replied > self->options->window / 2)
+        while (link->undecided > window / 2)
             s_wait (self, link, false, 1000);
     }
     if (redisAppendCommandArgv (link->context, count, arguments, sizes) != REDIS_OK)
         s_check (link->context);
-    link->updates[link->sent++ % self->options->window] = updates;
+    link->updates[link->sent++ % s_commands_most (self->options)] = updates;
+    link->undecided += updates;
     self->counts.messages++;
     size_t octets = 0;
     for (int i = 0; i < count; i++)
@@ -143,8 +153,7 @@ void redis_link_append (redis_publishers_t *self, redis_link_t *link, uint32_t u
 
 void redis_link_commit (redis_publishers_t *self, redis_link_t *link)
 {
-    const bool may_wait = !self->options->is_paced && !self->options->is_pipelined;
-    if (!may_wait || link->gathered >= REDIS_LINK_WRITE)
+    if (self->options->is_paced || link->gathered >= REDIS_LINK_WRITE)
         s_write (self, link);
 }
 

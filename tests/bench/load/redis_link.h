@@ -2,9 +2,10 @@
  *
  * What the two Redis drivers share: connections that never block, commands in flight, and subscribers.
  *
- * Commands are pipelined. In a run flat out they gather to REDIS_LINK_WRITE octets before they are written, like the
- * messages of the other systems' libraries; in a run at a rate they are written at once. Every reply is read and
- * looked at. At most options->window commands are without one: that bounds what piles up in the server.
+ * Commands are pipelined. In a run flat out they gather to REDIS_LINK_WRITE octets before they are written, those of a
+ * pipelined batch too, like the messages of the other systems' libraries; in a run at a rate they are written at once.
+ * Every reply is read and looked at. At most options->window updates are without one, as with the systems that ack:
+ * that bounds what piles up in the server.
  */
 #ifndef REDIS_LINK_H
 #define REDIS_LINK_H
@@ -21,10 +22,11 @@ enum {
 /* A publisher's connection. */
 typedef struct {
     redisContext *context;
-    uint64_t sent;     /* commands */
-    uint64_t replied;  /* so many of them had a reply, none of them an error */
-    uint32_t *updates; /* of each command without a reply, options->window of them: updates done when it has one */
-    size_t gathered;   /* octets appended since the last time that nothing was left to write */
+    uint64_t sent;                        /* commands */
+    uint64_t replied;                     /* so many of them had a reply, none of them an error */
+    uint32_t *updates;                    /* of each command without a reply, in a ring: updates done when it has one */
+    uint64_t undecided;                   /* updates: the sum of these */
+    size_t gathered;                      /* octets appended since the last time that nothing was left to write */
     char channel[REDIS_LINK_CHANNEL_MAX]; /* what it publishes to: its category's name */
     size_t channel_size;
     char key[2 * BENCH_NAME_MAX]; /* of its hash, CATEGORY.AGENT; redis_state only, as the next */
@@ -42,12 +44,12 @@ typedef struct {
 /* Connects options->count publishers; of type void * as the vtable has it. Ends the process on failure. */
 void *redis_publishers_open (const bench_options_t *options);
 
-/* Appends one command of `count` arguments to a link; its reply means that `updates` are done. Waits while the window
- * is full. */
+/* Appends one command of `count` arguments to a link; its reply means that `updates` are done. Waits first while
+ * they do not fit into the window. */
 void redis_link_append (redis_publishers_t *self, redis_link_t *link, uint32_t updates, int count,
                         const char **arguments, const size_t *sizes);
 
-/* Called after the commands of one call of publish: writes what may not wait for more, or when enough has gathered. */
+/* Called after the commands of one call of publish: writes in a run at a rate, or when enough has gathered. */
 void redis_link_commit (redis_publishers_t *self, redis_link_t *link);
 
 /* As bench_driver_t has them. */
