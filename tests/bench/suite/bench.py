@@ -17,10 +17,11 @@ import core_workloads
 import machine
 import peers
 import report
+import resume
 import summary
 import workloads
 from charts import number
-from model import AccountingError, Context
+from model import AccountingError, Case, Context
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 ROUNDS = {"full": 5, "quick": 2, "tiny": 1}
@@ -42,7 +43,7 @@ def parse(arguments):
     parser.add_argument("--list", action="store_true", help="name the workloads and their cases, and end")
     parser.add_argument("--json", metavar="FILE", help="write all figures of all rounds")
     parser.add_argument("--resume", action="store_true",
-                        help="keep the workloads that the file of --json has, and run the others")
+                        help="keep the workloads that the file of --json has and that added up, and run the others")
     parser.add_argument("--report", metavar="FILE.md", help="write a report, its charts beside it")
     chosen = parser.parse_args(arguments)
     unknown = set(chosen.only or []) - {workload.name for workload in workloads.WORKLOADS}
@@ -50,6 +51,8 @@ def parse(arguments):
         parser.error("no workload %s: see --list" % ", ".join(sorted(unknown)))
     if chosen.rounds is not None and chosen.rounds < 1:
         parser.error("--rounds is at least 1")
+    if chosen.resume and not chosen.json:
+        parser.error("--resume goes on with the file of --json: give one")
     return chosen
 
 
@@ -60,6 +63,10 @@ def built_drivers(build):
         sys.exit("bench: no %s: build with -DSB_BUILD_BENCH=ON, as script/bench does" % program)
     said = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
     return {line.split()[0] for line in said.partition("Drivers:")[2].splitlines() if line.strip()}
+
+
+def has_no_peers(arguments):
+    return arguments.no_peers or arguments.mode == "tiny"
 
 
 def is_there(case, drivers, no_peers):
@@ -85,12 +92,13 @@ def choose(arguments):
     """The workloads to run with the cases that can be run, the systems that were left out, and the workloads that this
     mode leaves out."""
     drivers = built_drivers(arguments.build)
-    no_peers = arguments.no_peers or arguments.mode == "tiny"
+    no_peers = has_no_peers(arguments)
     chosen, left_out, not_run = [], set(), []
     for every in workloads.WORKLOADS:
         workload = in_mode(every, arguments)
         if not workload:
-            not_run.append(every.name)
+            if not arguments.only:  # else it is not the mode that leaves it out
+                not_run.append(every.name)
             continue
         cases = [case for case in workload.cases if is_there(case, drivers, no_peers)]
         left_out |= {case.system for case in workload.cases} - {case.system for case in cases}
@@ -131,41 +139,71 @@ def print_summary(result):
     print("  took %.0f s\n" % result["seconds"], flush=True)
 
 
-def run_all(chosen, left_out, not_run, kept, arguments):
-    """Runs the workloads, but for those that a document that was begun (`kept`, None: none was) has already. Writes the
-    document after each, so that what was measured stays when the run is ended; returns it."""
-    context = Context(arguments.mode, arguments.build, SOURCE, market_data=arguments.market_data)
-    rounds = arguments.rounds or ROUNDS[arguments.mode]
+def peers_here(arguments):
+    """The versions of the peers that can be run, by their programs' names."""
+    drivers = built_drivers(arguments.build)
+    names = [name for name in peers.PEERS if is_there(Case(name, name, {}), drivers, has_no_peers(arguments))]
+    return {peers.PEERS[name].program: peers.version(name) for name in names}
+
+
+def begin_document(chosen, left_out, arguments):
+    """The document before its workloads, and that which it goes on with (None: none)."""
     here = machine.describe()
-    warning = machine.warning(here)
-    print("%(cpu)s, %(cores)s cores, Linux %(kernel)s, libzmq %(libzmq)s" % here)
-    if warning:
-        print("WARNING: %s" % warning)
-    if left_out:
-        print("LEFT OUT, since not installed, not built or not asked for: %s" % ", ".join(left_out))
-    if not_run:
-        print("NOT RUN (with neither --quick, --tiny nor --only they are): %s" % ", ".join(not_run))
+    rounds = arguments.rounds or ROUNDS[arguments.mode]
+    conditions = resume.conditions(arguments, rounds, peers_here(arguments), here, SOURCE)
+    kept = resume.read(arguments.json, conditions) if arguments.resume else None
+    before = kept or {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+                      "machine": here, "left_out": [], "peers": {}, "systems": {}}
     systems = {case.label: case.system for workload in chosen for case in workload.cases}
     used = {system for system in systems.values() if system in peers.PEERS}
-    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return {"date": before["date"], "machine": before["machine"],
+            "warning": resume.warning(kept, machine.warning(here)), "mode": arguments.mode, "round_count": rounds,
+            "version": version(arguments.build), "conditions": conditions,
+            "peers": {**before["peers"], **{peers.PEERS[name].program: peers.version(name) for name in used}},
+            "left_out": sorted({*before["left_out"], *left_out}), "systems": {**before["systems"], **systems}}, kept
+
+
+def print_head(document, not_run):
+    print("%(cpu)s, %(cores)s cores, Linux %(kernel)s, libzmq %(libzmq)s" % document["machine"])
+    if document["warning"]:
+        print("WARNING: %s" % document["warning"])
+    if document["left_out"]:
+        print("LEFT OUT, since not installed, not built or not asked for: %s" % ", ".join(document["left_out"]))
+    if not_run:
+        print("left out of this mode: %s (run one with --only NAME)" % ", ".join(not_run))
+
+
+def run_all(chosen, left_out, not_run, arguments):
+    """Runs the workloads, with --resume only those that the document of --json has not, or with failures; it keeps what
+    it has of others. Writes the document after each, so that what was measured stays when the run is ended; returns
+    it."""
+    document, kept = begin_document(chosen, left_out, arguments)
+    context = Context(arguments.mode, arguments.build, SOURCE, market_data=arguments.market_data)
     results = {result["name"]: result for result in kept["workloads"]} if kept else {}
-    document = {"date": kept["date"] if kept else date, "machine": here, "warning": warning, "mode": arguments.mode,
-                "round_count": rounds, "version": version(arguments.build),
-                "peers": {peers.PEERS[name].program: peers.version(name) for name in used},
-                "left_out": left_out, "systems": systems}
+    waiting = [workload for workload in chosen if not resume.is_kept(results.get(workload.name))]
+    print_head(document, [name for name in not_run if name not in results])
+    not_run = [*(kept["not_run"] if kept else []), *not_run, *(workload.name for workload in chosen)]
     if results:
-        print("KEPT of %s: %s" % (arguments.json, ", ".join(results)))
-    for workload in chosen:
-        if workload.name not in results:
-            print("%s: %s" % (workload.name, workload.title), flush=True)
-            begun = time.monotonic()
-            results[workload.name] = run_workload(workload, workload.rounds or rounds, context)
-            results[workload.name]["seconds"] = round(time.monotonic() - begun, 1)
-            print_summary(results[workload.name])
-        done = [results[each.name] for each in chosen if each.name in results]
-        document.update(not_run=not_run + [each.name for each in chosen if each.name not in results],
+        again = [workload.name for workload in waiting if workload.name in results]
+        print("KEPT of %s: %s" % (arguments.json,
+                                  ", ".join(name for name in results if name not in again) or "nothing"))
+        if again:
+            print("RUN AGAIN, since not all of it added up: %s" % ", ".join(again))
+
+    def update():
+        done = resume.in_order(results.values())
+        document.update(not_run=[name for name in dict.fromkeys(not_run) if name not in results],
                         is_recorded=is_recorded(done), seconds=round(sum(result["seconds"] for result in done)),
                         workloads=done)
+
+    update()
+    for workload in waiting:
+        print("%s: %s" % (workload.name, workload.title), flush=True)
+        begun = time.monotonic()
+        result = run_workload(workload, workload.rounds or document["round_count"], context)
+        results[workload.name] = {**result, "seconds": round(time.monotonic() - begun, 1)}
+        print_summary(results[workload.name])
+        update()
         write_json(document, arguments.json)
     return document
 
@@ -180,21 +218,6 @@ def write_json(document, path):
     os.replace(path + ".new", path)
 
 
-def read_kept(arguments):
-    """The document that --resume goes on with; None without one."""
-    if not arguments.resume or not os.path.exists(arguments.json):
-        return None
-    with open(arguments.json, encoding="utf-8") as file:
-        kept = json.load(file)
-    here = machine.describe()
-    for what, then, now in (("mode", kept["mode"], arguments.mode), ("machine", kept["machine"]["cpu"], here["cpu"]),
-                            ("version", kept["version"], version(arguments.build))):
-        if then != now:
-            sys.exit("bench: %s is of another %s, %s and not %s: give another --json, or leave out --resume" %
-                     (arguments.json, what, then, now))
-    return kept
-
-
 def is_recorded(results):
     """Whether ticks were recorded ones; None when no workload had any."""
     said = [figures["recorded"] for result in results for turn in result["rounds"] for figures in turn.values()
@@ -204,7 +227,10 @@ def is_recorded(results):
 
 def version(build):
     program = os.path.join(build, "broker/live/syncbusd")
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.split()
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.split()
+    except OSError:
+        sys.exit("bench: no %s: build with -DSB_BUILD_BENCH=ON, as script/bench does" % program)
     return said[-1] if said else "unknown"
 
 
@@ -219,9 +245,7 @@ def main():
         return 0
     if arguments.report and not charts.can_draw():
         sys.exit("bench: a report's charts need python3-matplotlib (script/bootstrap report), and Debian's Python")
-    if arguments.resume and not arguments.json:
-        sys.exit("bench: --resume goes on with the file of --json: give one")
-    document = run_all(*choose(arguments), read_kept(arguments), arguments)
+    document = run_all(*choose(arguments), arguments)
     if arguments.report:
         report.write(document, arguments.report)
     failures = sum(len(result["failures"]) for result in document["workloads"])

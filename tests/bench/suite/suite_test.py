@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import io
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import unittest
 import xml.dom.minidom
+from unittest import mock
 
 import bench
 import charts
@@ -29,6 +31,10 @@ CONTEXT = Context("tiny", BUILD, os.environ["SB_SOURCE_DIR"])
 
 PUBLISHED = {"updates": 3, "probes": 1, "finished": True, "published": [3]}
 RECEIVED = {"updates": 3, "expected": 3, "lost": 0, "repeated": 0, "damaged": 0, "reported_lost": 0}
+
+
+HERE = {"protobuf_c": "1", "cpu": "c", "cores": 2, "memory_gib": 1, "kernel": "k", "system": "s", "libzmq": "4",
+        "load": [0, 0, 0], "busy_before": 0.5}
 
 
 class Silent:
@@ -99,33 +105,110 @@ class Broker(unittest.TestCase):
 
 
 class Resume(unittest.TestCase):
+    """A run that was ended is gone on with. The build is a folder of programs that say a version and no more."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.json = os.path.join(self.folder, "figures.json")
+        self.program("broker/live/syncbusd", "echo syncbusd 1")
+        self.program("tests/bench/load/bench_load", "echo Drivers:")
+        self.ran = []
+        self.breaking = set()  # workloads whose next run does not add up
+        self.ending_at = None  # the workload that the user ends the run in
+        self.busy = 0
+
+    def program(self, path, line):
+        path = os.path.join(self.folder, "build", path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n%s\n" % line)
+        os.chmod(path, 0o755)
+
+    def workload(self, name):
+        def run(case, context):
+            self.ran.append(name)
+            if name == self.ending_at:
+                raise KeyboardInterrupt
+            if name in self.breaking:
+                self.breaking.remove(name)
+                raise AccountingError("1 update lost")
+            return {"rate": 7}
+        return Workload(name, name, name, run, [Case("case of " + name, "bare", {})], [RATE], ["rate"], [])
+
+    def run_some(self, *names, more=(), not_run=()):
+        """Runs with --resume as far as it goes; the document."""
+        self.ran.clear()
+        arguments = bench.parse(["--tiny", "--build", os.path.join(self.folder, "build"), "--json", self.json,
+                                 "--resume", *more])
+        here = {**HERE, "busy_before": self.busy}
+        with contextlib.redirect_stdout(io.StringIO()), mock.patch("machine.describe", return_value=here):
+            return bench.run_all([self.workload(name) for name in names], [], list(not_run), arguments)
+
+    def in_file(self):
+        with open(self.json, encoding="utf-8") as file:
+            return json.load(file)
+
     def test_workloads_that_the_file_has_are_kept_and_the_others_run(self):
-        ran = []
-
-        def run_named(name):
-            def run(case, context):
-                ran.append(name)
-                if name == "last" and len(ran) == 2:
-                    raise KeyboardInterrupt
-                return {"rate": 7}
-            return run
-
-        chosen = [Workload(name, name, name, run_named(name), [Case("only", "bare", {})], [RATE], ["rate"], [])
-                  for name in ("first", "last")]
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "figures.json")
-            arguments = bench.parse(["--tiny", "--build", CONTEXT.build, "--json", path, "--resume"])
-            self.assertIsNone(bench.read_kept(arguments))
-            with contextlib.redirect_stdout(io.StringIO()):
-                with self.assertRaises(KeyboardInterrupt):
-                    bench.run_all(chosen, [], [], None, arguments)
-                kept = bench.read_kept(arguments)
-                self.assertEqual([workload["name"] for workload in kept["workloads"]], ["first"])
-                self.assertEqual(kept["not_run"], ["last"])
-                document = bench.run_all(chosen, [], [], kept, arguments)
-        self.assertEqual(ran, ["first", "last", "last"])
-        self.assertEqual([workload["name"] for workload in document["workloads"]], ["first", "last"])
+        self.ending_at = "idle"
+        with self.assertRaises(KeyboardInterrupt):
+            self.run_some("latency", "idle")
+        self.assertEqual([workload["name"] for workload in self.in_file()["workloads"]], ["latency"])
+        self.assertEqual(self.in_file()["not_run"], ["idle"])
+        self.ending_at = None
+        document = self.run_some("latency", "idle")
+        self.assertEqual(self.ran, ["idle"])
+        self.assertEqual([workload["name"] for workload in document["workloads"]], ["latency", "idle"])
         self.assertEqual(document["not_run"], [])
+
+    def test_workloads_that_were_not_chosen_stay_in_the_file(self):
+        self.run_some("latency", "desk")
+        self.run_some("idle")
+        self.assertEqual(self.ran, ["idle"])
+        document = self.in_file()
+        self.assertEqual([workload["name"] for workload in document["workloads"]], ["latency", "idle", "desk"])
+        self.assertEqual(set(document["systems"]), {"case of latency", "case of idle", "case of desk"})
+
+    def test_what_was_not_run_stays_so_until_it_is(self):
+        self.run_some("latency", not_run=["desk", "idle"])
+        self.assertEqual(self.run_some("idle")["not_run"], ["desk"])
+
+    def test_a_workload_that_did_not_add_up_is_run_again(self):
+        self.breaking = {"idle"}
+        self.assertEqual(len(self.run_some("latency", "idle")["workloads"][1]["failures"]), 1)
+        document = self.run_some("latency", "idle")
+        self.assertEqual(self.ran, ["idle"])
+        self.assertEqual([workload["failures"] for workload in document["workloads"]], [[], []])
+
+    def test_warnings_of_both_parts_are_told(self):
+        self.busy = 0.5
+        self.run_some("latency")
+        self.busy = 0
+        self.assertIn("busy before the first run (50 %", self.run_some("latency", "idle")["warning"])
+        self.busy = 0.7
+        warning = self.run_some("latency", "idle", "desk")["warning"]
+        self.assertIn("50 %", warning)
+        self.assertIn("when the run was gone on with, the machine was busy before the first run (70 %", warning)
+
+    def test_a_file_that_was_measured_otherwise_is_refused_and_left_alone(self):
+        self.run_some("latency")
+        before = self.in_file()
+        for more, words in ((["--quick"], "mode: tiny then, quick now"), (["--rounds", "3"], "rounds: 1 then, 3 now"),
+                            (["--market-data", self.folder], "market data: ")):
+            with self.subTest(words), self.assertRaisesRegex(SystemExit, words):
+                self.run_some("latency", more=more)
+        self.program("tests/bench/load/bench_load", "echo Drivers: && true")  # of the same version
+        with self.assertRaisesRegex(SystemExit, "programs .SHA-256.: [0-9a-f]{64} then, [0-9a-f]{64} now.*\n.*leave out"):
+            self.run_some("latency")
+        self.assertEqual(self.in_file(), before)
+
+    def test_a_file_of_something_else_is_refused(self):
+        for content in ("{}", "[]", "not JSON"):
+            with open(self.json, "w", encoding="utf-8") as file:
+                file.write(content)
+            with self.subTest(content), self.assertRaisesRegex(SystemExit, "no file that --json wrote"):
+                self.run_some("latency")
 
 
 class Command(unittest.TestCase):
@@ -136,6 +219,18 @@ class Command(unittest.TestCase):
 
     def test_an_unknown_workload_is_a_mistake_of_use(self):
         self.assertEqual(self.run_suite("--only", "nothing").returncode, 2)
+
+    def test_going_on_without_a_file_is_a_mistake_of_use(self):
+        done = self.run_suite("--resume", "--list")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--json", done.stderr)
+
+    def test_what_a_mode_leaves_out_is_told_and_what_was_not_chosen_is_not(self):
+        for more, is_told in ((["--tiny"], True), (["--tiny", "--only", "idle"], False), ([], False)):
+            with self.subTest(more), contextlib.redirect_stdout(io.StringIO()):
+                not_run = bench.choose(bench.parse(["--build", BUILD, *more]))[2]
+                self.assertEqual("basic_fast" in not_run, is_told)
+                self.assertNotIn("latency", not_run)
 
     def test_a_run_that_cannot_be_made_is_no_success(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -270,9 +365,7 @@ class Report(unittest.TestCase):
     def document(self, failures):
         workload = Workload("w", "A <title> & more", "text", None, [Case("a", "bare", {}), Case("b", "codec", {})],
                             [RATE], ["rate"], [Bar("rate", "a", "b", ">=", 2), Bar("rate", "a", "c", ">=", 1)])
-        return {"date": "2001-02-03 04:05 UTC", "machine": {
-                    "protobuf_c": "1", "cpu": "c", "cores": 2, "memory_gib": 1, "kernel": "k", "system": "s", "libzmq": "4",
-                            "load": [0, 0, 0], "busy_before": 0.5}, "warning": "busy", "mode": "full",
+        return {"date": "2001-02-03 04:05 UTC", "machine": HERE, "warning": "busy", "mode": "full",
                 "round_count": 3, "version": "0", "peers": {"nats-server": "2.9"}, "left_out": ["redis"],
                 "systems": {"a": "bare", "b": "codec"}, "seconds": 1,
                 "workloads": [summary.of_workload(workload, ROUNDS, failures)]}
