@@ -6,22 +6,17 @@
  */
 #include "bench_forwarder.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 int main (int count, char **arguments)
 {
     bench_forwarder_t forwarder;
-    bench_forwarder_open (&forwarder, count, arguments);
+    bench_forwarder_open (&forwarder, count, arguments, NULL);
     zmq_msg_t frame;
     zmq_msg_init (&frame);
     for (;;) {
         bench_forwarder_receive (&forwarder, &frame, 0);
         while (zmq_msg_more (&frame))
             bench_forwarder_receive (&forwarder, &frame, 0);
-        if (zmq_msg_send (&frame, forwarder.publish, 0) < 0) {
-            fprintf (stderr, "bench forwarder: zmq_msg_send: %s\n", zmq_strerror (zmq_errno ()));
-            return 1;
-        }
+        if (zmq_msg_send (&frame, forwarder.publish, 0) < 0)
+            bench_forwarder_fail ("zmq_msg_send: %s", zmq_strerror (zmq_errno ()));
     }
 }

@@ -6,6 +6,10 @@
  * the end of a turn; a turn ends when nothing waits, or after 1 ms. No state, no checks but that a publisher counts on,
  * no history, no health, no beats.
  *
+ * With `--gather N`, messages of a publisher that wait one behind the other become one, of at most N deltas and 64 KiB,
+ * and their runs of one topic one Publication, as in the broker (see broker/wire/sb_gather.h). The ROUTER gives the
+ * messages of publishers in turn, so those of several are gathered, each for itself. Nothing waits for it.
+ *
  * protobuf-c is as fast as it can be: what it unpacks of a message goes into one block that is used anew for each (see
  * bench_bump.h), and what is packed points into what was unpacked, so that no value is copied but by the two.
  */
@@ -16,7 +20,6 @@
 #include "syncbus.pb-c.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +29,9 @@
 enum {
     SLOTS = 1 << 16, /* of each table, more than twice what the benchmark needs */
     BATCH_MAX = 1024,
+    GATHERS = 32,             /* publishers that are gathered of at a time */
+    GATHER_MAX = 256,         /* deltas of each */
+    GATHER_BYTES = 64 * 1024, /* of their messages */
     NAME_MAX_SIZE = 192,
     ROUTING_ID_SIZE = 5,
     TURN_NS = 1000 * 1000,
@@ -47,9 +53,17 @@ typedef struct {
     uint64_t sequence;
 } s_counter_t;
 
+/* What was gathered of a publisher, in its order. */
+typedef struct {
+    s_session_t *session;
+    size_t count;
+    size_t bytes; /* of their messages */
+    Syncbus__V1__Delta *deltas[GATHER_MAX];
+} s_gather_t;
+
 typedef struct {
     bench_forwarder_t sockets;
-    bench_bump_t bump;     /* the message that is being read */
+    bench_bump_t bump;     /* the message that is being read, and those that are gathered */
     s_session_t *sessions; /* open addressing by routing id */
     s_counter_t *counters; /* open addressing by name */
     s_session_t *to_ack[SLOTS];
@@ -58,18 +72,10 @@ typedef struct {
     uint64_t sequence;
     Syncbus__V1__Update updates[BATCH_MAX]; /* of the publication that is being made */
     Syncbus__V1__Update *pointers[BATCH_MAX];
+    int gather; /* deltas that become one message; 1: nothing is gathered */
+    uint32_t gather_count;
+    s_gather_t gathers[GATHERS]; /* by their first messages */
 } s_forwarder_t;
-
-static void __attribute__ ((format (printf, 1, 2), noreturn)) s_fail (const char *format, ...)
-{
-    va_list arguments;
-    va_start (arguments, format);
-    fputs ("bench_codec_forwarder: ", stderr);
-    vfprintf (stderr, format, arguments);
-    fputc ('\n', stderr);
-    va_end (arguments);
-    exit (1);
-}
 
 static uint64_t s_clock_ns (clockid_t clock)
 {
@@ -95,7 +101,7 @@ static s_session_t *s_session (s_forwarder_t *self, const void *routing_id)
         session->is_used = true;
         return session;
     }
-    s_fail ("too many publishers");
+    bench_forwarder_fail ("too many publishers");
 }
 
 /* The next number of whatever has that name. */
@@ -112,7 +118,7 @@ static uint64_t s_count (s_forwarder_t *self, const char *name, size_t size)
             continue;
         return ++counter->sequence;
     }
-    s_fail ("too many topics");
+    bench_forwarder_fail ("too many topics");
 }
 
 /* ---------------------------------------------------------------- out */
@@ -121,11 +127,11 @@ static void s_send_answer (s_forwarder_t *self, const s_session_t *session, cons
 {
     zmq_msg_t frame;
     if (zmq_msg_init_size (&frame, syncbus__v1__broker_message__get_packed_size (message)) != 0)
-        s_fail ("no memory");
+        bench_forwarder_fail ("no memory");
     syncbus__v1__broker_message__pack (message, zmq_msg_data (&frame));
     if (zmq_send (self->sockets.ingress, session->routing_id, ROUTING_ID_SIZE, ZMQ_SNDMORE) < 0 ||
         zmq_msg_send (&frame, self->sockets.ingress, 0) < 0)
-        s_fail ("cannot answer: %s", zmq_strerror (zmq_errno ()));
+        bench_forwarder_fail ("cannot answer: %s", zmq_strerror (zmq_errno ()));
 }
 
 static void s_send_welcome (s_forwarder_t *self, const s_session_t *session)
@@ -162,7 +168,7 @@ static size_t s_write_topic (char *topic, const s_session_t *session, const Sync
     const size_t subject_size = strlen (delta->subject);
     const size_t size = category_size + 1 + session->agent_id_size + 1 + subject_size;
     if (size >= NAME_MAX_SIZE)
-        s_fail ("a topic is too long");
+        bench_forwarder_fail ("a topic is too long");
     memcpy (topic, delta->category, category_size);
     topic += category_size;
     *topic++ = '.';
@@ -203,23 +209,18 @@ static void s_publish (s_forwarder_t *self, s_session_t *session, Syncbus__V1__D
     zmq_msg_t frame;
     const size_t size = syncbus__v1__publication__get_packed_size (&publication);
     if (zmq_msg_init_size (&frame, topic_size + 1 + size) != 0)
-        s_fail ("no memory");
+        bench_forwarder_fail ("no memory");
     memcpy (zmq_msg_data (&frame), topic, topic_size + 1);
     syncbus__v1__publication__pack (&publication, (uint8_t *)zmq_msg_data (&frame) + topic_size + 1);
     if (zmq_msg_send (&frame, self->sockets.publish, 0) < 0)
-        s_fail ("cannot publish: %s", zmq_strerror (zmq_errno ()));
+        bench_forwarder_fail ("cannot publish: %s", zmq_strerror (zmq_errno ()));
 }
 
 /* ---------------------------------------------------------------- in */
 
-static void s_take_deltas (s_forwarder_t *self, s_session_t *session, Syncbus__V1__Delta **deltas, size_t count)
+/* Publishes each run of deltas of one topic. */
+static void s_publish_runs (s_forwarder_t *self, s_session_t *session, Syncbus__V1__Delta **deltas, size_t count)
 {
-    if (count > BATCH_MAX)
-        s_fail ("a batch is too long");
-    for (size_t i = 0; i < count; i++)
-        if (deltas[i]->sequence != ++session->decided_through)
-            s_fail ("%s sent delta %llu, not %llu", session->agent_id, (unsigned long long)deltas[i]->sequence,
-                    (unsigned long long)session->decided_through);
     size_t first = 0;
     for (size_t i = 1; i <= count; i++)
         if (i == count || strcmp (deltas[i]->category, deltas[first]->category) != 0 ||
@@ -227,6 +228,54 @@ static void s_take_deltas (s_forwarder_t *self, s_session_t *session, Syncbus__V
             s_publish (self, session, deltas + first, i - first);
             first = i;
         }
+}
+
+static void s_publish_gathered (s_forwarder_t *self)
+{
+    for (uint32_t i = 0; i < self->gather_count; i++)
+        s_publish_runs (self, self->gathers[i].session, self->gathers[i].deltas, self->gathers[i].count);
+    self->gather_count = 0;
+}
+
+/* What is gathered of that publisher and has room for so much; when there is no room, all is published first. */
+static s_gather_t *s_gather (s_forwarder_t *self, s_session_t *session, size_t count, size_t bytes)
+{
+    uint32_t i = 0;
+    while (i < self->gather_count && self->gathers[i].session != session)
+        i++;
+    s_gather_t *gather = &self->gathers[i];
+    if (i < self->gather_count && gather->count + count <= (size_t)self->gather &&
+        gather->bytes + bytes <= GATHER_BYTES)
+        return gather;
+    if (i < self->gather_count || i == GATHERS)
+        s_publish_gathered (self);
+    gather = &self->gathers[self->gather_count++];
+    gather->session = session, gather->count = gather->bytes = 0;
+    return gather;
+}
+
+/* Deltas of a message of `bytes` octets. */
+static void s_take_deltas (s_forwarder_t *self, s_session_t *session, Syncbus__V1__Delta **deltas, size_t count,
+                           size_t bytes)
+{
+    if (count > BATCH_MAX)
+        bench_forwarder_fail ("a batch is too long");
+    for (size_t i = 0; i < count; i++)
+        if (deltas[i]->sequence != ++session->decided_through)
+            bench_forwarder_fail ("%s sent delta %llu, not %llu", session->agent_id,
+                                  (unsigned long long)deltas[i]->sequence,
+                                  (unsigned long long)session->decided_through);
+    if (count < (size_t)self->gather) {
+        s_gather_t *gather = s_gather (self, session, count, bytes);
+        memcpy (gather->deltas + gather->count, deltas, count * sizeof *deltas);
+        gather->count += count;
+        gather->bytes += bytes;
+        if (gather->count == (size_t)self->gather)
+            s_publish_gathered (self);
+    } else {
+        s_publish_gathered (self);
+        s_publish_runs (self, session, deltas, count);
+    }
     if (!session->has_ack)
         self->to_ack[self->to_ack_count++] = session;
     session->has_ack = true;
@@ -234,11 +283,12 @@ static void s_take_deltas (s_forwarder_t *self, s_session_t *session, Syncbus__V
 
 static void s_take_message (s_forwarder_t *self, s_session_t *session, const zmq_msg_t *frame)
 {
-    bench_bump_reset (&self->bump);
+    if (self->gather_count == 0)
+        bench_bump_reset (&self->bump);
     Syncbus__V1__AgentMessage *message = syncbus__v1__agent_message__unpack (
         &self->bump.allocator, zmq_msg_size (frame), zmq_msg_data ((zmq_msg_t *)(uintptr_t)frame));
     if (!message)
-        s_fail ("a message could not be read");
+        bench_forwarder_fail ("a message could not be read");
     switch (message->body_case) {
     case SYNCBUS__V1__AGENT_MESSAGE__BODY_REGISTRATION:
         snprintf (session->agent_id, sizeof session->agent_id, "%s", message->registration->agent_id);
@@ -247,17 +297,17 @@ static void s_take_message (s_forwarder_t *self, s_session_t *session, const zmq
         s_send_welcome (self, session);
         break;
     case SYNCBUS__V1__AGENT_MESSAGE__BODY_DELTA:
-        s_take_deltas (self, session, &message->delta, 1);
+        s_take_deltas (self, session, &message->delta, 1, zmq_msg_size (frame));
         break;
     case SYNCBUS__V1__AGENT_MESSAGE__BODY_BATCH:
-        s_take_deltas (self, session, message->batch->deltas, message->batch->n_deltas);
+        s_take_deltas (self, session, message->batch->deltas, message->batch->n_deltas, zmq_msg_size (frame));
         break;
     default: /* beats: there is no health here */
         break;
     }
 }
 
-/* Reads until nothing waits or the turn is over. */
+/* Reads until nothing waits or the turn is over, and publishes what was gathered. */
 static void s_turn (s_forwarder_t *self)
 {
     const uint64_t end_ns = s_clock_ns (CLOCK_MONOTONIC) + TURN_NS;
@@ -265,7 +315,7 @@ static void s_turn (s_forwarder_t *self)
     zmq_msg_init (&frame);
     for (uint32_t i = 1; bench_forwarder_receive (&self->sockets, &frame, ZMQ_DONTWAIT); i++) {
         if (zmq_msg_size (&frame) != ROUTING_ID_SIZE || !zmq_msg_more (&frame))
-            s_fail ("a routing id of %zu octets", zmq_msg_size (&frame));
+            bench_forwarder_fail ("a routing id of %zu octets", zmq_msg_size (&frame));
         s_session_t *session = s_session (self, zmq_msg_data (&frame));
         bench_forwarder_receive (&self->sockets, &frame, 0);
         s_take_message (self, session, &frame);
@@ -273,6 +323,7 @@ static void s_turn (s_forwarder_t *self)
             break;
     }
     zmq_msg_close (&frame);
+    s_publish_gathered (self);
 }
 
 int main (int count, char **arguments)
@@ -280,17 +331,20 @@ int main (int count, char **arguments)
     s_forwarder_t *self = calloc (1, sizeof *self);
     if (!self || !(self->sessions = calloc (SLOTS, sizeof *self->sessions)) ||
         !(self->counters = calloc (SLOTS, sizeof *self->counters)) || bench_bump_open (&self->bump) != 0)
-        s_fail ("no memory");
+        bench_forwarder_fail ("no memory");
     for (uint32_t i = 0; i < BATCH_MAX; i++) {
         syncbus__v1__update__init (&self->updates[i]);
         self->pointers[i] = &self->updates[i];
     }
     self->stream_id = s_clock_ns (CLOCK_REALTIME) % (UINT64_C (1) << 53) + 1;
-    bench_forwarder_open (&self->sockets, count, arguments);
+    self->gather = 1;
+    const bench_forwarder_option_t option = {"--gather", &self->gather, GATHER_MAX,
+                                             "deltas of waiting messages of a publisher that become one publication"};
+    bench_forwarder_open (&self->sockets, count, arguments, &option);
     zmq_pollitem_t item = {.socket = self->sockets.ingress, .events = ZMQ_POLLIN};
     while (zmq_poll (&item, 1, -1) >= 0 || zmq_errno () == EINTR) {
         s_turn (self);
         s_send_acks (self);
     }
-    s_fail ("zmq_poll: %s", zmq_strerror (zmq_errno ()));
+    bench_forwarder_fail ("zmq_poll: %s", zmq_strerror (zmq_errno ()));
 }
