@@ -6,6 +6,8 @@ Redis and NATS are asked over a plain socket in their own text protocols, so tha
 import json
 import socket
 
+import payload
+
 TIMEOUT_S = 10
 CHECKED_MAX = 100  # publishers whose last update is looked up
 
@@ -93,9 +95,11 @@ def check(system, endpoint, published, options):
         wrong.append("updates acked are %d, not %d" % (published["accepted"], sent))
     if system in VALUES:
         for publisher, number in enumerate(published["published"][:CHECKED_MAX]):
-            held = held_number(system, endpoint, publisher, number, options)
-            if number and held != number:
-                wrong.append("the state of publisher %d is update %s, not %d" % (publisher, held, number))
+            held = number and held_value(system, endpoint, publisher, number, options)
+            size = int(options.get("size", payload.DEFAULT_SIZE))
+            problem = number and payload.problem(held, number, publisher, size)
+            if problem:
+                wrong.append("the state of publisher %d %s" % (publisher, problem))
         keys, publishers = int(options.get("keys", 1)), published["published"]
         if len(publishers) == 1:
             held = COUNTS[system](endpoint, "bench0", "p0")
@@ -105,10 +109,9 @@ def check(system, endpoint, published, options):
     return wrong[:5]
 
 
-def held_number(system, endpoint, publisher, number, options):
-    """The number of the update that is the value of the key that update `number` went to, or None."""
+def held_value(system, endpoint, publisher, number, options):
+    """The value of the key that update `number` went to, or None."""
     keys = int(options.get("keys", 1))
     category = "bench%d" % (publisher % int(options.get("categories", 1)))
     field = "payload" if keys == 1 else "payload.%d" % (number % keys)
-    value = VALUES[system](endpoint, category, "p%d" % publisher, field)
-    return int.from_bytes(value[:8], "little") if value and len(value) >= 8 else None
+    return VALUES[system](endpoint, category, "p%d" % publisher, field)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """The report: Markdown with tables, and charts as SVG files beside it. It is made from the JSON document alone."""
 import os
+import re
 
 import charts
 from charts import number
@@ -169,12 +170,26 @@ def workload_lines(workload, folder, systems):
         yield "- **No figure**: %s, round %d: %s" % (failure["case"], failure["round"], failure["problem"])
 
 
+def charts_shown(path):
+    """The SVG files beside a report that it shows; none when there is no report."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return set(re.findall(r"\]\(([^/()]+\.svg)\)", file.read()))
+    except FileNotFoundError:
+        return set()
+
+
 def write(document, path):
-    """Writes the report to `path`, and its charts into the same folder."""
+    """Writes the report to `path`, and its charts into the same folder. Charts that a report before it shows there and
+    this one does not are removed: they would stand beside it with other figures."""
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     lines = ["# SyncBus, measured", "", *machine_lines(document), *overview_lines(document)]
     for workload in document["workloads"]:
         lines += workload_lines(workload, folder, document["systems"])
+    before = charts_shown(path)
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines).rstrip() + "\n")
+    for name in before - charts_shown(path):
+        if os.path.isfile(os.path.join(folder, name)):
+            os.unlink(os.path.join(folder, name))

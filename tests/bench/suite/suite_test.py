@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
 """Tests of the benchmark itself: what does not add up is found, ratios are made within rounds, reports can be read."""
+import base64
 import contextlib
 import copy
 import io
@@ -18,6 +19,7 @@ import bench
 import charts
 import core_workloads
 import load
+import payload
 import report
 import servers
 import summary
@@ -102,6 +104,43 @@ class Broker(unittest.TestCase):
         self.assertIn("deltas_accepted", " ".join(more))
         self.assertIn("publisher 0's payload.", " ".join(other))
         self.assertEqual(figures["updates"], 500)
+
+
+    def test_an_octet_that_is_not_as_it_was_sent_is_found_in_the_brokers_state(self):
+        """Wherever it is but in the time, which nobody can know."""
+        found = {}
+
+        class Damaged(servers.Broker):
+            at = None
+
+            def state(self, category):
+                fields = super().state(category)
+                if self.at is not None:
+                    value = next(iter(fields.values()))
+                    octets = bytearray(base64.b64decode(value["base64"]))
+                    octets[self.at:self.at + 1] = bytes([octets[self.at] ^ 1])
+                    value["base64"] = base64.b64encode(octets).decode()
+                return fields
+
+            def check(self, published, options):
+                right = super().check(published, options)
+                for self.at in (0, 7, 8, 15, 16, 19, 20, 60, 127, -1):
+                    found[self.at] = self.check_state(published["published"], options)
+                self.at = None
+                return right
+
+        options = {**load.DEFAULTS, "updates": 500, "batch": 16, "keys": 7, "deadline-s": 30}
+        with Damaged(CONTEXT, options) as server:
+            load.run_against(server, "syncbus", options, CONTEXT)
+        self.assertEqual({at: len(wrong) for at, wrong in found.items()},
+                         {0: 1, 7: 1, 8: 0, 15: 0, 16: 1, 19: 1, 20: 1, 60: 1, 127: 1, -1: 1})
+        self.assertRegex(found[60][0], r"publisher 0's payload\.\d of update \d+ is damaged from octet 60 on")
+
+    def test_a_value_of_another_size_is_found(self):
+        value = payload.made(5, 2, 128)
+        self.assertIsNone(payload.problem(value, 5, 2, 128))
+        self.assertIn("127 octets", payload.problem(value[:-1], 5, 2, 128))
+        self.assertIn("update None", payload.problem(None, 5, 2, 128))
 
 
 class Resume(unittest.TestCase):
@@ -391,6 +430,21 @@ class Report(unittest.TestCase):
         text = "\n".join(report.overview_lines(document))
         self.assertIn("1 of 2 reached; 2 not judged, for the reason beside them.", text)
         self.assertIn("not judged at this size", text)
+
+    @unittest.skipUnless(charts.can_draw(), "python3-matplotlib is not installed: script/bootstrap report")
+    def test_charts_of_the_report_before_go_and_no_others(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "report.md")
+            report.write(self.document([]), path)
+            for name in ("of-somebody-else.svg", "old-rate.svg", "notes.txt", "../%s-beside.svg" % os.path.basename(folder)):
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                    self.addCleanup(lambda path=file.name: os.path.exists(path) and os.unlink(path))
+            with open(path, "a", encoding="utf-8") as file:
+                file.write("![gone](old-rate.svg)\n![never there](never.svg)\n[text](notes.txt)\n"
+                           "![outside](../%s-beside.svg)\n" % os.path.basename(folder))
+            report.write(self.document([]), path)
+            self.assertEqual(sorted(os.listdir(folder)), ["notes.txt", "of-somebody-else.svg", "report.md", "w-rate.svg"])
+            self.assertTrue(os.path.exists(folder + "-beside.svg"))
 
     @unittest.skipUnless(charts.can_draw(), "python3-matplotlib is not installed: script/bootstrap report")
     def test_the_same_figures_give_the_same_curves(self):
