@@ -38,8 +38,9 @@ def parse(arguments):
     parser.add_argument("--no-peers", action="store_true", help="without NATS, Redis and Mosquitto")
     parser.add_argument("--only", action="append", metavar="WORKLOAD", help="only this one; may be given again")
     parser.add_argument("--market-data", metavar="DIR", default=os.path.join(SOURCE, "../shared/marketdata"),
-                        help="recorded market data (beside the checkout: ../shared/marketdata); without it a "
-                             "simulated exchange takes its place")
+                        help="recorded market data (beside the checkout: ../shared/marketdata), in it "
+                             "crypto_binance_20240808_09 with trades.csv.gz and book_ticker_l1.csv.gz, see "
+                             "tests/bench/SCALE.md; without it a simulated exchange takes its place")
     parser.add_argument("--list", action="store_true", help="name the workloads and their cases, and end")
     parser.add_argument("--json", metavar="FILE", help="write all figures of all rounds")
     parser.add_argument("--resume", action="store_true",
