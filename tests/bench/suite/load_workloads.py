@@ -20,7 +20,7 @@ DELAY = [P50, P99, P999, SERVER_CPU, SENT_FILL, FILL]
 
 OURS = ["bare", "codec", "syncbus", "library"]
 PEERS = ["nats", "redis", "mosquitto"]
-GATHERING = ["nats", "redis"]
+GATHERING = ["nats", "redis"]  # messages on the way
 
 
 def cases(systems, batch=1, **options):
@@ -31,15 +31,28 @@ def cases(systems, batch=1, **options):
     return [Case(system + suffix, system, {**common, "batch": batch}) for system in systems]
 
 
-def from_four(updates, **options):
+def codec_gathering(batch=1, **options):
+    """The codec forwarder publishing together what waits, at most as many updates as syncbusd (SB_GATHER_DELTAS)."""
+    return [case._replace(label=case.label.replace("codec", "codec gathering"))
+            for case in cases(["codec"], batch, flags={"gather": 256}, **options)]
+
+
+def from_four(**options):
     """Our systems with four publishers, whose messages a server gets in turn."""
+    options["publishers"] = 4
     return [case._replace(label=case.label + " from 4")
-            for case in cases(["bare", "codec", "syncbus"], updates=updates, publishers=4, **options)]
+            for case in cases(["bare", "codec", "syncbus"], **options) + codec_gathering(**options)]
 
 
 def note(figure, case, base):
     """A ratio that is reported and has no bar."""
     return Bar(figure, case, base, ">=", 0)
+
+
+def gathering_notes(*figures):
+    """Ratios to the reference that gathers as well, and of how full the messages of both were."""
+    return [note(figure, "syncbus" + of, "codec gathering" + of)
+            for of in ("", " x16", " from 4") for figure in (*figures, FILL.key)]
 
 
 def same_work(batch):
@@ -76,6 +89,11 @@ IDLE = Sizes(500, 80, 30)         # at 100 a second
 BATCHES = (16, 64, 256)            # of the same work
 FILLED = 16  # updates in a message: what the batches have that other cases are given
 
+# What is compared with what, for the texts of the workloads flat out.
+GATHERED = ("SyncBus publishes together what waits of an agent, up to 256 updates (figure *%s*), singly and in batches "
+            "of 16 alike. `bare` and `codec` publish each message as it came: singly, an update at a time. `codec "
+            "gathering` is the codec forwarder doing as SyncBus does: like beside like." % FILL.title)
+
 BUSY_POLL = Case("syncbus busy-poll", "syncbus",
                  {"updates": PACED, "rate": 10000, "batch": 1, "flags": {"network-busy-poll": "200us"}})
 
@@ -83,31 +101,34 @@ WORKLOADS = [
     Workload(
         "flat_out", "One publisher, one subscriber, flat out",
         "As fast as it goes: the system, or its high-water mark or window, holds the publisher back. Singly, and in "
-        "batches of 16 as each system knows them. `from 4`: four publishers, as fast as they go.",
+        "batches of 16 as each system knows them. `from 4`: four publishers, as fast as they go. " + GATHERED,
         load.run,
-        cases(OURS + PEERS, updates=SINGLE) + cases(OURS + PEERS, 16, updates=BATCHED) +
-        cases(GATHERING, 16, updates=SINGLE, pipelined=1) + from_four(SINGLE_4), FLOW, ["rate"],
+        cases(OURS + PEERS, updates=SINGLE) + codec_gathering(updates=SINGLE) +
+        cases(OURS + PEERS, 16, updates=BATCHED) + codec_gathering(16, updates=BATCHED) +
+        cases(GATHERING, 16, updates=SINGLE, pipelined=1) + from_four(updates=SINGLE_4), FLOW, ["rate"],
         [Bar("rate", "syncbus", "codec", ">=", 0.85), Bar("rate", "syncbus x16", "codec x16", ">=", 0.85),
          Bar("rate", "syncbus x16", "bare", ">=", 1.5),
          # Nobody asks `library` for batches here: what a message has, it filled by itself.
          Bar("sent_per_message", "library", None, ">=", FILLED),
-         note("rate", "syncbus from 4", "codec from 4"),
+         *gathering_notes("rate"), note("rate", "syncbus from 4", "codec from 4"),
          *[note("rate", "library" + batch, base + batch) for batch in ("", " x16") for base in ("codec", "bare")]]),
     Workload(
         "fan_out", "One publisher, 20 subscribers, flat out",
-        "Each update goes to 20 subscribers. The rate is that of the median subscriber. Bare and codec publish an update "
-        "at a time; SyncBus publishes together what waits, see *updates in a message*. `from 4`: four publishers.",
+        "Each update goes to 20 subscribers. The rate is that of the median subscriber. `from 4`: four publishers. " +
+        GATHERED,
         load.run,
         cases(OURS + GATHERING, updates=SINGLE_20, subscribers=20) +
+        codec_gathering(updates=SINGLE_20, subscribers=20) +
         cases(["mosquitto"], updates=MOSQUITTO_20, subscribers=20) +
         cases(OURS + PEERS, 16, updates=BATCHED_20, subscribers=20) +
+        codec_gathering(16, updates=BATCHED_20, subscribers=20) +
         cases(GATHERING, 16, updates=SINGLE_20, subscribers=20, pipelined=1) +
-        from_four(SINGLE_20_4, subscribers=20), FLOW, ["rate"],
+        from_four(updates=SINGLE_20_4, subscribers=20), FLOW, ["rate"],
         [Bar("rate", "syncbus", "bare", ">=", 0.85), Bar("rate", "syncbus x16", "nats", ">=", 1.2),
          note("rate", "syncbus x16", "nats x16"),
          # All subscribers share a process: where that holds the rate back, the broker's own cost shows here alone.
          note("server_cpu_us", "syncbus", "bare"), note("server_cpu_us", "syncbus x16", "bare x16"),
-         note("rate", "syncbus from 4", "bare from 4"),
+         *gathering_notes("rate", "server_cpu_us"), note("rate", "syncbus from 4", "bare from 4"),
          note("rate", "library", "bare"), note("rate", "library", "nats"), note("rate", "library x16", "nats x16")]),
     Workload(
         "same_work", "The same work: merge into keyed state and notify a reader",

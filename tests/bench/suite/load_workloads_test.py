@@ -74,6 +74,40 @@ class Flags(unittest.TestCase):
         self.assertEqual(line[line.index("--network-busy-poll") + 1], "200us")
 
 
+class Codec(unittest.TestCase):
+    OPTIONS = {**load.DEFAULTS, "updates": 20000, "batch": 1, "deadline-s": 30}
+
+    def run_codec(self, server_class=servers.Codec, **options):
+        options = {**self.OPTIONS, **options}
+        with server_class(CONTEXT, options) as server:
+            return load.run_against(server, "codec", options, CONTEXT)
+
+    def test_an_update_that_is_not_acked_or_is_refused_gives_no_figure(self):
+        asked = []
+
+        class Watched(servers.Codec):
+            def check(self, published, options):
+                check = super().check
+                asked.append([check({**published, **planted}, options) for planted in (
+                    {}, {"accepted": published["accepted"] - 1}, {"refused": 1})])
+                return check(published, options)
+
+        self.run_codec(Watched, updates=1000)
+        right, unacked, refused = asked[0]
+        self.assertEqual(right, [])
+        self.assertIn("acked as accepted", " ".join(unacked))
+        self.assertIn("updates refused are 1, not 0", refused)
+
+    def test_it_gathers_what_waits_only_where_it_is_told_to(self):
+        (gathering,) = load_workloads.codec_gathering()
+        for publishers in (1, 4):
+            with self.subTest(publishers=publishers):
+                self.assertLessEqual(self.run_codec(publishers=publishers)["per_message"], 1)  # probes are messages
+                filled = self.run_codec(publishers=publishers, flags=gathering.options["flags"])["per_message"]
+                self.assertGreater(filled, 1)
+                self.assertLessEqual(filled, gathering.options["flags"]["gather"])
+
+
 class Unbatched(unittest.TestCase):
     def fill(self, **options):
         options = {**load.DEFAULTS, "updates": 3000, "batch": 1, "deadline-s": 30, **options}
