@@ -3,9 +3,12 @@
  * The load generator's own books: what it counts as lost, repeated and damaged, and its quantiles.
  */
 #include <criterion/criterion.h>
+#include <criterion/redirect.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench_histogram.h"
+#include "bench_load.h"
 #include "bench_payload.h"
 #include "bench_sink.h"
 
@@ -166,6 +169,67 @@ Test (bench_payload, every_size_comes_back)
         bench_payload_write (octets, size, &payload);
         cr_assert (bench_payload_read (octets, size, &read));
         cr_assert_eq (read.number, payload.number);
+        cr_assert_eq (read.sent_ns, 5);
         cr_assert_eq (read.publisher, 9);
+        for (uint32_t at = 0; at < size; at = at == 7 ? 20 : at + 1) { /* between: time and publisher, which are free */
+            octets[at] ^= (uint8_t)(1 << at % 8);
+            cr_assert_not (bench_payload_read (octets, size, &read), "octet %u of %u", at, size);
+            octets[at] ^= (uint8_t)(1 << at % 8);
+        }
     }
+}
+
+/* ---------------------------------------------------------------- the end of a subscriber */
+
+/* A system that delivers a probe, the numbers 1 and 2, and then 2 again: each in a message of its own. */
+static struct {
+    bench_sink_t *sink;
+    uint32_t deliveries;
+} s_system;
+
+static void *s_open (const bench_options_t *options, bench_sink_t *sink)
+{
+    (void)options;
+    s_system.sink = sink;
+    return &s_system;
+}
+
+static void s_receive (void *driver, int timeout_ms)
+{
+    static const uint64_t numbers[] = {0, 1, 2, 2};
+    (void)driver, (void)timeout_ms;
+    if (s_system.deliveries < sizeof numbers / sizeof numbers[0])
+        s_take (s_system.sink, 0, 0, numbers[s_system.deliveries++]);
+}
+
+static void s_received (void *driver, bench_received_t *counts)
+{
+    (void)driver;
+    counts->messages = s_system.deliveries;
+}
+
+static void s_close (void **driver_p)
+{
+    *driver_p = NULL;
+}
+
+Test (bench_subscribe, what_comes_again_behind_the_last_number_is_counted)
+{
+    static const bench_driver_t driver = {.name = "again",
+                                          .subscribe_open = s_open,
+                                          .receive = s_receive,
+                                          .received = s_received,
+                                          .subscribe_close = s_close};
+    const bench_load_t load = {
+        .options = {.count = 1, .publishers = 1, .size = SIZE, .batch = 1, .keys = 1, .categories = 1, .reads = 1},
+        .expect = 2,
+        .quiet_ms = 1000};
+    char said[4096] = "";
+    cr_redirect_stdout ();
+    cr_assert_eq (bench_subscribe (&driver, &load), 0);
+    fflush (stdout);
+    cr_assert_gt (fread (said, 1, sizeof said - 1, cr_get_redirected_stdout ()), 0);
+    cr_assert (strstr (said, "\"updates\": 2, \"expected\": 2, \"lost\": 0,"), "%s", said);
+    cr_assert (strstr (said, "\"repeated\": 1,"), "%s", said);
+    cr_assert (strstr (said, "\"messages\": 3,"), "what came behind the end is in the figures: %s", said);
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * A subscriber process: takes in what comes until everything that was published has come, or nothing has come for
- * quiet_ms. How much was published it knows from --expect, or from a line "published N N ..." (a number for each
- * publisher) on standard input, which may come while updates still do.
+ * quiet_ms. That is the end of the figures. Then it listens on until nothing comes for a while: what was delivered
+ * twice may come behind the last number, and is counted.
+ *
+ * How much was published it knows from --expect, or from a line "published N N ..." (a number for each publisher) on
+ * standard input, which may come while updates still do.
  */
 #define _GNU_SOURCE
 #include "bench_load.h"
@@ -13,7 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECEIVE_MS = 20, LINE_SIZE = 1 << 17 };
+enum {
+    RECEIVE_MS = 20,
+    LINE_SIZE = 1 << 17,
+    AGAIN_QUIET_MS = 50, /* without an arrival, after which nothing is expected to come again */
+    AGAIN_MOST_MS = 2000 /* for which repeats are counted at most */
+};
 
 /* Looks for the line that says how much was published. */
 static bool s_read_published (uint64_t *published, uint32_t publishers)
@@ -75,6 +83,20 @@ static void s_receive_all (const bench_driver_t *driver, const bench_load_t *loa
     }
 }
 
+/* Takes in what comes although all has come. */
+static void s_receive_repeats (const bench_driver_t *driver, void *driver_self, bench_sink_t *sink)
+{
+    const uint64_t end_ns = bench_clock_ns () + AGAIN_MOST_MS * UINT64_C (1000000);
+    uint64_t progress = bench_sink_progress (sink), now_ns = bench_clock_ns (), last_ns = now_ns;
+    while (now_ns < end_ns && now_ns - last_ns < AGAIN_QUIET_MS * UINT64_C (1000000)) {
+        driver->receive (driver_self, RECEIVE_MS);
+        now_ns = bench_clock_ns ();
+        if (bench_sink_progress (sink) != progress)
+            last_ns = now_ns;
+        progress = bench_sink_progress (sink);
+    }
+}
+
 int bench_subscribe (const bench_driver_t *driver, const bench_load_t *load)
 {
     const bench_options_t *options = &load->options;
@@ -89,8 +111,11 @@ int bench_subscribe (const bench_driver_t *driver, const bench_load_t *load)
     double cpu_seconds = 0;
     s_receive_all (driver, load, driver_self, sink, published, &cpu_seconds);
     cpu_seconds = bench_cpu_seconds () - cpu_seconds;
-    bench_received_t counts = {0};
+    bench_received_t counts = {0}, end_counts = {0};
     driver->received (driver_self, &counts);
+    s_receive_repeats (driver, driver_self, sink);
+    driver->received (driver_self, &end_counts);
+    counts.reported_lost = end_counts.reported_lost;
     driver->subscribe_close (&driver_self); /* a driver's threads, if it has any, end here */
     static bench_sink_summary_t summary;
     bench_sink_summarize (sink, published, &summary);
