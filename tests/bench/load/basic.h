@@ -44,7 +44,7 @@ typedef struct {
     const char *mode;   /* deltas, full */
     const char *ingress;
     const char *publish;
-    const char *command; /* not used */
+    const char *command; /* where syncbusd is asked for its counts; none of a bare server */
     const char *ticks;   /* path */
     uint64_t pid;
     uint64_t agents;
@@ -71,8 +71,9 @@ typedef struct {
 /* What one reader process says; it alone writes. */
 typedef struct {
     _Atomic uint64_t joined;  /* agents that hear */
-    _Atomic uint64_t updates; /* received, with their numbers in order */
+    _Atomic uint64_t updates; /* received, with their numbers in order; of each, the next two are noted before */
     _Atomic uint64_t fields;  /* in them */
+    _Atomic uint64_t content; /* basic_content of them */
     _Atomic uint64_t lost;
     basic_bytes_t before, after;
     _Atomic int noted; /* the last border at which the bytes were read */
@@ -89,7 +90,10 @@ enum {
 typedef struct {
     _Atomic int border;
     _Atomic bool is_over;
-    _Atomic uint64_t sent;    /* updates */
+    _Atomic uint64_t sent;    /* updates; of each, the next three are noted before */
+    _Atomic uint64_t fields;  /* in them */
+    _Atomic uint64_t content; /* basic_content of them */
+    _Atomic uint64_t held;    /* different fields of different agents */
     _Atomic uint64_t decided; /* as far as the system acks */
     _Atomic uint64_t refused;
     uint64_t late_p50_ns; /* updates of the measurement: from when one was due to when the sender came to it */
@@ -106,6 +110,15 @@ typedef struct {
     _Atomic uint64_t sample_count;
     uint64_t samples[]; /* ns from when an update was due to when it was read; room for every delivery */
 } basic_shared_t;
+
+/* What the changes say, modulo 2^64: sums of whatever was sent and received, in any order, agree when each change came
+ * with its value. Of a name it takes the length and the last octet, which tells the fields of the recording well
+ * enough: more would weigh on the reader of whole states. */
+uint64_t basic_content (const sb_change_t *changes, uint32_t count);
+
+/* Asks syncbusd and ends the program unless it accepted, merged and published all that was sent. `is_all_read`: every
+ * publication came, so that each reader's position must be the head as well. */
+void basic_check_broker (const basic_options_t *options, const basic_shared_t *shared, bool is_all_read);
 
 /* Reads the file that bench_basic_ticks.py makes. */
 void basic_read_ticks (basic_recording_t *recording, const char *path);

@@ -65,11 +65,12 @@ static void s_take (s_reader_t *self, s_agent_t *agent, const sb_update_t *updat
     }
     if (update->sequence <= agent->numbers[writer])
         scale_fail ("an update came twice, or out of order");
+    self->shared->samples[self->shared->sample_count++] = scale_now_ns () - (uint64_t)update->event_unix_ns;
     self->counts->lost += update->sequence - agent->numbers[writer] - 1;
     agent->numbers[writer] = update->sequence;
-    self->counts->updates++;
     self->counts->fields += update->change_count;
-    self->shared->samples[self->shared->sample_count++] = scale_now_ns () - (uint64_t)update->event_unix_ns;
+    self->counts->content += basic_content (update->changes, update->change_count);
+    self->counts->updates++;
 }
 
 /* Notes that the agent has read this one: category desk_N is N, and there is but one otherwise. */

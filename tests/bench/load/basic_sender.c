@@ -111,6 +111,7 @@ static uint32_t s_changes (s_sender_t *self, s_agent_t *agent, const basic_tick_
         double *value = &agent->values[tick->instrument][field];
         const bool differs = !agent->has[tick->instrument][field] || *value != tick->values[i];
         *value = tick->values[i];
+        self->shared->held += !agent->has[tick->instrument][field];
         agent->has[tick->instrument][field] = true;
         if (!differs)
             continue;
@@ -160,6 +161,8 @@ static void s_publish (s_sender_t *self, uint64_t number, const basic_tick_t *ti
     if (!scale_send (&self->wire, agent->dealer, &message))
         scale_fail ("an unbounded queue is full");
     agent->sequence++;
+    self->shared->fields += count;
+    self->shared->content += basic_content (changes, count);
     self->shared->sent++;
 }
 

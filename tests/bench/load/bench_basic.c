@@ -11,7 +11,9 @@
  * Sending and reading ends of the agents live in processes of their own, so that a late reader does not hold up the
  * pace. The first ticks fill the state; octets are counted from when these were read until the last update was.
  *
- * Prints one line of JSON; what was lost is counted there. Fails when an update is neither read nor lost, or undecided.
+ * Prints one line of JSON; what was lost is counted there. Fails when an update is neither read nor lost, or undecided;
+ * when the fields that were read are not those that were sent, by number and content (where nothing was lost, which it
+ * must not be with deltas); and when syncbusd has not accepted, merged and published just what was sent.
  */
 #define _GNU_SOURCE
 #include "basic.h"
@@ -123,6 +125,26 @@ static uint64_t s_await_end (const s_bench_t *self)
 
 /* ---------------------------------------------------------------- result */
 
+/* Everything sent, from the first tick on, was accepted, merged, published, counted and read. */
+static void s_check (const s_bench_t *self)
+{
+    const basic_shared_t *shared = self->shared;
+    const uint64_t wanted = s_deliveries (self, shared->sent), read = SUM (self, updates);
+    const uint64_t fields = s_deliveries (self, shared->fields), content = s_deliveries (self, shared->content);
+    if (!self->options.is_bare && (shared->decided != shared->sent || shared->refused))
+        scale_fail ("of %lu updates %lu are decided, %lu refused", (unsigned long)shared->sent,
+                    (unsigned long)shared->decided, (unsigned long)shared->refused);
+    if (read > wanted || (read < wanted && !self->options.is_full))
+        scale_fail ("of %lu updates %lu were read", (unsigned long)wanted, (unsigned long)read);
+    if (read == wanted && SUM (self, fields) != fields)
+        scale_fail ("the updates had %lu fields, and %lu were read", (unsigned long)fields,
+                    (unsigned long)SUM (self, fields));
+    if (read == wanted && SUM (self, content) != content)
+        scale_fail ("the fields that were read have not the values that were sent");
+    if (!self->options.is_bare)
+        basic_check_broker (&self->options, shared, read == wanted);
+}
+
 /* `begin` holds what the counts were when the measurement began. */
 static void s_print (s_bench_t *self, const s_begin_t *begin, uint64_t window_ns, uint64_t cpu_ns)
 {
@@ -135,9 +157,6 @@ static void s_print (s_bench_t *self, const s_begin_t *begin, uint64_t window_ns
         up += shared->counts[i].after.sent - shared->counts[i].before.sent;
         down += shared->counts[i].after.received - shared->counts[i].before.received;
     }
-    if (!self->options.is_bare && (shared->decided != shared->sent || shared->refused))
-        scale_fail ("of %lu updates %lu are decided, %lu refused", (unsigned long)shared->sent,
-                    (unsigned long)shared->decided, (unsigned long)shared->refused);
     printf ("{\"system\": \"%s\", \"mode\": \"%s\", \"agents\": %lu, \"speed\": %lu, \"ticks\": %lu, \"updates\": %lu, "
             "\"window_ns\": %lu, \"expected\": %lu, \"received\": %lu, \"lost\": %lu, \"fields\": %lu, ",
             self->options.system, self->options.mode, (unsigned long)self->options.agents,
@@ -164,7 +183,7 @@ static void s_read_arguments (s_bench_t *self, int argument_count, char **argume
         {"mode", &o->mode, NULL, "deltas, or full: what an update carries"},
         {"ingress", &o->ingress, NULL, "the server's endpoints"},
         {"publish", &o->publish, NULL, ""},
-        {"command", &o->command, NULL, "(not used)"},
+        {"command", &o->command, NULL, "of syncbusd; its counts are held against what was sent"},
         {"pid", NULL, &o->pid, "of the server"},
         {"ticks", &o->ticks, NULL, "a file that bench_basic_ticks.py made"},
         {"agents", NULL, &o->agents, "a multiple of 10"},
@@ -176,8 +195,8 @@ static void s_read_arguments (s_bench_t *self, int argument_count, char **argume
     scale_read_options (argument_count, arguments, options, sizeof options / sizeof options[0]);
     o->is_bare = strcmp (o->system, "bare") == 0;
     o->is_full = strcmp (o->mode, "full") == 0;
-    if (!o->ingress || !o->publish || !o->ticks || !o->pid)
-        scale_fail ("--ingress, --publish, --pid and --ticks are needed");
+    if (!o->ingress || !o->publish || !o->ticks || !o->pid || !(o->command || o->is_bare))
+        scale_fail ("--ingress, --publish, --command, --pid and --ticks are needed");
     if (!o->agents || o->agents > BASIC_AGENTS_MAX || o->agents % BASIC_CATEGORIES || !o->processes ||
         o->processes > BASIC_PROCESSES_MAX || !o->speed || (o->is_bare && !o->is_full))
         scale_fail ("these options do not fit together");
@@ -219,6 +238,7 @@ int main (int argument_count, char **arguments)
     const uint64_t used_ns = scale_process (self.options.pid).cpu_ns - cpu_ns;
     self.shared->border = BASIC_MEASURED;
     s_wait_for (&self, s_has_noted, "octets are noted");
+    s_check (&self);
     s_print (&self, &begin, end_ns - begin_ns, used_ns);
     self.shared->is_over = true;
     for (uint32_t i = 0; i < self.child_count; i++)
