@@ -73,7 +73,7 @@ typedef struct {
     _Atomic uint64_t joined;  /* agents that hear */
     _Atomic uint64_t updates; /* received, with their numbers in order; of each, the next two are noted before */
     _Atomic uint64_t fields;  /* in them */
-    _Atomic uint64_t content; /* basic_content of them */
+    _Atomic uint64_t content; /* basic_content of those that are compared */
     _Atomic uint64_t lost;
     basic_bytes_t before, after;
     _Atomic int noted; /* the last border at which the bytes were read */
@@ -92,7 +92,7 @@ typedef struct {
     _Atomic bool is_over;
     _Atomic uint64_t sent;    /* updates; of each, the next three are noted before */
     _Atomic uint64_t fields;  /* in them */
-    _Atomic uint64_t content; /* basic_content of them */
+    _Atomic uint64_t content; /* basic_content of those that are compared */
     _Atomic uint64_t held;    /* different fields of different agents */
     _Atomic uint64_t decided; /* as far as the system acks */
     _Atomic uint64_t refused;
@@ -111,9 +111,13 @@ typedef struct {
     uint64_t samples[]; /* ns from when an update was due to when it was read; room for every delivery */
 } basic_shared_t;
 
+/* True when the contents of an agent's update of that number are compared: of each delta, and of one in 16 whole
+ * states, since all of them would weigh on the basic bus: its readers have several dozen times the fields to look at.
+ */
+bool basic_is_compared (const basic_options_t *options, uint64_t sequence);
+
 /* What the changes say, modulo 2^64: sums of whatever was sent and received, in any order, agree when each change came
- * with its value. Of a name it takes the length and the last octet, which tells the fields of the recording well
- * enough: more would weigh on the reader of whole states. */
+ * with its value. Of a name it takes the length and the last octet. */
 uint64_t basic_content (const sb_change_t *changes, uint32_t count);
 
 /* Asks syncbusd and ends the program unless it accepted, merged and published all that was sent. `is_all_read`: every

@@ -12,6 +12,13 @@
 
 #include <string.h>
 
+enum { WHOLE_COMPARED = 16 };
+
+bool basic_is_compared (const basic_options_t *options, uint64_t sequence)
+{
+    return !options->is_full || sequence % WHOLE_COMPARED == 0;
+}
+
 uint64_t basic_content (const sb_change_t *changes, uint32_t count)
 {
     uint64_t sum = 0;

@@ -69,7 +69,8 @@ static void s_take (s_reader_t *self, s_agent_t *agent, const sb_update_t *updat
     self->counts->lost += update->sequence - agent->numbers[writer] - 1;
     agent->numbers[writer] = update->sequence;
     self->counts->fields += update->change_count;
-    self->counts->content += basic_content (update->changes, update->change_count);
+    if (basic_is_compared (self->options, update->sequence))
+        self->counts->content += basic_content (update->changes, update->change_count);
     self->counts->updates++;
 }
 

@@ -162,7 +162,8 @@ static void s_publish (s_sender_t *self, uint64_t number, const basic_tick_t *ti
         scale_fail ("an unbounded queue is full");
     agent->sequence++;
     self->shared->fields += count;
-    self->shared->content += basic_content (changes, count);
+    if (basic_is_compared (self->options, agent->sequence))
+        self->shared->content += basic_content (changes, count);
     self->shared->sent++;
 }
 
