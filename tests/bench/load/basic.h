@@ -111,7 +111,7 @@ typedef struct {
     uint64_t samples[]; /* ns from when an update was due to when it was read; room for every delivery */
 } basic_shared_t;
 
-/* True when the contents of an agent's update of that number are compared: of each delta, and of one in 16 whole
+/* True when the contents of an agent's update of that number are compared: of each delta, and of one in 128 whole
  * states, since all of them would weigh on the basic bus: its readers have several dozen times the fields to look at.
  */
 bool basic_is_compared (const basic_options_t *options, uint64_t sequence);

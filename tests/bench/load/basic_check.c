@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { WHOLE_COMPARED = 16 };
+enum { WHOLE_COMPARED = 128 };
 
 bool basic_is_compared (const basic_options_t *options, uint64_t sequence)
 {
