@@ -7,10 +7,11 @@
 #define _GNU_SOURCE
 #include "sb_inputs.h"
 
+#include "sb_clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
-#include <time.h>
 #include <zmq.h>
 
 enum { NS_PER_MS = 1000 * 1000 };
@@ -47,18 +48,11 @@ static bool s_has_input (void *socket)
     return rc != 0 || (events & ZMQ_POLLIN);
 }
 
-static uint64_t s_monotonic_ns (void)
-{
-    struct timespec now;
-    clock_gettime (CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C (1000000000) + (uint64_t)now.tv_nsec;
-}
-
 /* Looks until there is something or `limit_ns` are over, and takes what passed off *timeout_ms, which is rounded up.
  * Returns as poll does. */
 static int s_poll_busily (sb_inputs_t *self, uint64_t limit_ns, int *timeout_ms)
 {
-    uint64_t (*const clock_ns) (void) = self->clock_ns ? self->clock_ns : s_monotonic_ns;
+    uint64_t (*const clock_ns) (void) = self->clock_ns ? self->clock_ns : sb_clock_monotonic_ns;
     const uint64_t start_ns = clock_ns (), timeout_ns = (uint64_t)*timeout_ms * NS_PER_MS;
     uint64_t passed_ns = 0;
     int rc = 0;

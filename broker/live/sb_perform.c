@@ -5,33 +5,19 @@
  * ends: a session can be lost only once, and a chunk that came back is sent again by a tick.
  */
 #define _GNU_SOURCE
+#include "sb_clock.h"
 #include "sb_reactor_private.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { LATE_NS = 50 * 1000 * 1000 };
 
-static uint64_t s_monotonic_ns (void)
-{
-    struct timespec now;
-    clock_gettime (CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C (1000000000) + (uint64_t)now.tv_nsec;
-}
-
-static int64_t s_unix_ns (void)
-{
-    struct timespec now;
-    clock_gettime (CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
-}
-
 uint64_t sb_reactor_clock (sb_reactor_t *self)
 {
-    const uint64_t now_ns = s_monotonic_ns ();
+    const uint64_t now_ns = sb_clock_monotonic_ns ();
     /* A deadline in the past is work left over; then only time lost since the last look counts as lateness. */
     const uint64_t due_ns = self->deadline_ns > self->clock_ns ? self->deadline_ns : self->clock_ns;
     if (self->core && now_ns >= due_ns + LATE_NS && now_ns - due_ns > self->held_up_ns)
@@ -54,7 +40,7 @@ static bool s_make_frame (zmq_msg_t *frame, const sb_encoding_t *encoding, size_
 void sb_reactor_complain (sb_reactor_t *self, sb_severity_t severity, const char *event, const char *what)
 {
     sb_log_line (self->log, &(sb_log_line_t){.severity = severity, .event = sb_text (event), .text = sb_text (what)},
-                 s_unix_ns (), self->clock_ns);
+                 sb_clock_unix_ns (), self->clock_ns);
 }
 
 /* The routing id of a peer: the 5 octets that the ROUTER made, packed, or the foreign one. */
@@ -213,11 +199,11 @@ static void s_step_once (sb_reactor_t *self, sb_event_t *event)
 {
     sb_effects_t effects;
     event->monotonic_ns = sb_reactor_clock (self);
-    event->unix_ns = s_unix_ns ();
+    event->unix_ns = sb_clock_unix_ns ();
     sb_core_step (self->core, event, &effects);
     if (event->kind == SB_EVENT_MESSAGE && event->message.message->kind == SB_AGENT_MESSAGE_BATCH) {
         const uint32_t count = event->message.message->batch.delta_count;
-        sb_histogram_add_times (&self->merge_times, (int64_t)((s_monotonic_ns () - event->monotonic_ns) / count),
+        sb_histogram_add_times (&self->merge_times, (int64_t)((sb_clock_monotonic_ns () - event->monotonic_ns) / count),
                                 count);
         self->has_merge_times = true;
     }

@@ -3,6 +3,7 @@
  * The loop, start and end of the broker: see sb_reactor.h.
  */
 #define _GNU_SOURCE
+#include "sb_clock.h"
 #include "sb_config_value.h"
 #include "sb_reactor_private.h"
 
@@ -15,33 +16,23 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
     TURN_NS = 1000 * 1000,         /* of reading ingress */
     COMMAND_BATCH = 64,            /* requests a turn, for TURN_NS at most */
-    INGRESS_REPEATS = 16,          /* messages of a turn that others of their agent waited before: then gather */
-    INGRESS_BATCH = 16,            /* messages between two looks at the clock, but for those of each step */
+    INGRESS_BATCH = 16,            /* messages between two looks at the clock; each step also reads it */
     SUBSCRIPTION_NS = 500 * 1000,  /* of reading subscriptions a turn: an answer to a join takes some microseconds */
-    SUBSCRIPTION_BATCH = 16,       /* frames between two looks at the clock, but for those of each step */
+    SUBSCRIPTION_BATCH = 16,       /* frames between two looks at the clock; each step also reads it */
     MONITOR_BATCH = 1024,          /* events a turn and socket */
     DRAIN_QUIET_MS = 20,           /* input is empty when nothing came for so long: libzmq's thread was held up, too */
     DRAIN_NS = 1000 * 1000 * 1000, /* at most, and no longer than the process was held up */
     HOUSEKEEPING_NS = 1000 * 1000 * 1000,
     DESCRIPTORS_PER_AGENT = 1, /* DEALER; who has a SUB takes another, which is judged when it is there: s_keep_house */
     DESCRIPTORS_OF_OURS = 128,
-    ARENA_FACTOR = 64, /* a decoded message takes at most so many times its octets */
     ENCODE_ARENA_BYTES = 256 << 20,
     SPARE_REQUESTS = 256
 };
-
-static int64_t s_unix_ns (void)
-{
-    struct timespec now;
-    clock_gettime (CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
-}
 
 /* ---------------------------------------------------------------- start */
 
@@ -120,7 +111,7 @@ static bool s_lock_control_file (sb_reactor_t *self, char *problem, size_t size)
 static void s_load_control_file (sb_reactor_t *self, sb_control_state_t *state)
 {
     uint64_t epoch;
-    sb_control_outcome_t outcome = sb_control_file_load (self->control_file, s_unix_ns (), state, &epoch);
+    sb_control_outcome_t outcome = sb_control_file_load (self->control_file, sb_clock_unix_ns (), state, &epoch);
     self->epoch = epoch + 1;
     if (outcome == SB_CONTROL_CORRUPT)
         sb_log_say (
@@ -150,7 +141,7 @@ static bool s_make_core (sb_reactor_t *self, char *problem, size_t size)
                                          .hash_seed = s_random (UINT64_MAX - 1),
                                          .session_seed = s_random (SB_NUMBER_MAX / 2)};
     const sb_allocator_t allocator = {.allocate = s_allocate, .release = s_release};
-    self->core = sb_core_new (&self->config->core, &identity, &allocator, sb_reactor_clock (self), s_unix_ns ());
+    self->core = sb_core_new (&self->config->core, &identity, &allocator, sb_reactor_clock (self), sb_clock_unix_ns ());
     if (!self->core) {
         snprintf (problem, size, "there is not enough memory to start");
         return false;
@@ -182,9 +173,10 @@ sb_reactor_t *sb_reactor_new (const sb_reactor_options_t *options, char *problem
     s_raise_descriptor_limit (self);
     const sb_core_config_t *core = &self->config->core;
     self->requests = sb_requests_new (core->max_pending_commands + SPARE_REQUESTS);
-    self->decode_arena = sb_arena_new (((size_t)core->max_message_bytes + SB_GATHER_ALL_BYTES) * ARENA_FACTOR);
+    self->decode_arena = sb_arena_new (((size_t)core->max_message_bytes + SB_GATHER_ALL_BYTES) * SB_ARENA_FACTOR);
     self->encode_arena = sb_arena_new (ENCODE_ARENA_BYTES);
     assert (self->requests && self->decode_arena && self->encode_arena);
+    sb_reactor_set_gathers (self);
     sb_histogram_clear (&self->merge_times);
     if (!sb_sockets_open (&self->sockets, self->config, problem, size) || !s_lock_control_file (self, problem, size) ||
         !s_make_core (self, problem, size)) {
@@ -354,14 +346,10 @@ static void s_take_ingress (sb_reactor_t *self)
 {
     const uint64_t end_ns = sb_reactor_clock (self) + TURN_NS;
     bool has_more = true;
-    self->turn.peer_count = self->turn.repeats = 0;
-    while (has_more && sb_reactor_clock (self) < end_ns) {
+    while (has_more && sb_reactor_clock (self) < end_ns)
         for (int i = 0; has_more && i < INGRESS_BATCH && self->clock_ns < end_ns; i++)
             has_more = sb_reactor_take_ingress (self);
-        self->is_gathering |= self->turn.repeats >= INGRESS_REPEATS;
-    }
-    self->is_gathering = self->turn.repeats >= INGRESS_REPEATS;
-    sb_reactor_take_gathered (self);
+    sb_gathers_end_turn (&self->gathers);
 }
 
 /* Reads what subscribers sent, for a bounded time. */
@@ -434,7 +422,7 @@ static void s_tick (sb_reactor_t *self)
 static void s_keep_house (sb_reactor_t *self)
 {
     self->next_housekeeping_ns = self->clock_ns + HOUSEKEEPING_NS;
-    sb_log_flush (self->log, s_unix_ns (), self->clock_ns);
+    sb_log_flush (self->log, sb_clock_unix_ns (), self->clock_ns);
     uint32_t used = DESCRIPTORS_OF_OURS / 2;
     for (int i = 0; i < SB_SOCKETS; i++)
         used += sb_connections_descriptors (self->sockets.sockets[i].connections);
@@ -512,7 +500,7 @@ static void s_shut_down (sb_reactor_t *self)
     s_flush (self);
     if (self->config->ready_file[0])
         unlink (self->config->ready_file);
-    sb_log_flush (self->log, s_unix_ns (), UINT64_MAX);
+    sb_log_flush (self->log, sb_clock_unix_ns (), UINT64_MAX);
     sb_log_say (self->log, SB_SEVERITY_INFO, "STOPPED", "syncbusd ends");
 }
 

@@ -42,9 +42,7 @@ struct sb_reactor {
     sb_core_t *core;
     sb_requests_t *requests;
     sb_arena_t *decode_arena;
-    sb_gathers_t gathers;  /* deltas read and not stepped yet, in decode_arena; none between turns */
-    sb_gather_turn_t turn; /* what this turn has read of agents */
-    bool is_gathering;     /* agents have several messages waiting */
+    sb_gathers_t gathers; /* deltas read and not stepped yet, in decode_arena; none between turns */
     sb_arena_t *encode_arena;
 
     uint64_t clock_ns;    /* the monotonic clock as last read; never goes back */
@@ -88,12 +86,12 @@ void sb_reactor_complain (sb_reactor_t *self, sb_severity_t severity, const char
 /* Sends a reply that the core has no part in. */
 void sb_reactor_reply (sb_reactor_t *self, const sb_envelope_t *envelope, const sb_command_reply_t *reply);
 
-/* Reads one message of an agent, and handles it, or keeps it to be handled with its like by sb_reactor_take_gathered.
- * False when there was none. */
-bool sb_reactor_take_ingress (sb_reactor_t *self);
+/* Says how messages of agents are handled once they are read; to be called before the first is, with the arena made. */
+void sb_reactor_set_gathers (sb_reactor_t *self);
 
-/* Handles what is gathered; to be called before anything but ingress is read. */
-void sb_reactor_take_gathered (sb_reactor_t *self);
+/* Reads one message of an agent, and handles it, or gathers it with its like: sb_gathers_end_turn is to be called
+ * before anything but ingress is read. False when there was none. */
+bool sb_reactor_take_ingress (sb_reactor_t *self);
 
 /* Each reads one message and handles it; false when there was none. */
 bool sb_reactor_take_command (sb_reactor_t *self);

@@ -55,67 +55,61 @@ static uint64_t s_pack (sb_reactor_t *self, zmq_msg_t *frame)
     return SB_FOREIGN_PEER;
 }
 
-static void s_step_gathered (sb_reactor_t *self, const sb_gather_t *gather)
+static void s_step_batch (void *context, const sb_gather_t *batch)
 {
     const sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH,
-                                        .batch = {.deltas = gather->deltas, .delta_count = gather->delta_count}};
+                                        .batch = {.deltas = batch->deltas, .delta_count = batch->delta_count}};
     sb_event_t event = {.kind = SB_EVENT_MESSAGE};
-    event.message.peer = gather->peer;
+    event.message.peer = batch->peer;
     event.message.message = &message;
-    event.message.size = gather->bytes;
-    if (gather->message_count > 1) {
-        event.message.delta_counts = gather->delta_counts;
-        event.message.message_count = gather->message_count;
+    event.message.size = batch->bytes;
+    if (batch->message_count > 1) {
+        event.message.delta_counts = batch->delta_counts;
+        event.message.message_count = batch->message_count;
     }
-    sb_reactor_step (self, &event);
+    sb_reactor_step (context, &event);
 }
 
-void sb_reactor_take_gathered (sb_reactor_t *self)
+static void s_step_fault (void *context, uint64_t peer, sb_fault_t fault, uint32_t size)
 {
-    for (uint32_t i = 0; i < self->gathers.count; i++)
-        s_step_gathered (self, &self->gathers.batches[i]);
-    sb_gathers_clear (&self->gathers);
-}
-
-static void s_step_bad_message (sb_reactor_t *self, uint64_t peer, sb_fault_t fault, size_t size)
-{
-    sb_reactor_take_gathered (self);
     sb_event_t event = {.kind = SB_EVENT_BAD_MESSAGE};
     event.bad_message.peer = peer;
     event.bad_message.reason = fault.reason;
     event.bad_message.text = fault.text;
-    event.bad_message.size = (uint32_t)size;
+    event.bad_message.size = size;
+    sb_reactor_step (context, &event);
+}
+
+static void s_step_message (void *context, uint64_t peer, const sb_agent_message_t *message, uint32_t size)
+{
+    sb_reactor_t *self = context;
+    /* Better to turn an agent away with a reason than to run out of descriptors, which stops everybody. */
+    if (self->is_short_of_descriptors && message->kind == SB_AGENT_MESSAGE_REGISTRATION) {
+        static const char text[] = "the broker is short of file descriptors: raise its limit (ulimit -n)";
+        s_step_fault (self, peer, (sb_fault_t){SB_REASON_TOO_MANY_AGENTS, sb_text (text)}, size);
+        return;
+    }
+    sb_event_t event = {.kind = SB_EVENT_MESSAGE};
+    event.message.peer = peer;
+    event.message.message = message;
+    event.message.size = size;
     sb_reactor_step (self, &event);
 }
 
-/* One frame of one agent. */
-static void s_handle_frame (sb_reactor_t *self, uint64_t peer, zmq_msg_t *frame)
+void sb_reactor_set_gathers (sb_reactor_t *self)
 {
-    sb_agent_message_t message;
-    const size_t size = zmq_msg_size (frame), max_bytes = self->config->core.max_message_bytes;
-    sb_gather_turn_note (&self->turn, peer);
-    if (sb_gathers_must_end (&self->gathers, peer, size, max_bytes))
-        sb_reactor_take_gathered (self);
-    if (self->gathers.count == 0)
-        sb_arena_reset (self->decode_arena);
-    sb_fault_t fault = sb_decode_agent_message (self->decode_arena, zmq_msg_data (frame), size, max_bytes, &message);
-    /* Better to turn an agent away with a reason than to run out of descriptors, which stops everybody. */
-    if (fault.reason == SB_REASON_NONE && self->is_short_of_descriptors &&
-        message.kind == SB_AGENT_MESSAGE_REGISTRATION)
-        fault = (sb_fault_t){.reason = SB_REASON_TOO_MANY_AGENTS,
-                             .text = sb_text ("the broker is short of file descriptors: raise its limit (ulimit -n)")};
-    if (fault.reason != SB_REASON_NONE) {
-        s_step_bad_message (self, peer, fault, size);
-        return;
-    }
-    if (self->is_gathering && sb_gathers_add (&self->gathers, peer, &message, size, max_bytes))
-        return;
-    sb_reactor_take_gathered (self);
-    sb_event_t event = {.kind = SB_EVENT_MESSAGE};
-    event.message.peer = peer;
-    event.message.message = &message;
-    event.message.size = (uint32_t)size;
-    sb_reactor_step (self, &event);
+    self->gathers.shell = (sb_gather_shell_t){.arena = self->decode_arena,
+                                              .context = self,
+                                              .step_batch = s_step_batch,
+                                              .step_message = s_step_message,
+                                              .step_fault = s_step_fault};
+}
+
+/* What is no message of an agent, whatever it says. */
+static void s_refuse_frames (sb_reactor_t *self, uint64_t peer, sb_reason_t reason, const char *text, zmq_msg_t *frame)
+{
+    sb_gathers_take (&self->gathers);
+    s_step_fault (self, peer, (sb_fault_t){reason, sb_text (text)}, (uint32_t)zmq_msg_size (frame));
 }
 
 bool sb_reactor_take_ingress (sb_reactor_t *self)
@@ -131,16 +125,14 @@ bool sb_reactor_take_ingress (sb_reactor_t *self)
         const uint64_t peer = s_pack (self, &frame);
         const bool has_body = zmq_msg_more (&frame) && s_receive (self, SB_SOCKET_INGRESS, &frame);
         const bool has_more = has_body && zmq_msg_more (&frame);
-        static const char routing_id_text[] = "set no ZMQ_ROUTING_ID on the socket: the broker gives each its own";
-        static const char frames_text[] = "a message is one frame";
         if (peer == SB_FOREIGN_PEER)
-            s_step_bad_message (self, peer, (sb_fault_t){SB_REASON_ROUTING_ID_SET, sb_text (routing_id_text)},
-                                zmq_msg_size (&frame));
+            s_refuse_frames (self, peer, SB_REASON_ROUTING_ID_SET,
+                             "set no ZMQ_ROUTING_ID on the socket: the broker gives each its own", &frame);
         else if (!has_body || has_more)
-            s_step_bad_message (self, peer, (sb_fault_t){SB_REASON_MALFORMED, sb_text (frames_text)},
-                                zmq_msg_size (&frame));
+            s_refuse_frames (self, peer, SB_REASON_MALFORMED, "a message is one frame", &frame);
         else
-            s_handle_frame (self, peer, &frame);
+            sb_gathers_read (&self->gathers, peer, zmq_msg_data (&frame), zmq_msg_size (&frame),
+                             self->config->core.max_message_bytes);
         if (has_more)
             s_skip (self, SB_SOCKET_INGRESS);
     }

@@ -198,7 +198,8 @@ typedef struct sim {
     uint32_t lost_peer_count, lost_peer_capacity;
     uint64_t refused_chunk_peer; /* 0: none */
     sb_gathers_t gathers;        /* none between turns */
-    uint32_t gathered_deltas;    /* that were read for it */
+    uint64_t frames_read;        /* of agents, by the broker */
+    uint64_t frames_stepped;     /* of these: not gathered still */
     sb_time_to_live_t times_to_live[2];
     sb_history_bound_t history_bounds[2];
 

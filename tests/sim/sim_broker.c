@@ -2,12 +2,13 @@
  *
  * The broker's shell in the simulator: reads what arrived, steps the core, carries out effects in order. What it may
  * do is what broker/live does: STORED before any other event, PEER_LOST after a refused send, FLUSH at the end of a
- * turn, ticks after the input was drained; in some turns messages that wait one behind the other are gathered, in
- * others not. Its disk keeps the control state over a crash, as the real store does.
+ * turn, ticks after the input was drained; messages that wait one behind the other are gathered from the first on in
+ * some turns, in others once that pays. Its disk keeps the control state over a crash, as the real store does.
  */
 #include "sim.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,73 +219,55 @@ void sim_broker_stop (sim_t *self, bool politely)
     }
 }
 
-static void s_step_gathered (sim_t *self, const sb_gather_t *gather)
+static void s_step_batch (void *context, const sb_gather_t *batch)
 {
+    sim_t *self = context;
     const sb_agent_message_t message = {.kind = SB_AGENT_MESSAGE_BATCH,
-                                        .batch = {.deltas = gather->deltas, .delta_count = gather->delta_count}};
-    sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {gather->peer, &message, gather->bytes, NULL, 0}};
-    if (gather->message_count > 1) {
+                                        .batch = {.deltas = batch->deltas, .delta_count = batch->delta_count}};
+    sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {batch->peer, &message, batch->bytes, NULL, 0}};
+    if (batch->message_count > 1) {
         sim_note_fault (self, SIM_FAULT_gathered);
-        event.message.delta_counts = gather->delta_counts;
-        event.message.message_count = gather->message_count;
+        event.message.delta_counts = batch->delta_counts;
+        event.message.message_count = batch->message_count;
     }
+    self->frames_stepped += batch->message_count;
+    uint32_t delta_count = 0;
+    for (uint32_t i = 0; i < batch->message_count; i++)
+        delta_count += batch->delta_counts[i];
+    if (delta_count != batch->delta_count)
+        sim_fail (self, "%u deltas are gathered, %u were read", batch->delta_count, delta_count);
     sim_broker_step (self, &event);
 }
 
-/* Steps what is gathered: every delta that was read for it, or sb_gather has lost some. */
-static void s_take_gathered (sim_t *self)
+static void s_step_message (void *context, uint64_t peer, const sb_agent_message_t *message, uint32_t size)
 {
-    uint32_t deltas = 0;
-    for (uint32_t i = 0; i < self->gathers.count; i++) {
-        deltas += self->gathers.batches[i].delta_count;
-        s_step_gathered (self, &self->gathers.batches[i]);
-    }
-    self->checks++;
-    if (deltas != self->gathered_deltas)
-        sim_fail (self, "%u deltas are gathered, %u were read", deltas, self->gathered_deltas);
-    sb_gathers_clear (&self->gathers);
-    self->gathered_deltas = 0;
+    sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {peer, message, size, NULL, 0}};
+    ((sim_t *)context)->frames_stepped++;
+    sim_broker_step (context, &event);
 }
 
-/* True when the message goes to what is gathered. Else that is handled, and it comes next. */
-static bool s_gather (sim_t *self, uint64_t peer, const sb_agent_message_t *message, uint32_t size)
+static void s_step_fault (void *context, uint64_t peer, sb_fault_t fault, uint32_t size)
 {
-    if (sb_gathers_add (&self->gathers, peer, message, size, self->config.max_message_bytes)) {
-        self->gathered_deltas += message->batch.delta_count;
-        self->checks++;
-        for (uint32_t i = 0; i < self->gathers.count; i++)
-            if ((self->gathers.peers[i] == peer) != (self->gathers.batches[i].peer == peer))
-                sim_fail (self, "a message is to be gathered with those of another connection");
-        return true;
-    }
-    s_take_gathered (self);
-    return false;
+    sb_event_t event = {.kind = SB_EVENT_BAD_MESSAGE};
+    event.bad_message.peer = peer;
+    event.bad_message.reason = fault.reason;
+    event.bad_message.text = fault.text;
+    event.bad_message.size = size;
+    ((sim_t *)context)->frames_stepped++;
+    sim_broker_step (context, &event);
 }
 
-static void s_read (sim_t *self, sim_connection_t *connection, bool is_gathering)
+static void s_read (sim_t *self, sim_connection_t *connection)
 {
     sim_frame_t frame = sim_line_take (&connection->up);
-    const uint32_t size = frame.octets->size, max_bytes = self->config.max_message_bytes;
-    const uint64_t peer = connection->peer;
-    sb_agent_message_t message;
-    if (sb_gathers_must_end (&self->gathers, peer, size, max_bytes))
-        s_take_gathered (self);
-    if (self->gathers.count == 0)
-        sb_arena_reset (self->arena_in);
-    sb_fault_t fault = sb_decode_agent_message (self->arena_in, frame.octets->data, size, max_bytes, &message);
+    self->frames_read++;
+    sb_gathers_read (&self->gathers, connection->peer, frame.octets->data, frame.octets->size,
+                     self->config.max_message_bytes);
     sim_octets_release (frame.octets);
-    sb_event_t event = {.kind = SB_EVENT_MESSAGE, .message = {peer, &message, size, NULL, 0}};
-    if (fault.reason != SB_REASON_NONE) {
-        s_take_gathered (self);
-        event = (sb_event_t){.kind = SB_EVENT_BAD_MESSAGE};
-        event.bad_message.peer = peer;
-        event.bad_message.reason = fault.reason;
-        event.bad_message.text = fault.text;
-        event.bad_message.size = size;
-    } else if (is_gathering && s_gather (self, peer, &message, size)) {
-        return;
-    }
-    sim_broker_step (self, &event);
+    self->checks++;
+    if (self->frames_read != self->frames_stepped + self->gathers.message_count)
+        sim_fail (self, "%" PRIu64 " messages were read, %" PRIu64 " are handled, %u gathered", self->frames_read,
+                  self->frames_stepped, self->gathers.message_count);
 }
 
 /* The connection whose next frame came first; of several at once any. */
@@ -312,18 +295,19 @@ void sim_broker_run (sim_t *self)
     bool is_idle = sim_pubsub_next_ns (self) > self->now_ns;
     if (!is_idle)
         sim_pubsub_read (self);
-    const bool is_gathering = sim_chance (self, self->options.gather_percent);
+    self->gathers.shell = (sb_gather_shell_t){self->arena_in, self, s_step_batch, s_step_message, s_step_fault};
+    self->gathers.is_gathering = sim_chance (self, self->options.gather_percent);
     for (int i = 0; i < TURN_MESSAGES; i++) {
         sim_connection_t *connection = s_first_due (self);
         if (!connection)
             break;
         is_idle = false;
-        s_read (self, connection, is_gathering);
+        s_read (self, connection);
         sb_event_t flush = {.kind = SB_EVENT_FLUSH};
-        if (self->gathers.count == 0 && sim_chance (self, 30))
+        if (self->gathers.message_count == 0 && sim_chance (self, 30))
             sim_broker_step (self, &flush);
     }
-    s_take_gathered (self);
+    sb_gathers_end_turn (&self->gathers);
     if (is_idle && self->now_ns < sb_core_deadline (self->core))
         return;
     sb_event_t flush = {.kind = SB_EVENT_FLUSH};
