@@ -155,8 +155,8 @@ typedef struct {
             const sb_agent_message_t *message;
             uint32_t size; /* octets it had on the wire */
             /* NULL: one message. Else a BATCH is several that came one behind the other, and these many of its deltas,
-             * from 1 up, came in each: decided, counted and refused as if alone, but published together where neighbours
-             * share a topic, and a gap is told once. */
+             * from 1 up, came in each: decided, counted and refused as if alone, but published together where
+             * neighbours share a topic, and a gap is told once. */
             const uint32_t *delta_counts;
             uint32_t message_count; /* with delta_counts: how many, from 2 up */
         } message;

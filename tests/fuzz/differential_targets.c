@@ -64,9 +64,8 @@ static void s_gather (const uint8_t *data, size_t size)
     s_handled_t handled = {0};
     sb_gathers_t *gathers = calloc (1, sizeof *gathers);
     FUZZ_CLAIM (gathers);
-    gathers->shell = (sb_gather_shell_t){
-        sb_arena_new ((size_t)(HOT_TWINS_MAX + SB_GATHER_ALL_BYTES) * SB_ARENA_FACTOR), &handled, s_step_batch,
-        s_step_message, s_step_fault};
+    gathers->shell = (sb_gather_shell_t){sb_arena_new ((size_t)(HOT_TWINS_MAX + SB_GATHER_ALL_BYTES) * SB_ARENA_FACTOR),
+                                         &handled, s_step_batch, s_step_message, s_step_fault};
     FUZZ_CLAIM (gathers->shell.arena);
     gathers->is_gathering = true;
     for (uint64_t i = 0; i < 3; i++)

@@ -34,7 +34,7 @@ enum {
 
 typedef struct {
 #define SIM_OPTION(name, percent, low, high, usual) uint32_t name;
-#define SIM_OPTION_APART SIM_OPTION
+#define SIM_OPTION_APART                            SIM_OPTION
 #include "sim_options.def"
 #undef SIM_OPTION_APART
 #undef SIM_OPTION

@@ -3,8 +3,8 @@
  * What the broker owes each instance of an agent. Each sequence that arrives gets an entry. A publication names the
  * sequence that it carries: it must be one that is arriving now, with what was sent, all of it, in order, and
  * once. Where the broker says "decided through", each sequence up to there was refused by name, or was applied, or had
- * nothing new in it; deltas that come in order are decided in their step, and of gathered messages one alone is a probe.
- * The core is asked for no more than what it has decided, and for the state of a breaker. O(changes) a message.
+ * nothing new in it; deltas that come in order are decided in their step, and of gathered messages one alone is a
+ * probe. The core is asked for no more than what it has decided, and for the state of a breaker. O(changes) a message.
  */
 #include "sim_checker.h"
 

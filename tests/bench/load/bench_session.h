@@ -7,9 +7,9 @@
  * A publisher is one agent with the subscriber of its number, as far as its server can tell: it registers with that
  * one's interests, and its beats say how far it has read. The subscriber is in another process, so what stands there is
  * where a reader is that is not behind: the head that the answer to the last beat gave, and what this process has sent
- * of the category since that beat. The answer alone is a beat old, and would be behind by all that. Where messages share
- * a publication this is beyond the head, by as many as were saved since the answer and never more: each answer sets it
- * right. It moves no message, but the server has a reader's registration, heads and positions to keep for each.
+ * of the category since that beat. The answer alone is a beat old, and would be behind by all that. Where messages
+ * share a publication this is beyond the head, by as many as were saved since the answer and never more: each answer
+ * sets it right. It moves no message, but the server has a reader's registration, heads and positions to keep for each.
  */
 #ifndef BENCH_SESSION_H
 #define BENCH_SESSION_H
