@@ -241,6 +241,8 @@ static void s_print (const s_bench_t *self, const s_figures_t *figures)
         "%.0f, ",
         (unsigned long)few->time_ns, s_each (few->cpu_ns, few->deltas), (unsigned long)few->beats,
         s_median_own_cost (self, figures));
+    printf ("\"written\": %lu, \"publications\": %lu, ", (unsigned long)fleet_written (options, self->shared),
+            (unsigned long)figures->end.heads);
     printf ("\"updates_read\": %lu, \"live\": %lu, \"suspect\": %lu, \"dead\": %lu, \"mistaken_suspects\": %lu, "
             "\"late_laps\": %lu}\n",
             (unsigned long)SUM (self, updates), (unsigned long)figures->end.agents_live,

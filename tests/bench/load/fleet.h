@@ -112,6 +112,9 @@ void fleet_ask (scale_wire_t *wire, void *request, fleet_status_t *status);
  * decided and read. */
 void fleet_check_broker (const fleet_options_t *options, const fleet_shared_t *shared, const fleet_status_t *status);
 
+/* Deltas of the writers, those of their whole states included. */
+uint64_t fleet_written (const fleet_options_t *options, const fleet_shared_t *shared);
+
 /* One count of all load processes; `offset` is its place in fleet_counts_t. */
 uint64_t fleet_sum (const fleet_options_t *options, const fleet_shared_t *shared, size_t offset);
 

@@ -70,6 +70,12 @@ static void s_expect (const char *what, uint64_t measured, uint64_t wanted)
         scale_fail ("%s: %lu, not %lu", what, (unsigned long)measured, (unsigned long)wanted);
 }
 
+/* Deltas that an agent's whole state is published in. */
+static uint64_t s_parts (const fleet_options_t *options)
+{
+    return (options->fields + FLEET_FIELDS_A_DELTA - 1) / FLEET_FIELDS_A_DELTA;
+}
+
 /* Updates that readers get: each one's neighbour publishes its state once; nobody reads a writer so. */
 static uint64_t s_readers_updates (const fleet_options_t *options, uint64_t parts)
 {
@@ -89,11 +95,15 @@ static void s_check_subscribers (const fleet_shared_t *shared, uint64_t written,
     s_expect ("publications, most that a subscriber got", shared->most_publications, heads);
 }
 
+uint64_t fleet_written (const fleet_options_t *options, const fleet_shared_t *shared)
+{
+    return SUM (deltas) - (options->agents - options->writers) * s_parts (options);
+}
+
 void fleet_check_broker (const fleet_options_t *options, const fleet_shared_t *shared, const fleet_status_t *status)
 {
-    const uint64_t parts = (options->fields + FLEET_FIELDS_A_DELTA - 1) / FLEET_FIELDS_A_DELTA;
-    const uint64_t states = options->agents * parts, deltas = SUM (deltas);
-    const uint64_t written = deltas - (options->agents - options->writers) * parts;
+    const uint64_t parts = s_parts (options), states = options->agents * parts, deltas = SUM (deltas);
+    const uint64_t written = fleet_written (options, shared);
     s_expect ("agents that are live", status->agents_live, options->agents);
     s_expect ("agents that are suspect or dead", status->agents_suspect + status->agents_dead, 0);
     s_expect ("deltas that the broker looked at", status->deltas, deltas);
