@@ -146,15 +146,15 @@ FLEET_WORKLOADS = [
         "fleet_deltas", "What a delta costs with 10 agents and with a fleet of 10,000",
         "Deltas of 128 octets come flat out, and a subscriber reads every one of them. With small windows each writer "
         "has four undecided and waits for its ack: 10 agents, ten of the fleet, or 1,000 of it in turn (quick: 400 of "
-        "1,000), whose deltas, unlike those of ten, seldom wait together and so are published one by one. With large ones ten agents write, of ten or of the fleet, with 400 undecided each: a read from a connection "
-        "then brings many deltas and one ack decides them, in both. `fleet` against `10 agents, large windows` has "
-        "both differences. All come twice, in five parts, each while every agent beats once a second and again while "
-        "it beats every ten seconds. *Its own* is what a further delta adds to the server's CPU: two such windows give "
-        "the price of a delta and that of a beat, and the beats' is taken out; the median of the pairs counts. "
-        "*Beats included* is the plain quotient at a beat "
-        "a second; most of what the fleet adds to it are 10,000 connections that are read and written, which the bar "
-        "about beats is about. The broker's own counters of deltas, changes and publications are those of what was "
-        "sent, and the subscriber got each update once, in its writer's order.",
+        "1,000), whose deltas, unlike those of ten, seldom wait together and so are published one by one. With large "
+        "ones ten agents write, of ten or of the fleet, with 400 undecided each: a read from a connection then brings "
+        "many deltas and one ack decides them, in both. `fleet` against `10 agents, large windows` has both "
+        "differences. All come twice, in five parts, each while every agent beats once a second and again while it "
+        "beats every ten seconds. *Its own* is what a further delta adds to the server's CPU: two such windows give "
+        "the price of a delta and that of a beat, and the beats' is taken out; the median of the pairs counts. *Beats "
+        "included* is the plain quotient at a beat a second; most of what the fleet adds to it are 10,000 connections "
+        "that are read and written, which the bar about beats is about. The broker's own counters of deltas, changes "
+        "and publications are those of what was sent, and the subscriber got each update once, in its writer's order.",
         run_fleet,
         [Case("10 agents", "syncbus", {**FEW, **ALL_READ, **SMALL}),
          Case("fleet", "syncbus", {**FLEET, **ALL_READ, **SMALL, **MANY}),
