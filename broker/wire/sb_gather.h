@@ -21,7 +21,7 @@
 
 /* A bound that the last message may pass is looked at before each: at it or beyond, what is gathered is handled. */
 enum {
-    SB_GATHER_SMALL = 32,          /* deltas of a message: more are batch enough, and dear to copy */
+    SB_GATHER_SMALL = 64,          /* deltas of a message: more are batch enough, and dear to copy */
     SB_GATHER_SMALL_CHANGES = 256, /* changes of a message: likewise */
     SB_GATHER_DELTAS = 256,        /* of one batch; the last message may pass it */
     SB_GATHER_BYTES = 65536,       /* of a batch's messages, together */

@@ -53,7 +53,7 @@ static void *s_take_memory (sb_blob_t *self, size_t size)
 {
     if (self->taken_bytes + size > self->limit_bytes)
         return NULL;
-    void *memory = sb_memory_take (self->memory, size);
+    void *memory = sb_memory_take_raw (self->memory, size);
     if (memory)
         self->taken_bytes += size;
     return memory;

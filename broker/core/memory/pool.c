@@ -7,14 +7,18 @@
 #include <assert.h>
 #include <string.h>
 
-void *sb_memory_take (sb_memory_t *self, size_t size)
+void *sb_memory_take_raw (sb_memory_t *self, size_t size)
 {
     void *memory = self->allocator.allocate (self->allocator.context, size);
-    if (!memory)
-        return NULL;
-    memset (memory, 0, size);
-    self->bytes += size;
+    if (memory)
+        self->bytes += size;
     return memory;
+}
+
+void *sb_memory_take (sb_memory_t *self, size_t size)
+{
+    void *memory = sb_memory_take_raw (self, size);
+    return memory ? memset (memory, 0, size) : NULL;
 }
 
 void sb_memory_give (sb_memory_t *self, void *memory, size_t size)

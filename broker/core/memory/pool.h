@@ -20,7 +20,11 @@ typedef struct {
 /* `size` octets, zeroed, aligned to 16; NULL when the allocator has none. */
 void *sb_memory_take (sb_memory_t *self, size_t size);
 
-/* Gives back what sb_memory_take gave for the same size. Harmless on NULL. */
+/* As sb_memory_take, but with anything in them: for what is written over at once. Zeroing what history keeps of large
+ * publications was 2 % of the broker's CPU. */
+void *sb_memory_take_raw (sb_memory_t *self, size_t size);
+
+/* Gives back what either gave for the same size. Harmless on NULL. */
 void sb_memory_give (sb_memory_t *self, void *memory, size_t size);
 
 typedef struct {

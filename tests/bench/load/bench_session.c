@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * See bench_session.h. Acks are read when half the window is used up, when it is full, and whenever the generator says
- * that there is time: reading at each update would cost a look at the socket for nothing. A beat goes out each second,
- * as from any agent.
+ * See bench_session.h. Acks are read when half the window is used up and then at each further sixteenth, when it is
+ * full, and whenever the generator says that there is time: reading at each update would cost a look at the socket,
+ * which is a system call, for nothing. A beat goes out each second, as from any agent.
  */
 #define _GNU_SOURCE
 #include "bench_session.h"
@@ -19,6 +19,7 @@ typedef struct {
     void *socket;
     uint64_t sent;    /* deltas, so also the sequence of the last one */
     uint64_t decided; /* through this one */
+    uint64_t looked;  /* sent when answers were last looked for to make room */
     uint64_t refused;
     bool is_welcome;
 } s_session_t;
@@ -132,8 +133,10 @@ static void s_beat (s_publishers_t *self, uint64_t now_ns)
 static void s_wait_for_room (s_publishers_t *self, s_session_t *session, uint32_t count)
 {
     const uint32_t window = self->options->window;
-    if (session->sent + count - session->decided > window / 2)
+    if (session->sent + count - session->decided > window / 2 && session->sent - session->looked >= window / 16) {
+        session->looked = session->sent;
         s_read_answers (self, session, 0);
+    }
     while (session->sent + count - session->decided > window)
         if (!s_read_answers (self, session, STUCK_MS))
             bench_fail ("no ack for %d ms, with %u updates undecided", STUCK_MS, window);
