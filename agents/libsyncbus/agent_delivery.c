@@ -352,7 +352,6 @@ static void s_give_up (sb_agent_step_t *self, sb_slot_t *slot)
     s_tell_refused (self, slot, &refusal, false);
     for (uint32_t i = 0; slot->before && i < slot->delta.update.change_count; i++)
         sb_own_value_clear (&slot->before[i]);
-    free (slot->before);
     slot->before = NULL;
     slot->is_given_up = true;
     slot->delta.update.change_count = 0;

@@ -501,23 +501,43 @@ static bool s_is_far_from_bounds (const sb_own_state_t *self, const sb_delta_t *
     return true;
 }
 
+/* A category that would get new fields, and how many it would then have. */
+typedef struct {
+    sb_text_t name;
+    uint64_t field_count;
+} s_growing_t;
+
+/* Adds to what the category would have. They are few, so they are looked through in turn. */
+static uint64_t s_grow_category (const sb_own_state_t *self, s_growing_t *growing, uint32_t *growing_count,
+                                 sb_text_t name, uint32_t new_fields)
+{
+    uint32_t i = 0;
+    while (i < *growing_count && !sb_text_equal (growing[i].name, name))
+        i++;
+    if (i == *growing_count) {
+        const sb_own_category_t *category = s_find_category (self, name);
+        growing[(*growing_count)++] = (s_growing_t){name, category ? category->field_count : 0};
+    }
+    return growing[i].field_count += new_fields;
+}
+
 sb_reason_t sb_own_state_check (sb_own_state_t *self, const sb_delta_t *deltas, uint32_t count)
 {
     assert (count <= SB_CHANGES_MAX);
     if (s_is_far_from_bounds (self, deltas, count))
         return SB_REASON_NONE;
     sb_own_state_expire (self);
-    uint32_t new_fields[SB_CHANGES_MAX];
+    s_growing_t growing[SB_CHANGES_MAX];
+    uint32_t growing_count = 0;
     uint64_t added = 0;
     for (uint32_t i = 0; i < count; i++) {
-        new_fields[i] = s_new_fields (self, &deltas[i]);
-        added += new_fields[i];
-        const sb_own_category_t *category = s_find_category (self, deltas[i].category);
-        uint64_t in_category = category ? category->field_count : 0;
-        for (uint32_t j = 0; j <= i; j++)
-            in_category += sb_text_equal (deltas[j].category, deltas[i].category) ? new_fields[j] : 0;
+        const uint32_t new_fields = s_new_fields (self, &deltas[i]);
+        if (new_fields == 0)
+            continue;
+        added += new_fields;
         /* What the broker will make of a delta without category is not known here. */
-        if (deltas[i].category.size && in_category > self->category_limit)
+        if (deltas[i].category.size &&
+            s_grow_category (self, growing, &growing_count, deltas[i].category, new_fields) > self->category_limit)
             return SB_REASON_TOO_MANY_FIELDS;
     }
     return self->fields.count + added > self->max_fields ? SB_REASON_STORE_FULL : SB_REASON_NONE;

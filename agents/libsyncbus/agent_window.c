@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * A ring of slots, doubled as it fills; the slot of a number is ring[number mod size]. A slot is one block:
- * itself, its changes, their texts. What its writes replaced hangs beside it, since that belongs to the own state.
+ * itself, its changes, room for what its writes replace, the changes' texts.
  */
 #include "agent_window.h"
 
@@ -51,7 +51,6 @@ void sb_slot_destroy (sb_slot_t **self_p)
     sb_slot_t *self = *self_p;
     for (uint32_t i = 0; self->before && i < self->delta.update.change_count; i++)
         sb_own_value_clear (&self->before[i]);
-    free (self->before);
     free (self);
     *self_p = NULL;
 }
@@ -66,7 +65,7 @@ static uint32_t s_text_size (const sb_value_t *value)
 size_t sb_delta_memory_bytes (const sb_delta_t *delta)
 {
     size_t size = sizeof (sb_slot_t) + delta->category.size + delta->subject.size +
-                  delta->update.change_count * sizeof (sb_change_t);
+                  delta->update.change_count * (sizeof (sb_change_t) + sizeof (sb_own_value_t));
     for (uint32_t i = 0; i < delta->update.change_count; i++)
         size += delta->update.changes[i].name.size + s_text_size (&delta->update.changes[i].value);
     return size;
@@ -100,18 +99,22 @@ static sb_text_t s_copy_text (char **at, sb_text_t text)
     return copy;
 }
 
-static sb_slot_t *s_slot_new (const sb_delta_t *delta)
+static sb_slot_t *s_slot_new (const sb_delta_t *delta, bool is_event)
 {
+    const uint32_t change_count = delta->update.change_count;
     size_t size = sb_delta_memory_bytes (delta);
     sb_slot_t *slot = malloc (size);
     if (!slot)
         return NULL;
-    *slot = (sb_slot_t){.memory_bytes = size, .delta = *delta};
+    *slot = (sb_slot_t){.memory_bytes = size, .is_event = is_event, .delta = *delta};
     uint64_t wire_bytes = sb_delta_wire_bytes (delta);
     slot->wire_bytes = wire_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)wire_bytes;
     sb_change_t *changes = (sb_change_t *)(slot + 1);
-    char *at = (char *)(changes + delta->update.change_count);
-    for (uint32_t i = 0; i < delta->update.change_count; i++) {
+    sb_own_value_t *before = (sb_own_value_t *)(changes + change_count);
+    char *at = (char *)(before + change_count);
+    if (!is_event)
+        slot->before = memset (before, 0, change_count * sizeof *before);
+    for (uint32_t i = 0; i < change_count; i++) {
         changes[i] = delta->update.changes[i];
         changes[i].name = s_copy_text (&at, changes[i].name);
         if (changes[i].value.kind == SB_VALUE_TEXT)
@@ -153,18 +156,7 @@ static sb_slot_t *s_append (sb_window_t *self, sb_slot_t *slot)
 
 sb_slot_t *sb_window_add (sb_window_t *self, const sb_delta_t *delta, bool is_event)
 {
-    sb_slot_t *slot = s_slot_new (delta);
-    if (!slot)
-        return NULL;
-    slot->is_event = is_event;
-    if (!is_event) {
-        slot->before = calloc (delta->update.change_count, sizeof *slot->before);
-        if (!slot->before) {
-            free (slot);
-            return NULL;
-        }
-    }
-    return s_append (self, slot);
+    return s_append (self, s_slot_new (delta, is_event));
 }
 
 sb_slot_t *sb_window_add_replacement (sb_window_t *self)

@@ -23,7 +23,7 @@ typedef struct {
     uint32_t wire_bytes; /* at most this many octets in a message */
     size_t memory_bytes; /* what it occupies */
     sb_delta_t delta;
-    sb_own_value_t *before; /* one per change; NULL for events and replacements */
+    sb_own_value_t *before; /* one per change, in the slot's block; NULL for events and replacements */
 } sb_slot_t;
 
 /* Creates an empty window whose first number will be 1. NULL when there is no memory. */

@@ -206,6 +206,24 @@ Test (own_state, holds_many_fields_and_finds_each)
     sb_own_state_destroy (&state);
 }
 
+Test (own_state, a_batch_fits_a_category_by_its_new_fields_alone)
+{
+    sb_own_state_t *state = sb_own_state_new (100, 7);
+    sb_change_t known = sb_number ("known", 1), first = sb_number ("first", 1), second = sb_number ("second", 1);
+    sb_delta_t there = s_delta ("x", "s", &known, 1), other = s_delta ("y", "s", &first, 1);
+    sb_own_state_apply (state, &there, 0, NULL);
+    const sb_delta_t batch[] = {there, s_delta ("x", "s", &first, 1), other, there, s_delta ("x", "s", &second, 1)};
+    sb_own_state_set_category_limit (state, 3);
+    cr_expect_eq (sb_own_state_check (state, batch, 5), SB_REASON_NONE);
+    sb_own_state_set_category_limit (state, 2);
+    cr_expect_eq (sb_own_state_check (state, batch, 4), SB_REASON_NONE);
+    cr_expect_eq (sb_own_state_check (state, batch, 5), SB_REASON_TOO_MANY_FIELDS);
+    sb_own_state_set_category_limit (state, 0);
+    cr_expect_eq (sb_own_state_check (state, &there, 1), SB_REASON_NONE, "overwritten, though the limit is lower now");
+    cr_expect_eq (sb_own_state_check (state, &other, 1), SB_REASON_TOO_MANY_FIELDS);
+    sb_own_state_destroy (&state);
+}
+
 Test (window, numbers_are_kept_through_growth_and_taking)
 {
     sb_window_t *window = sb_window_new ();
